@@ -1,0 +1,33 @@
+"""Every error a user can meet, one tree.
+
+ShrinkproofError              exit code 2 at the command line, one line, no traceback
+├── ConfigError               the YAML or a flag says something unusable
+├── ModelError                the model folder, its files, or its numbers are unusable
+├── CompressionError          a level could not be made, or is not what it claims
+├── EvaluationError           a task could not be loaded or scored
+└── StoreError                the run folder: another config's, unreadable, disk full
+"""
+
+
+class ShrinkproofError(Exception):
+    """Something the user can mend; the message names the thing, the value and the way out."""
+
+
+class ConfigError(ShrinkproofError):
+    """The YAML or a flag says something unusable."""
+
+
+class ModelError(ShrinkproofError):
+    """The model's folder, its files, or the numbers it computes are unusable."""
+
+
+class CompressionError(ShrinkproofError):
+    """A level could not be made, or the artefact is not what it claims to be."""
+
+
+class EvaluationError(ShrinkproofError):
+    """A task could not be loaded or scored."""
+
+
+class StoreError(ShrinkproofError):
+    """The run folder belongs to another config, can't be read, or can't be written."""

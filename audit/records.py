@@ -1,0 +1,373 @@
+"""The nouns of an audit: frozen, strict, and JSON all the way down.
+
+A number that could not be had is `NotMeasured(reason)`, never 0, NaN or None.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A proportion, 0 to 1."""
+
+Difference = Annotated[float, Field(ge=-1, le=1)]
+"""A difference of two proportions, before − after: positive is a loss."""
+
+Decision = Literal["pass", "fail", "inconclusive"]
+
+
+class Record(BaseModel):
+    """Base of all nouns: immutable, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class NotMeasured(Record):
+    """A number that could not be had, and why."""
+
+    reason: str
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason=reason)
+
+    def __str__(self) -> str:
+        return f"not measured: {self.reason}"
+
+
+class ModelRef(Record):
+    """The original, pinned: after this no code takes a model string."""
+
+    name: str
+    """What the user wrote: a folder, or `org/name@revision`."""
+    path: str
+    """Folder with the files."""
+    revision: str | None = None
+    """Commit on the hub, 40 hex digits; None for a folder, which its digest pins."""
+    digest: str
+    """sha256 over the weight files' sha256, so renaming the folder changes nothing."""
+    note: str = ""
+    """What a reader must know about this original, in one or two sentences."""
+    allow_pickle: bool = False
+    """Whether weights in pickle files were accepted."""
+    trust_remote_code: bool = False
+    """Whether code shipped with the model was run."""
+
+
+class Level(Record):
+    """One way to compress: a method and its options."""
+
+    name: str
+    """Short and unique in the audit: `int4`, `magnitude-50`."""
+    method: str
+    """Name of the compressor that makes it."""
+    options: dict[str, bool | int | float | str] = {}
+    """The method's own settings, validated by the method."""
+
+
+class Variant(Record):
+    """One artefact on disk. The original is a Variant too (`level` is None)."""
+
+    name: str
+    """The level's name, or `original`."""
+    level: Level | None
+    path: str
+    digest: str
+    """sha256 over the weight files' sha256."""
+    parent: str | None
+    """Digest of the model it was made from; None for the original."""
+    size_bytes: int
+    """Bytes of the weight files on disk."""
+    parameters: int
+    """Number of weights of the model, whatever they are stored in."""
+    bits_per_weight: float
+    """Bits of all stored tensors, scales and indices included, over `parameters`."""
+    compressed_parameters: int
+    """Number of weights the method was applied to (embeddings are usually left out)."""
+    compressed_bits_per_weight: float | NotMeasured
+    """Bits stored for those weights alone, scales included, over their number."""
+    sparsity: Share
+    """Share of exact zeros among the weights of the linear layers, as loaded."""
+    stored_as: str
+    """How the file holds the weights, read from the file: `int4, groups of 64, packed in int32`."""
+    evaluated_as: str
+    """What was computed with: `dequantised to float32`. A simulated level has no speed of its own."""
+    made_by: str
+    """Library and version."""
+    reload_error: float
+    """Largest difference of the logits before saving and after loading again."""
+    seconds: float | NotMeasured
+    """Wall-clock time to make it."""
+
+
+class Metric(Record):
+    """What is counted per item."""
+
+    name: str
+    """The name in tables: `accuracy`, `pair accuracy`."""
+    harness_metric: str = "acc"
+    """The key of lm-eval's per-sample result."""
+    per: Literal["item", "pair"] = "item"
+    """`pair`: items that share a pair count once, right only when all of them are right."""
+    unit: str = "share of items answered right"
+    higher_is_better: bool = True
+    source: str
+    """Paper or definition."""
+
+
+class Task(Record):
+    """One lm-eval task of a suite."""
+
+    name: str
+    """The task's name in lm-eval."""
+    num_fewshot: int | None = None
+    """None: what the task's own YAML says."""
+
+
+class Suite(Record):
+    """What is measured, under one name."""
+
+    name: str
+    title: str
+    question: str
+    """What this suite asks, in one sentence for the report."""
+    tasks: tuple[Task, ...]
+    metrics: tuple[Metric, ...]
+    """The first is the one that rules judge when they name none."""
+    group_by: str | None = None
+    """Column of the task's documents to drill down by."""
+    pair_by: str | None = None
+    """Column of the task's documents that ties counterfactual or perturbed twins."""
+    include_path: str | None = None
+    """Folder with lm-eval YAML to add to lm-eval's own."""
+    needs_competence: bool = False
+    """Read only above the accuracy floor: a broken model looks unbiased and harmless."""
+    limits: str = ""
+    """What this suite can't show, for the report."""
+
+
+class Rule(Record):
+    """A promise fixed before the run: the drop stays below the margin."""
+
+    suite: str
+    metric: str | None = None
+    """None: the suite's first metric."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.03
+    """Non-inferiority margin M, as a difference of proportions: .03 is three points."""
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """One-sided error of a false pass."""
+    because: str = "3 points: a drop that a user would notice in daily work"
+    """Why this margin, in words: regulators ask."""
+
+
+class Sample(Record):
+    """One item's outcome under one metric: one row of a parquet table."""
+
+    task: str
+    doc_id: int
+    doc_hash: str
+    prompt_hash: str
+    target_hash: str
+    group: str | None
+    pair: str | None
+    metric: str
+    """lm-eval's name of the metric."""
+    outcome: float
+    question: str
+    """What the model was shown; the last part of it where shots precede."""
+    choices: tuple[str, ...]
+    """The answers on offer; empty for free generation."""
+    target: str
+    answer: str
+    """What the model chose or wrote."""
+    scores: tuple[float, ...]
+    """Log-likelihood of each choice; empty for free generation."""
+
+
+class Cell(Record):
+    """One task scored on one variant: the unit of resuming."""
+
+    task: str
+    key: str
+    """sha256 of all that determines the outcome."""
+    path: str
+    """Parquet file, relative to the run folder."""
+    sha256: str
+    """Of the parquet file."""
+    n_items: int
+    task_version: str
+    num_fewshot: int
+    seconds: float
+    started: str
+    """UTC, ISO 8601."""
+
+
+class Run(Record):
+    """One suite on one variant."""
+
+    variant: str
+    suite: str
+    cells: tuple[Cell, ...]
+
+
+class Interval(Record):
+    """A two-sided interval; each end is a one-sided bound of half the error."""
+
+    lower: float
+    upper: float
+    confidence: Share
+    """Two-sided: .90 holds two one-sided 95 % bounds."""
+    method: str
+
+
+class Flips(Record):
+    """Answers that changed between right and wrong (Dutta et al. 2024)."""
+
+    lost: int
+    """Right before, wrong after."""
+    gained: int
+    """Wrong before, right after."""
+    rate: Share
+    """(lost + gained) / n_pairs."""
+
+
+class Change(Record):
+    """One item whose outcome flipped, for the drill-down."""
+
+    task: str
+    group: str | None
+    question: str
+    target: str
+    before: str
+    """The original's answer."""
+    after: str
+    """The variant's answer."""
+    before_scores: tuple[float, ...]
+    after_scores: tuple[float, ...]
+    """Log-likelihood of each choice."""
+    choices: tuple[str, ...]
+    kind: Literal["lost", "gained"]
+
+
+class Comparison(Record):
+    """One metric of one variant against the original, paired per item."""
+
+    variant: str
+    suite: str
+    metric: str
+    group: str | None
+    """None: the whole suite, which rules judge. Else one group, exploratory."""
+    n_pairs: int
+    n_unpaired_before: int
+    """Items of the original without a partner."""
+    n_unpaired_after: int
+    """Items of the variant without a partner."""
+    before: Share | NotMeasured
+    after: Share | NotMeasured
+    difference: Difference | NotMeasured
+    """before − after: positive is a loss."""
+    interval: Interval | NotMeasured
+    """The one that decides: Tango's score interval, exact below 500 pairs."""
+    tango: Interval | NotMeasured
+    """Tango's score interval at the same confidence."""
+    p_value: Share | NotMeasured
+    """Exact McNemar, two-sided: were as many lost as gained?"""
+    p_adjusted: Share | NotMeasured
+    """Over the groups of one suite and variant (Benjamini-Hochberg, exploratory)."""
+    flips: Flips | NotMeasured
+    chance: Share | NotMeasured
+    """Expected rate of guessing on the same items."""
+    before_lower: Share | NotMeasured
+    """One-sided 95 % Clopper-Pearson lower bound of `before`: is the original above chance?"""
+    after_lower: Share | NotMeasured
+    """The same of `after`: is the variant above chance, so that bias and safety can be read?"""
+    method: str
+    changed: tuple[Change, ...] = ()
+    """Items that flipped, lost ones first; bounded, the rest lies in the parquet files."""
+    n_changed: int = 0
+    """How many flipped in all."""
+
+
+class Verdict(Record):
+    """One rule on one variant."""
+
+    variant: str
+    rule: Rule
+    metric: str
+    decision: Decision
+    because: str
+    """One sentence that a reader can check against the comparison."""
+    p_value: Share | NotMeasured
+    """Of H0: drop ≥ margin, one-sided."""
+    n_to_decide: int | NotMeasured
+    """Items that would give 80 % power at zero drop and the flips seen."""
+
+
+class Provenance(Record):
+    """Where and with what this was computed."""
+
+    shrinkproof_version: str
+    command: str
+    """What runs it again."""
+    python: str
+    platform: str
+    processor: str
+    device: str
+    threads: int
+    packages: dict[str, str]
+    """Distribution name to version."""
+    git_commit: str | NotMeasured
+    """Of the folder the config lies in."""
+    config_sha256: str
+    """Of the canonical JSON of the config."""
+    started: str
+    finished: str
+    """UTC, ISO 8601."""
+
+
+class AuditConfig(Record):
+    """What to audit and what counts as good enough: fixed and hashed before the run."""
+
+    model: ModelRef
+    levels: tuple[Level, ...]
+    """Mildest first: levels are claimed in this order and the claims stop at the first non-pass."""
+    suites: tuple[Suite, ...]
+    rules: tuple[Rule, ...]
+    """Default: one per suite, with the default margin."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Items per task; None: all."""
+    seed: int = 0
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = "auto"
+    """`auto`: a CUDA device if there is one, else the CPU."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """CPU threads of torch; None: torch's own choice."""
+    out: str = "shrinkproof-run"
+    """Run folder; no part of the config's identity."""
+
+
+class AuditLog(Record):
+    """All that one audit found; the only thing that a report is made from."""
+
+    schema_version: Literal[1] = 1
+    status: Literal["finished", "stopped"]
+    """`stopped`: an error or a signal ended it early; what was finished is here."""
+    error: str | None = None
+    config: AuditConfig
+    provenance: Provenance
+    variants: tuple[Variant, ...] = ()
+    runs: tuple[Run, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def decision(self) -> Decision:
+        """One word for the audit: fails if a rule fails, passes only if every rule passes."""
+        decisions = {verdict.decision for verdict in self.verdicts}
+        if "fail" in decisions:
+            return "fail"
+        if self.status == "finished" and decisions == {"pass"}:
+            return "pass"
+        return "inconclusive"
