@@ -1,0 +1,124 @@
+"""The command line: each command parses, makes one call, and turns the result into an exit code."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from audit import registry
+from audit.config import load_config
+from audit.console import TerminalProgress, print_verdicts
+from audit.errors import ConfigError, ShrinkproofError
+from audit.records import AuditLog
+from audit.store import read_log, write_report
+
+EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
+UNUSABLE = 2
+
+app = typer.Typer(
+    name="shrinkproof",
+    help="Proves what compression did to a language model.",
+    epilog="Exit codes: 0 every rule passed, 1 a rule failed, 2 unusable config or input, 3 inconclusive.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def run(
+    config: Annotated[Path | None, typer.Argument(help="YAML file; flags override it.", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option(help="Folder, or org/name@revision.", show_default=False)] = None,
+    level: Annotated[list[str] | None, typer.Option(help="Level; repeat, mildest first.", show_default=False)] = None,
+    suite: Annotated[list[str] | None, typer.Option(help="Suite; repeat.", show_default=False)] = None,
+    limit: Annotated[int | None, typer.Option(help="Items per task.", show_default=False)] = None,
+    out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all draws.", show_default=False)] = None,
+    allow_pickle: Annotated[
+        bool | None, typer.Option("--allow-pickle", help="Accept weights in pickle files.", show_default=False)
+    ] = None,
+    trust_remote_code: Annotated[
+        bool | None,
+        typer.Option("--trust-remote-code", help="Run code that ships with the model.", show_default=False),
+    ] = None,
+) -> int:
+    """Compress, evaluate, compare, judge and report; go on where a killed run left off."""
+    from audit.pipeline import run_audit
+
+    settings = load_config(
+        config, model=model, levels=level or None, suites=suite or None, limit=limit, out=out, seed=seed,
+        allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
+    )  # fmt: skip
+    console = Console()
+    with TerminalProgress(Console(stderr=True)) as progress:
+        log = run_audit(settings, progress=progress, command=shlex.join(["shrinkproof", *sys.argv[1:]]))
+        progress.stage("writing the report")
+        report_path = _render(log, Path(settings.out), "html")
+    print_verdicts(console, log)
+    console.print(f"Report: {report_path}", soft_wrap=True)
+    return EXIT_CODES[log.decision]
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder, or its audit.json.")],
+    format: Annotated[list[str] | None, typer.Option(help="Format; repeat.", show_default="html")] = None,
+) -> int:
+    """Render a run's report again, from its log alone."""
+    log = read_log(run)
+    for name in format or ["html"]:
+        typer.echo(_render(log, run, name))
+    return 0
+
+
+@app.command()
+def gate(run: Annotated[Path, typer.Argument(help="Run folder, or its audit.json.")]) -> int:
+    """Judge a run again, from its log alone; the exit code is the verdict."""
+    from audit.pipeline import gate as judge_again
+
+    log = judge_again(run)
+    print_verdicts(Console(), log)
+    return EXIT_CODES[log.decision]
+
+
+@app.command("list")
+def list_parts(what: Annotated[str, typer.Argument(help="levels, suites or formats")]) -> int:
+    """List what can be named in a config."""
+    if what == "levels":
+        for name, level in registry.presets().items():
+            typer.echo(f"{name:16} {registry.compressor(level.method).TITLE} {level.options or ''}")
+    elif what == "suites":
+        for name in registry.names("audit.suites"):
+            typer.echo(f"{name:16} {registry.suite(name).question}")
+    elif what == "formats":
+        typer.echo("\n".join(registry.names("audit.report_formats")))
+    else:
+        raise ConfigError(registry.unknown("list", what, ["levels", "suites", "formats"]))
+    return 0
+
+
+def _render(log: AuditLog, run: Path, name: str) -> Path:
+    return write_report(run, f"report.{name}", registry.report_format(name)(log))
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point of `shrinkproof`: an unusable input is one line on stderr and exit code 2."""
+    import logging
+
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        code = app(arguments, standalone_mode=False)
+    except ShrinkproofError as error:
+        typer.echo(f"shrinkproof: {error}", err=True)
+        sys.exit(UNUSABLE)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("shrinkproof: stopped. The same command goes on from the last finished cell.", err=True)
+        sys.exit(130)
+    sys.exit(code)

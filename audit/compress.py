@@ -1,0 +1,173 @@
+"""ModelRef × Level → Variant: make each artefact, count it, and prove that it loads as it was saved."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from audit import registry, weights
+from audit.errors import CompressionError, ConfigError, ModelError
+from audit.loading import load_model, logits, resolve_device, use_threads
+from audit.progress import Progress, Silent
+from audit.records import AuditConfig, Level, NotMeasured, Record, Variant
+from audit.store import Store
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+WITNESS_LENGTH = 32
+RELOAD_TOLERANCE = 1e-3
+"""Largest difference of a logit before saving and after loading; a broken reload is off by whole units."""
+
+
+def compress(config: AuditConfig, store: Store, progress: Progress | None = None) -> tuple[Variant, ...]:
+    """The original and every level as Variants; what the run folder already holds is not made again."""
+    progress = progress or Silent()
+    use_threads(config.threads)
+    for level in config.levels:
+        check_options(level)
+    original = _original(config)
+    variants = [original]
+    for level in config.levels:
+        variant = store.variant(level.name)
+        if variant is None or variant.parent != original.digest:
+            progress.stage(f"compressing: {level.name}")
+            with store.new_variant(level.name) as folder:
+                variant = _make(config, level, original, folder)
+                store.add_variant(variant, folder)
+        variants.append(store.located(variant))
+    return tuple(variants)
+
+
+def check_options(level: Level) -> Record:
+    """The level's options, validated by its method.
+
+    Raises ConfigError naming the option, the value and what the method takes.
+    """
+    options = registry.compressor(level.method).Options
+    try:
+        return options.model_validate(level.options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        takes = ", ".join(options.model_fields) or "nothing"
+        raise ConfigError(
+            f"level '{level.name}': option {where or level.options}: {first['msg']} "
+            f"(given {level.options}). Method '{level.method}' takes: {takes}."
+        ) from None
+
+
+def _original(config: AuditConfig) -> Variant:
+    """The model as it came: counted, loaded once to see that it computes numbers."""
+    folder = Path(config.model.path)
+    model = _load(config, folder)
+    _finite(logits(model, _witness(model)), f"the original ({config.model.name})")
+    counted = weights.contents(folder, allow_pickle=config.model.allow_pickle)
+    return Variant(
+        name="original",
+        level=None,
+        path=str(folder),
+        digest=config.model.digest,
+        parent=None,
+        size_bytes=counted.size_bytes,
+        parameters=counted.parameters,
+        bits_per_weight=counted.bits_per_weight,
+        compressed_parameters=counted.compressed_parameters,
+        compressed_bits_per_weight=counted.compressed_bits_per_weight,
+        sparsity=_sparsity(model),
+        stored_as=counted.stored_as,
+        evaluated_as=config.dtype,
+        made_by="as it came",
+        reload_error=0.0,
+        seconds=NotMeasured("the original was not made here"),
+    )
+
+
+def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) -> Variant:
+    method = registry.compressor(level.method)
+    started = time.monotonic()
+    model = _load(config, Path(original.path))
+    witness = _witness(model)
+    before_saving = method.compress(model, check_options(level), folder, witness)
+    del model
+    _finite(before_saving, f"level '{level.name}'")
+    _copy_tokenizer(Path(original.path), folder)
+    reloaded = _load(config, folder)
+    reload_error = float((logits(reloaded, witness) - before_saving).abs().max())
+    if reload_error > RELOAD_TOLERANCE:
+        raise CompressionError(
+            f"level '{level.name}' does not load as it was saved: a logit differs by {reload_error:.3g} "
+            f"(allowed {RELOAD_TOLERANCE}). The checkpoint is not kept; report it to the maker of {level.method}."
+        )
+    counted = weights.contents(folder)
+    packed = counted.compressed_parameters > 0
+    return Variant(
+        name=level.name,
+        level=level,
+        path=str(folder),
+        digest=weights.digest(weights.weight_files(folder)),
+        parent=original.digest,
+        size_bytes=counted.size_bytes,
+        parameters=counted.parameters,
+        bits_per_weight=counted.bits_per_weight,
+        compressed_parameters=counted.compressed_parameters,
+        compressed_bits_per_weight=counted.compressed_bits_per_weight,
+        sparsity=_sparsity(reloaded),
+        stored_as=counted.stored_as,
+        evaluated_as=f"dequantised to {config.dtype}" if packed else config.dtype,
+        made_by=f"{level.method} ({method.LIBRARY} {version(method.LIBRARY)})",
+        reload_error=reload_error,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _load(config: AuditConfig, folder: Path) -> PreTrainedModel:
+    return load_model(
+        folder,
+        dtype=config.dtype,
+        device=resolve_device(config.device),
+        trust_remote_code=config.model.trust_remote_code,
+        allow_pickle=config.model.allow_pickle,
+    )
+
+
+def _witness(model: PreTrainedModel) -> torch.Tensor:
+    """Token ids spread over the vocabulary, [1, 32]: the same for every level of a model."""
+    import torch
+
+    return torch.linspace(0, model.config.vocab_size - 1, WITNESS_LENGTH).long().unsqueeze(0)
+
+
+def _finite(values: torch.Tensor, whose: str) -> None:
+    if not values.isfinite().all():
+        raise ModelError(
+            f"{whose} computes NaN or infinite logits, so nothing about it can be measured. "
+            "Check the checkpoint, or try dtype: float32."
+        )
+
+
+def _sparsity(model: PreTrainedModel) -> float:
+    """Share of exact zeros in the `.weight` of the linear layers, the output head left out."""
+    import torch
+
+    zeros = total = 0
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and name != "lm_head":
+            zeros += int((module.weight == 0).sum())
+            total += module.weight.numel()
+    return zeros / total if total else 0.0
+
+
+def _copy_tokenizer(source: Path, target: Path) -> None:
+    """Everything beside the weights and the config: the tokenizer must be the original's, byte for byte."""
+    for path in sorted(source.iterdir()):
+        wanted = path.suffix in {".json", ".jinja", ".txt", ".model"} and not path.name.endswith(".index.json")
+        if path.is_file() and wanted and not (target / path.name).exists():
+            shutil.copy2(path, target / path.name)
+

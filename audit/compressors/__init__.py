@@ -1,0 +1,1 @@
+"""One file per method. Each is a `Compressor` (see `audit.registry`)."""

@@ -1,0 +1,27 @@
+"""The control: the original saved, loaded and measured again. What it loses is the noise floor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.loading import logits
+from audit.records import Record
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+TITLE = "the original again, saved and reloaded: the control"
+LIBRARY = "transformers"
+PRESETS: dict[str, dict[str, bool | int | float | str]] = {"control": {}}
+
+
+class Options(Record):
+    """There is nothing to set."""
+
+
+def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:  # noqa: ARG001
+    """Save the model as it is; see `Compressor.compress`."""
+    model.save_pretrained(out)
+    return logits(model, witness)

@@ -1,0 +1,43 @@
+"""Unstructured magnitude pruning: in each linear layer the smallest weights become zero.
+
+Layer by layer at one ratio, as the baseline of the SparseGPT and Wanda papers (Frantar & Alistarh
+2023; Sun et al. 2024). The checkpoint stays dense: the zeros are stored.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from audit.loading import logits
+from audit.records import Record
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+TITLE = "unstructured magnitude pruning, layer by layer (torch.nn.utils.prune)"
+LIBRARY = "torch"
+PRESETS = {f"magnitude-{percent}": {"sparsity": percent / 100} for percent in (30, 50, 70)}
+
+
+class Options(Record):
+    """Settings of magnitude pruning."""
+
+    sparsity: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the weights of each layer that become zero."""
+
+
+def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
+    """Prune the linear layers but the output head; see `Compressor.compress`."""
+    import torch
+    from torch.nn.utils import prune
+
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and name != "lm_head":
+            prune.l1_unstructured(module, "weight", amount=options.sparsity)
+            prune.remove(module, "weight")
+    model.save_pretrained(out)
+    return logits(model, witness)

@@ -1,0 +1,286 @@
+"""YAML and flags → AuditConfig: the only place where names are looked up and models are pinned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from audit import registry, weights
+from audit.errors import ConfigError, ModelError
+from audit.records import AuditConfig, Level, Metric, ModelRef, Record, Rule, Suite, Task
+
+DEFAULT_LEVELS = ("control", "int8", "int4")
+DEFAULT_SUITES = ("accuracy", "bias", "robustness", "forgetting", "safety")
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]
+_LEVEL_NAME = re.compile(r"[\w.-]+")
+
+
+class ModelEntry(Record):
+    """`model:` written as a mapping."""
+
+    name: str
+    note: str = ""
+    allow_pickle: bool = False
+    trust_remote_code: bool = False
+
+
+class SuiteEntry(Record):
+    """A suite of the user's own: lm-eval tasks under a name."""
+
+    name: str
+    tasks: tuple[str | Task, ...]
+    title: str = ""
+    metric: str = "acc"
+    """lm-eval's key of a per-item metric of 0 and 1."""
+    group_by: str | None = None
+    include_path: str | None = None
+    """Folder with lm-eval YAML, relative to the config file."""
+
+
+class ConfigFile(Record):
+    """The keys of the YAML file. What is not given falls to the defaults of `AuditConfig`."""
+
+    model: str | ModelEntry
+    levels: tuple[str | dict[str, Any], ...] = DEFAULT_LEVELS
+    suites: tuple[str | SuiteEntry, ...] = DEFAULT_SUITES
+    rules: tuple[Rule, ...] = ()
+    limit: int | None = None
+    seed: int | None = None
+    batch_size: int | None = None
+    dtype: str | None = None
+    device: str | None = None
+    threads: int | None = None
+    out: str | None = None
+
+
+def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditConfig:
+    """The config of a YAML file (or a mapping of the same keys), flags laid over it.
+
+    Flags are keys of `ConfigFile`, and `allow_pickle` and `trust_remote_code` of the model; None
+    means not given. Raises ConfigError or ModelError naming the line, the value and the way out.
+    """
+    if isinstance(source, Path):
+        data, lines = _read_yaml(source)
+        home, where = source.parent, str(source)
+    else:
+        data, lines, home, where = dict(source or {}), {}, Path(), "the config"
+    data = _with_flags(data, {key: value for key, value in flags.items() if value is not None})
+    parsed = _parse(data, lines, where)
+    levels = tuple(_located(lines, where, ("levels", i), _level, entry) for i, entry in enumerate(parsed.levels))
+    suites = tuple(
+        _located(lines, where, ("suites", i), lambda entry: _suite(entry, home), entry)
+        for i, entry in enumerate(parsed.suites)
+    )
+    _check_unique("level", [level.name for level in levels] + ["original"])
+    _check_unique("suite", [suite.name for suite in suites])
+    given = parsed.model_dump(
+        include={"limit", "seed", "batch_size", "dtype", "device", "threads", "out"}, exclude_none=True
+    )
+    try:
+        return AuditConfig(
+            model=_model(parsed.model, home), levels=levels, suites=suites,
+            rules=_rules(parsed.rules, suites), **given,
+        )  # fmt: skip
+    except ValidationError as error:
+        raise ConfigError(_explain(error, lines, where)) from None
+
+
+# Reading
+
+
+def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int]]:
+    """The mapping in a YAML file, and the line (from 1) of each key and item by its path."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"There is no config file {path}. Name one that exists.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read: {error}.") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}.") from None
+    if not isinstance(data, dict) or node is None:
+        raise ConfigError(f"{path}: a config is a mapping of keys such as `model:` and `levels:`.")
+    return data, dict(_lines(node))
+
+
+def _lines(node: yaml.Node, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], int]]:
+    found = [(path, node.start_mark.line + 1)]
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            found += _lines(value, (*path, key.value))
+            found.append(((*path, key.value), key.start_mark.line + 1))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            found += _lines(value, (*path, index))
+    return found
+
+
+def _with_flags(data: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
+    trust = {key: flags.pop(key) for key in ("allow_pickle", "trust_remote_code") if key in flags}
+    merged = {**data, **flags}
+    if trust and "model" in merged:
+        model = merged["model"]
+        merged["model"] = {**({"name": model} if isinstance(model, str) else model), **trust}
+    return merged
+
+
+def _parse(data: dict[str, Any], lines: Mapping[tuple[str | int, ...], int], where: str) -> ConfigFile:
+    if "model" not in data:
+        raise ConfigError(
+            f"{where} names no model. Add `model:` (a folder, or org/name@revision), or use --model."
+        )
+    try:
+        return ConfigFile.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, lines, where)) from None
+
+
+def _explain(error: ValidationError, lines: Mapping[tuple[str | int, ...], int], where: str) -> str:
+    """The first complaint of pydantic in our words: file, line, key, value, what would be right."""
+    first = max(error.errors(), key=lambda e: e["type"] == "extra_forbidden")
+    path = tuple(part for part in first["loc"] if not _is_type_name(part))
+    place = _place(lines, path, where)
+    key = ".".join(map(str, path))
+    if first["type"] == "extra_forbidden":
+        return f"{place}: {registry.unknown('key', str(path[-1]), _keys_beside(path))}"
+    return f"{place}: {key}: {first['msg']} (given {first.get('input')!r})."
+
+
+def _is_type_name(part: str | int) -> bool:
+    # pydantic puts the branch of a union into the location
+    return part in {"str", "ModelEntry", "SuiteEntry", "Task", "dict[str,any]"}
+
+
+def _keys_beside(path: tuple[str | int, ...]) -> Sequence[str]:
+    nested: dict[str | int, type[Record]] = {"model": ModelEntry, "suites": SuiteEntry, "rules": Rule}
+    return list(nested.get(path[0], ConfigFile).model_fields if len(path) > 1 else ConfigFile.model_fields)
+
+
+def _place(lines: Mapping[tuple[str | int, ...], int], path: tuple[str | int, ...], where: str) -> str:
+    while path and path not in lines:
+        path = path[:-1]
+    return f"{where}, line {lines[path]}" if path in lines else where
+
+
+def _located(lines: Any, where: str, path: tuple[str | int, ...], build: Any, entry: Any) -> Any:
+    try:
+        return build(entry)
+    except ConfigError as error:
+        raise ConfigError(f"{_place(lines, path, where)}: {error}") from None
+
+
+def _check_unique(kind: str, names: Sequence[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ConfigError(f"The {kind} name '{twice}' is used twice (or reserved). Give one another name.")
+
+
+# Looking up
+
+
+def _level(entry: str | dict[str, Any]) -> Level:
+    """A short name, or a mapping with `method`, its options, and optionally `name`."""
+    from audit.compress import check_options
+
+    presets = registry.presets()
+    if isinstance(entry, str):
+        if entry not in presets:
+            raise ConfigError(registry.unknown("level", entry, presets))
+        return presets[entry]
+    options = dict(entry)
+    method = options.pop("method", None)
+    if method is None:
+        raise ConfigError(f"a level written as a mapping needs `method:` (given {entry}).")
+    registry.compressor(method)
+    name = options.pop("name", None) or "-".join([method, *(f"{k}{v}" for k, v in options.items())])
+    if not _LEVEL_NAME.fullmatch(str(name)):
+        raise ConfigError(f"level name {name!r}: use letters, digits, '.', '-' and '_' only.")
+    level = Level(name=str(name), method=method, options=options)
+    check_options(level)
+    return level
+
+
+def _suite(entry: str | SuiteEntry, home: Path) -> Suite:
+    if isinstance(entry, str):
+        return registry.suite(entry)
+    tasks = tuple(Task(name=task) if isinstance(task, str) else task for task in entry.tasks)
+    include = home / entry.include_path if entry.include_path else None
+    if include is not None and not include.is_dir():
+        raise ConfigError(f"include_path {entry.include_path}: there is no folder {include}.")
+    return Suite(
+        name=entry.name,
+        title=entry.title or entry.name,
+        question=f"Does the model still do as well on {', '.join(task.name for task in tasks)}?",
+        tasks=tasks,
+        metrics=(Metric(name=entry.metric, harness_metric=entry.metric, source="lm-evaluation-harness"),),
+        group_by=entry.group_by,
+        include_path=str(include.resolve()) if include else None,
+    )
+
+
+def _rules(given: Sequence[Rule], suites: Sequence[Suite]) -> tuple[Rule, ...]:
+    """The rules as given, and the default rule for each suite that none of them names."""
+    known = [suite.name for suite in suites]
+    for rule in given:
+        if rule.suite not in known:
+            raise ConfigError(f"rules: {registry.unknown('suite', rule.suite, known)}")
+    named = {rule.suite for rule in given}
+    return (*given, *(Rule(suite=name) for name in known if name not in named))
+
+
+def _model(entry: str | ModelEntry, home: Path) -> ModelRef:
+    """Pin a folder by its weights' digest, a hub name by its commit as well."""
+    if isinstance(entry, str):
+        entry = ModelEntry(name=entry)
+    folder = _folder(entry.name, home)
+    revision = None
+    if folder is None:
+        if not _HUB_NAME.fullmatch(entry.name):
+            raise ModelError(f"There is no model folder {entry.name}, and it is no org/name of a hub either.")
+        folder, revision = _from_hub(entry)
+    files = weights.weight_files(folder, allow_pickle=entry.allow_pickle)
+    return ModelRef(
+        name=entry.name,
+        path=str(folder.resolve()),
+        revision=revision,
+        digest=weights.digest(files),
+        note=entry.note,
+        allow_pickle=entry.allow_pickle,
+        trust_remote_code=entry.trust_remote_code,
+    )
+
+
+def _folder(name: str, home: Path) -> Path | None:
+    path = Path(name).expanduser()
+    candidates = [path, home / path]
+    return next((candidate for candidate in candidates if candidate.is_dir()), None)
+
+
+def _from_hub(entry: ModelEntry) -> tuple[Path, str]:
+    """Download (or find in the cache; HF_HUB_OFFLINE is honoured) and return folder and commit."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    name, _, revision = entry.name.partition("@")
+    patterns = [*_HUB_FILES, "*.bin"] if entry.allow_pickle else _HUB_FILES
+    try:
+        folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{entry.name} could not be had from the hub and is not in its cache: {reason} "
+            "Check the name and the network, or name a folder."
+        ) from error
+    return folder, folder.name  # the cache names a snapshot's folder by its commit

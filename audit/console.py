@@ -1,0 +1,116 @@
+"""What the terminal shows: progress while it runs, the verdicts at the end."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.progress import TimeRemainingColumn
+from rich.table import Table
+
+from audit.records import AuditLog, Comparison, NotMeasured, Variant, Verdict
+
+_MARKS = {"pass": "[green]✔ pass[/]", "fail": "[red]✘ fail[/]", "inconclusive": "[yellow]? inconclusive[/]"}
+
+
+class TerminalProgress:
+    """Variant, suite and task, items done and time left; one plain line a stage where there is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("items"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", total=None)
+        self._total, self._done = 0.0, 0.0
+
+    def __enter__(self) -> TerminalProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def stage(self, what: str) -> None:
+        """Show the step; in a log file, print it as a line with the share that is done."""
+        self._bar.update(self._task, description=what)
+        if not self._console.is_terminal:
+            share = f" ({self._done / self._total:.0%} of the items done)" if self._total else ""
+            self._console.print(f"{what}{share}")
+
+    def plan(self, items: float) -> None:
+        """Set the number of items in all."""
+        self._total = items
+        self._bar.update(self._task, total=round(items))
+
+    def advance(self, items: float) -> None:
+        """Count items as done."""
+        self._done += items
+        self._bar.update(self._task, completed=round(self._done))
+
+
+def print_verdicts(console: Console, log: AuditLog) -> None:
+    """One row for each level and rule, then the reasons of all that did not pass."""
+    table = Table(title="What compression cost", title_justify="left")
+    for column, justify in (
+        ("level", "left"), ("suite", "left"), ("before", "right"), ("after", "right"),
+        ("drop", "right"), ("90 % interval", "right"), ("margin", "right"), ("verdict", "left"),
+    ):  # fmt: skip
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    found = {(c.variant, c.suite, c.metric): c for c in log.comparisons if c.group is None}
+    last = None
+    for verdict in log.verdicts:
+        if last not in (None, verdict.variant):
+            table.add_section()
+        comparison = found.get((verdict.variant, verdict.rule.suite, verdict.metric))
+        table.add_row("" if last == verdict.variant else verdict.variant, *_cells(verdict, comparison))
+        last = verdict.variant
+    console.print(table)
+    for verdict in log.verdicts:
+        if verdict.decision != "pass":
+            console.print(
+                f"{_MARKS[verdict.decision]} {verdict.variant} · {verdict.rule.suite}: {verdict.because}"
+            )
+    console.print(_sizes(log.variants))
+    console.print(f"Audit: {_MARKS[log.decision]}")
+
+
+def _cells(verdict: Verdict, comparison: Comparison | None) -> list[str]:
+    margin, mark = f"{verdict.rule.margin:.1%}", _MARKS[verdict.decision]
+    if comparison is None:
+        return [verdict.rule.suite, "–", "–", "–", "–", margin, mark]
+    interval = comparison.interval
+    return [
+        verdict.rule.suite,
+        _percent(comparison.before),
+        _percent(comparison.after),
+        _percent(comparison.difference, sign=True),
+        "–" if isinstance(interval, NotMeasured) else f"{100 * interval.lower:+.1f} … {100 * interval.upper:+.1f}",
+        margin,
+        mark,
+    ]
+
+
+def _percent(value: float | NotMeasured, *, sign: bool = False) -> str:
+    if isinstance(value, NotMeasured):
+        return "–"
+    return f"{100 * value:+.1f}" if sign else f"{value:.1%}"
+
+
+def _sizes(variants: tuple[Variant, ...]) -> str:
+    return "Sizes: " + ", ".join(
+        f"{v.name} {v.size_bytes / 2**20:.0f} MiB ({v.bits_per_weight:.1f} bits a weight)" for v in variants
+    )

@@ -1,0 +1,112 @@
+"""lm-eval's per-sample dicts → Samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from audit.errors import EvaluationError, ModelError
+from audit.harness.tasks import LoadedTask
+from audit.records import Sample, Suite
+
+SHOWN_CHARACTERS = 2000
+"""Of a question, from its end: what precedes are the shots."""
+
+
+def to_samples(logged: Sequence[Mapping[str, Any]], loaded: LoadedTask) -> tuple[Sample, ...]:
+    """One Sample per document and metric that the suite asks for; the first filter counts."""
+    filters = [entry["filter"] for entry in logged]
+    entries = sorted((e for e in logged if e["filter"] == filters[0]), key=lambda e: e["doc_id"])
+    return tuple(_sample(entry, key, loaded) for entry in entries for key in _metrics(loaded.suite))
+
+
+def _metrics(suite: Suite) -> list[str]:
+    return sorted({metric.harness_metric for metric in suite.metrics})
+
+
+def _sample(entry: Mapping[str, Any], metric: str, loaded: LoadedTask) -> Sample:
+    if metric not in entry:
+        raise EvaluationError(
+            f"task '{loaded.name}' has no per-item metric '{metric}'. It has: {', '.join(entry['metrics'])}."
+        )
+    shown = _shown(entry, loaded)
+    return Sample(
+        task=loaded.name,
+        doc_id=entry["doc_id"],
+        doc_hash=entry["doc_hash"],
+        prompt_hash=entry["prompt_hash"],
+        target_hash=entry["target_hash"],
+        group=_column(entry, loaded.suite.group_by, loaded),
+        pair=_column(entry, loaded.suite.pair_by, loaded),
+        metric=metric,
+        outcome=float(entry[metric]),
+        **shown,
+    )
+
+
+def _column(entry: Mapping[str, Any], column: str | None, loaded: LoadedTask) -> str | None:
+    if column is None:
+        return None
+    if column not in entry["doc"]:
+        raise EvaluationError(
+            f"task '{loaded.name}' has no column '{column}' that suite '{loaded.suite.name}' groups by. "
+            f"It has: {', '.join(sorted(entry['doc']))}."
+        )
+    return str(entry["doc"][column])
+
+
+def _shown(entry: Mapping[str, Any], loaded: LoadedTask) -> dict[str, Any]:
+    """Question, choices, target, answer and scores, as a reader wants to see them."""
+    arguments = [tuple(args) for args in entry["arguments"]]
+    responses = entry["filtered_resps"]
+    if loaded.task.OUTPUT_TYPE == "multiple_choice":
+        return _shown_choices(entry, arguments, responses, loaded)
+    question = str(arguments[0][0])[-SHOWN_CHARACTERS:]
+    target = str(entry["target"])
+    if loaded.task.OUTPUT_TYPE == "generate_until":
+        answer = str(responses[0])[:SHOWN_CHARACTERS]
+        return {"question": question, "choices": (), "target": target, "answer": answer, "scores": ()}
+    log_likelihood, greedy = _first_pair(responses[0])
+    _check_number(log_likelihood, entry, loaded)
+    answer = target if greedy else "(something else)"
+    return {"question": question, "choices": (), "target": target, "answer": answer, "scores": (log_likelihood,)}
+
+
+def _shown_choices(
+    entry: Mapping[str, Any], arguments: list[tuple[Any, ...]], responses: Any, loaded: LoadedTask
+) -> dict[str, Any]:
+    # A metric such as acc_mutual_info asks again without the context: the first half are the answers
+    n = len(set(arguments)) if len(responses) != len(arguments) else len(responses)
+    asked = [pair for pair in arguments[:n]]
+    contexts = {context for context, _ in asked}
+    one_question = len(contexts) == 1
+    choices = tuple(str(text if one_question else context) for context, text in asked)
+    question = str(asked[0][0] if one_question else asked[0][1])[-SHOWN_CHARACTERS:]
+    scores = tuple(float(_first_pair(response)[0]) for response in responses[:n])
+    for value in scores:
+        _check_number(value, entry, loaded)
+    target = entry["target"]
+    gold = target if isinstance(target, int) and 0 <= target < n else None
+    best = max(range(n), key=scores.__getitem__)
+    return {
+        "question": question,
+        "choices": choices,
+        "target": choices[gold].strip() if gold is not None else str(target),
+        "answer": choices[best].strip(),
+        "scores": scores,
+    }
+
+
+def _first_pair(response: Any) -> tuple[float, bool]:
+    if isinstance(response, Sequence) and not isinstance(response, str) and len(response) == 2:
+        return float(response[0]), bool(response[1])
+    return float(response), False
+
+
+def _check_number(value: float, entry: Mapping[str, Any], loaded: LoadedTask) -> None:
+    if not math.isfinite(value):
+        raise ModelError(
+            f"the model's log-likelihood of item {entry['doc_id']} of task '{loaded.name}' is {value}: "
+            "it computes NaN or infinite logits. Check the checkpoint, or try dtype: float32."
+        )

@@ -1,0 +1,103 @@
+"""lm-eval's tasks, loaded once and identified by what they ask, not by their name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audit import registry
+from audit.errors import EvaluationError
+from audit.records import Suite
+
+
+@dataclass(frozen=True)
+class LoadedTask:
+    """A task ready to be scored."""
+
+    suite: Suite
+    name: str
+    task: Any
+    """lm_eval.api.task.Task"""
+    version: str
+    num_fewshot: int
+    n_items: int
+    digest: str
+    """sha256 over the task's config and its documents, up to the limit."""
+
+
+def load_tasks(suite: Suite, *, limit: int | None, seed: int) -> tuple[LoadedTask, ...]:
+    """The tasks of a suite, groups and tags opened.
+
+    Raises EvaluationError naming the task when lm-eval does not know it or can't load its data.
+    """
+    wanted = {task.name: task.num_fewshot for task in suite.tasks}
+    loaded = []
+    for name, num_fewshot in wanted.items():
+        for leaf, task in _load(suite, name).items():
+            _prepare(task, num_fewshot, seed)
+            loaded.append(_identify(suite, leaf, task, limit))
+    return tuple(loaded)
+
+
+def _load(suite: Suite, name: str) -> dict[str, Any]:
+    manager = _manager(suite.include_path, name)
+    try:
+        tasks: dict[str, Any] = manager.load([name])["tasks"]
+    except Exception as error:  # lm-eval and datasets raise whatever they meet  # noqa: BLE001
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EvaluationError(
+            f"task '{name}' of suite '{suite.name}' can't be loaded: {reason} "
+            "Its data set may need a network, or local files by `include_path`."
+        ) from error
+    return tasks
+
+
+def _manager(include_path: str | None, name: str) -> Any:
+    """A TaskManager that knows `name`; lm-eval's own thousands of tasks are indexed only when needed."""
+    from lm_eval.tasks import TaskManager
+
+    if include_path is not None:
+        if not Path(include_path).is_dir():
+            raise EvaluationError(f"there is no folder {include_path} with the task '{name}'.")
+        manager = TaskManager(include_path=include_path, include_defaults=False)
+        if name in manager.all_tasks:
+            return manager
+    manager = TaskManager(include_path=include_path)
+    if name not in manager.all_tasks:
+        raise EvaluationError(registry.unknown("task", name, _near(name, manager.all_tasks)))
+    return manager
+
+
+def _near(name: str, known: list[str]) -> list[str]:
+    """lm-eval knows thousands of tasks: show those that look like the one asked for."""
+    import difflib
+
+    return difflib.get_close_matches(name, known, n=8, cutoff=0.4) or known[:8]
+
+
+def _prepare(task: Any, num_fewshot: int | None, seed: int) -> None:
+    # As lm_eval.simple_evaluate does before it calls evaluate
+    if num_fewshot is not None:
+        task.set_config(key="num_fewshot", value=num_fewshot)
+    elif task.get_config("num_fewshot") is None:
+        task.set_config(key="num_fewshot", value=0)
+    task.set_fewshot_seed(seed=seed)
+
+
+def _identify(suite: Suite, name: str, task: Any, limit: int | None) -> LoadedTask:
+    documents = list(task.eval_docs)[:limit]
+    if not documents:
+        raise EvaluationError(f"task '{name}' of suite '{suite.name}' has no items. Check its data file.")
+    content = json.dumps([task.dump_config(), documents], sort_keys=True, default=str, ensure_ascii=False)
+    return LoadedTask(
+        suite=suite,
+        name=name,
+        task=task,
+        version=str(task.VERSION),
+        num_fewshot=int(task.get_config("num_fewshot")),
+        n_items=len(documents),
+        digest=hashlib.sha256(content.encode()).hexdigest(),
+    )

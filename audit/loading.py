@@ -1,0 +1,110 @@
+"""A checkpoint folder to a model in memory, checked: nothing half-loaded gets through."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def load_model(
+    folder: Path, *, dtype: str = "float32", device: str = "cpu", trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+) -> PreTrainedModel:  # fmt: skip
+    """The causal language model in `folder`, ready to compute in `dtype`.
+
+    Packed checkpoints (compressed-tensors) are dequantised: the values are those that the packed
+    kernels use, the speed is not.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
+            trust_remote_code=trust_remote_code,
+            use_safetensors=None if allow_pickle else True,
+            local_files_only=True,
+            output_loading_info=True,
+            **_dequantised(folder),
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        raise ModelError(f"{folder} can't be loaded: {_first_line(error)}") from error
+    _check_complete(folder, report)
+    return model.to(device).eval()
+
+
+def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """The tokenizer in `folder`."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=trust_remote_code, local_files_only=True
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise ModelError(f"{folder} has no loadable tokenizer: {_first_line(error)}") from error
+    return tokenizer
+
+
+def logits(model: PreTrainedModel, ids: Tensor) -> Tensor:
+    """Logits of a forward pass, float32 on the CPU, [batch, position, vocabulary]."""
+    import torch
+
+    with torch.inference_mode():
+        result: Tensor = model(ids.to(model.device)).logits.float().cpu()
+    return result
+
+
+def use_threads(threads: int | None) -> int:
+    """Set torch's CPU threads (None: leave torch's choice) and say how many there are."""
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def resolve_device(device: str) -> str:
+    """`auto` to a CUDA device if there is one, else the CPU."""
+    import torch
+
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _dequantised(folder: Path) -> dict[str, Any]:
+    quantization = json.loads((folder / "config.json").read_text()).get("quantization_config") or {}
+    if quantization.get("quant_method") != "compressed-tensors":
+        return {}
+    from transformers import CompressedTensorsConfig
+
+    return {"quantization_config": CompressedTensorsConfig(dequantize=True)}
+
+
+def _check_complete(folder: Path, report: dict[str, Any]) -> None:
+    """Refuse a checkpoint whose tensors don't match its config: transformers would fill in noise."""
+    for key, what in (
+        ("missing_keys", "lacks the tensor"),
+        ("mismatched_keys", "has the wrong shape for"),
+        ("unexpected_keys", "holds a tensor that its config has no place for:"),
+    ):
+        names = sorted(entry if isinstance(entry, str) else entry[0] for entry in report.get(key, ()))
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise ModelError(
+                f"{folder} {what} {names[0]}{more}: the weights don't match config.json. "
+                "Take both from the same checkpoint."
+            )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,37 @@
+"""The whole product on one screen: compress, evaluate, compare, judge, and the log of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from audit.compare import compare
+from audit.compress import compress
+from audit.evaluate import evaluate
+from audit.judge import judge
+from audit.progress import Progress
+from audit.recording import recorded
+from audit.records import AuditConfig, AuditLog
+from audit.store import Store, read_log
+
+
+def run_audit(
+    config: AuditConfig, *, progress: Progress | None = None, command: str = "audit.run_audit(config)"
+) -> AuditLog:
+    """Run the audit of `config`, or go on with it where the run folder `config.out` left off.
+
+    The log is written to `audit.json` in that folder. Raises ShrinkproofError on unusable input;
+    what was finished by then stays in the folder.
+    """
+    with Store.open(config) as store, recorded(config, store, command) as audit:
+        audit.variants = compress(config, store, progress)
+        audit.runs = evaluate(audit.variants, config, store, progress)
+        audit.comparisons = compare(audit.runs, config.suites, store.read)
+        audit.verdicts = judge(audit.comparisons, config.rules, audit.variants, config.suites)
+    return read_log(Path(config.out))
+
+
+def gate(run: Path) -> AuditLog:
+    """The log of a finished run, judged again from its comparisons under its own rules."""
+    log = read_log(run)
+    verdicts = judge(log.comparisons, log.config.rules, log.variants, log.config.suites)
+    return log.model_copy(update={"verdicts": verdicts})

@@ -1,0 +1,64 @@
+"""Where and with what an audit was computed."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from audit.records import NotMeasured, Provenance
+
+_PACKAGES = (
+    "lm-eval", "transformers", "torch", "compressed-tensors", "tokenizers", "safetensors",
+    "datasets", "numpy", "scipy", "pandas", "pyarrow", "pydantic",
+)  # fmt: skip
+
+
+def collect(
+    *, command: str, device: str, threads: int, config_sha256: str, started: str
+) -> Provenance:
+    """Versions, hardware, git state and times; `finished` is now."""
+    return Provenance(
+        shrinkproof_version=version("shrinkproof"),
+        command=command,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        processor=_processor(),
+        device=device,
+        threads=threads,
+        packages={name: found for name in _PACKAGES if (found := _version(name))},
+        git_commit=_git_commit(),
+        config_sha256=config_sha256,
+        started=started,
+        finished=now(),
+    )
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _git_commit() -> str | NotMeasured:
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return NotMeasured("the working folder is in no git repository")
+    return done.stdout.strip()

@@ -1,0 +1,59 @@
+"""The log as it grows: written when the audit ends, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from audit import provenance
+from audit.errors import StoreError
+from audit.loading import resolve_device, use_threads
+from audit.records import AuditConfig, AuditLog, Comparison, Run, Variant, Verdict
+from audit.store import Store, config_digest
+
+
+@dataclass
+class Draft:
+    """What is known so far."""
+
+    config: AuditConfig
+    command: str
+    started: str
+    variants: tuple[Variant, ...] = ()
+    runs: tuple[Run, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+    def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
+        """The draft as an AuditLog, with the provenance of now."""
+        return AuditLog(
+            status=status,
+            error=error,
+            config=self.config,
+            provenance=provenance.collect(
+                command=self.command,
+                device=resolve_device(self.config.device),
+                threads=use_threads(self.config.threads),
+                config_sha256=config_digest(self.config),
+                started=self.started,
+            ),
+            variants=self.variants,
+            runs=self.runs,
+            comparisons=self.comparisons,
+            verdicts=self.verdicts,
+        )
+
+
+@contextlib.contextmanager
+def recorded(config: AuditConfig, store: Store, command: str) -> Iterator[Draft]:
+    """A draft whose log is written at the end: as `stopped`, with the reason, if the block raises."""
+    draft = Draft(config=config, command=command, started=provenance.now())
+    try:
+        yield draft
+    except BaseException as error:
+        with contextlib.suppress(StoreError, OSError):  # the first error is the one to tell
+            store.write_log(draft.log("stopped", f"{type(error).__name__}: {error}"))
+        raise
+    store.write_log(draft.log())

@@ -1,0 +1,96 @@
+"""Entry points to parts: compressors, suites, report formats. Loaded on first use.
+
+The built-in parts register the way a third party's do, in `pyproject.toml`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from audit.errors import ConfigError
+from audit.records import AuditLog, Level, Record, Suite
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+
+class Compressor(Protocol):
+    """A module (or object) of the group `audit.compressors`."""
+
+    TITLE: str
+    """One line for `shrinkproof list levels`."""
+    LIBRARY: str
+    """Distribution that does the work, for the log."""
+    PRESETS: Mapping[str, Mapping[str, bool | int | float | str]]
+    """Short level names and the options that they stand for."""
+    Options: type[Record]
+    """The method's settings; unknown ones are refused."""
+
+    @staticmethod
+    def compress(model: PreTrainedModel, options: Record, out: Path, witness: Tensor) -> Tensor:
+        """Compress `model` in place and save the checkpoint to the folder `out`.
+
+        Returns the logits on `witness` (token ids, [1, n]) taken before saving: the caller loads
+        the checkpoint again and must get the same.
+        """
+        ...
+
+
+ReportFormat = Callable[[AuditLog], bytes]
+
+
+def compressor(name: str) -> Compressor:
+    """The compressor of that name."""
+    return cast("Compressor", _load("audit.compressors", "compressor", name))
+
+
+def suite(name: str) -> Suite:
+    """The suite of that name."""
+    return cast("Suite", _load("audit.suites", "suite", name))
+
+
+def report_format(name: str) -> ReportFormat:
+    """The renderer of that name."""
+    return cast("ReportFormat", _load("audit.report_formats", "report format", name))
+
+
+def names(group: str) -> tuple[str, ...]:
+    """The names registered in an entry-point group, sorted."""
+    return tuple(sorted(_points(group)))
+
+
+def presets() -> dict[str, Level]:
+    """Short level names of all compressors, with what they stand for."""
+    return {
+        short: Level(name=short, method=method, options=dict(options))
+        for method in names("audit.compressors")
+        for short, options in compressor(method).PRESETS.items()
+    }
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The sentence for a name that nobody registered.
+
+    >>> unknown("compressor", "gptk", ["gptq", "rtn"])
+    "No compressor named 'gptk'. Did you mean 'gptq'? Known: gptq, rtn."
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    return f"No {kind} named '{name}'.{hint} Known: {', '.join(known)}."
+
+
+def _points(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def _load(group: str, kind: str, name: str) -> object:
+    points = _points(group)
+    if name not in points:
+        raise ConfigError(unknown(kind, name, points))
+    return points[name].load()

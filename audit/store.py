@@ -1,0 +1,245 @@
+"""The run folder: what is finished is whole, what is half-written is not there.
+
+    config.json               the config that the folder belongs to
+    variants/<name>/          a checkpoint, with variant.json
+    cells/<key>/              samples.parquet and cell.json: one task on one variant
+    audit.json                the log
+
+Folders are filled under a temporary name and renamed, which is atomic: after `kill -9` a folder
+either has its final name and is complete, or is rubbish that the next run clears away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from audit import weights
+from audit.errors import StoreError
+from audit.records import AuditConfig, AuditLog, Cell, Sample, Variant
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HALF = ".half-"
+
+
+class Store:
+    """One run folder, held by one run at a time."""
+
+    def __init__(self, root: Path, lock: IO[str]) -> None:
+        self.root = root
+        self._lock = lock
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, config: AuditConfig) -> Iterator[Store]:
+        """The run folder of `config`, made if need be.
+
+        Raises StoreError if the folder belongs to another config or another run holds it.
+        """
+        root = Path(config.out)
+        with _disk_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+            with (root / "lock").open("w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise StoreError(f"{root} is in use by another run. Wait for it, or choose another --out.") from None
+                _claim(root, config)
+                for rubbish in root.glob(f"*/{_HALF}*"):
+                    shutil.rmtree(rubbish)
+                yield cls(root, lock)
+
+    # Variants
+
+    def variant(self, name: str) -> Variant | None:
+        """The finished Variant of that name whose weights still are what its record says, else None."""
+        folder = self.root / "variants" / name
+        try:
+            variant = Variant.model_validate_json((folder / "variant.json").read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        same = weights.digest(weights.weight_files(folder)) == variant.digest
+        return variant if same else None
+
+    @contextlib.contextmanager
+    def new_variant(self, name: str) -> Iterator[Path]:
+        """A folder to fill; it gets its name when the block ends without an error."""
+        with self._filling(self.root / "variants" / name) as folder:
+            yield folder
+
+    def add_variant(self, variant: Variant, folder: Path) -> None:
+        """Write the Variant's record beside its files."""
+        (folder / "variant.json").write_text(self.located(variant).model_dump_json(indent=1))
+
+    def located(self, variant: Variant) -> Variant:
+        """The Variant with its path inside this run folder, wherever the folder lies now."""
+        return variant.model_copy(update={"path": str(self.root / "variants" / variant.name)})
+
+    # Cells
+
+    def cell(self, key: str) -> Cell | None:
+        """The finished cell of that key whose samples still have their digest, else None."""
+        folder = self.root / "cells" / key
+        try:
+            cell = Cell.model_validate_json((folder / "cell.json").read_bytes())
+            whole = _sha256(self.root / cell.path) == cell.sha256
+        except (FileNotFoundError, ValidationError):
+            return None
+        return cell if whole else None
+
+    def add_cell(self, cell: Cell, samples: Sequence[Sample]) -> Cell:
+        """Write a cell and its samples; returns it with path, digest and count filled in."""
+        import pandas as pd
+
+        final = self.root / "cells" / cell.key
+        with self._filling(final) as folder:
+            table = folder / "samples.parquet"
+            frame = pd.DataFrame([sample.model_dump() for sample in samples], columns=list(Sample.model_fields))
+            frame.to_parquet(table, index=False)
+            cell = cell.model_copy(
+                update={
+                    "path": str(final.relative_to(self.root) / table.name),
+                    "sha256": _sha256(table),
+                    "n_items": frame.groupby("metric").size().max() if len(frame) else 0,
+                }
+            )
+            cell = Cell.model_validate(cell.model_dump())
+            (folder / "cell.json").write_text(cell.model_dump_json(indent=1))
+        return cell
+
+    def read(self, cell: Cell) -> pd.DataFrame:
+        """The samples of a cell, one row an item and metric, with the columns of `Sample`."""
+        import pandas as pd
+
+        return pd.read_parquet(self.root / cell.path)
+
+    # The log
+
+    def write_log(self, log: AuditLog) -> Path:
+        """Write `audit.json`, whole or not at all."""
+        path = self.root / "audit.json"
+        _write_whole(path, log.model_dump_json(indent=1).encode() + b"\n")
+        return path
+
+    @contextlib.contextmanager
+    def _filling(self, final: Path) -> Iterator[Path]:
+        with _disk_errors(self.root):
+            final.parent.mkdir(exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=_HALF, dir=final.parent))
+            try:
+                yield folder
+                _flush(folder)
+                if final.exists():  # what the record says no longer holds; it was made again
+                    shutil.rmtree(final)
+                folder.rename(final)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+
+
+def read_log(run: Path) -> AuditLog:
+    """The log of a run folder (or the log file itself).
+
+    Raises StoreError where there is none or it can't be read.
+    """
+    path = run / "audit.json" if run.is_dir() else run
+    try:
+        return AuditLog.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise StoreError(f"{run} holds no audit.json. Name a run folder that `shrinkproof run` made.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise StoreError(f"{path} is no audit log: {where}: {first['msg']}. Was it edited or cut?") from None
+
+
+def write_report(run: Path, name: str, data: bytes) -> Path:
+    """Write a rendered report into the run folder, whole or not at all."""
+    folder = run if run.is_dir() else run.parent
+    with _disk_errors(folder):
+        _write_whole(folder / name, data)
+    return folder / name
+
+
+def config_digest(config: AuditConfig) -> str:
+    """sha256 of the canonical JSON of all that determines the results."""
+    return hashlib.sha256(json.dumps(_identity(config), sort_keys=True).encode()).hexdigest()
+
+
+def _identity(config: AuditConfig) -> dict[str, Any]:
+    # The weights' digest pins the model, so where it and the run lie is no part of what is audited.
+    identity = config.model_dump(mode="json", exclude={"out"})
+    identity["model"].pop("path")
+    return identity
+
+
+def _claim(root: Path, config: AuditConfig) -> None:
+    path, ours = root / "config.json", _identity(config)
+    if not path.exists():
+        if any(entry.name != "lock" for entry in root.iterdir()):
+            raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")
+        _write_whole(path, json.dumps(ours, indent=1, sort_keys=True).encode())
+        return
+    try:
+        theirs = json.loads(path.read_bytes())
+    except ValueError:
+        raise StoreError(f"{path} can't be read. Choose another --out, or delete {root}.") from None
+    if theirs != ours:
+        differing = ", ".join(key for key in ours if theirs.get(key) != ours[key])
+        raise StoreError(
+            f"{root} holds the run of another config (differs in: {differing}). "
+            f"Choose another --out, or delete {root}."
+        )
+
+
+@contextlib.contextmanager
+def _disk_errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            why = "the disk is full. Free some space and run the same command: finished cells are kept"
+        elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            why = "no permission to write there. Choose another --out"
+        else:
+            raise
+        raise StoreError(f"{error.filename or root}: {why}.") from error
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_HALF, delete=False) as stream:
+        try:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+            Path(stream.name).chmod(0o644)
+            Path(stream.name).replace(path)
+        except BaseException:
+            Path(stream.name).unlink(missing_ok=True)
+            raise
+
+
+def _flush(folder: Path) -> None:
+    """Push a folder's files to the disk, so that its final name never stands for less than all of it."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

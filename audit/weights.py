@@ -1,0 +1,162 @@
+"""What a checkpoint folder holds, read from its files and not from its name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from audit.errors import ModelError
+from audit.records import NotMeasured
+
+_BITS = {
+    "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8,
+    "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U64": 64, "U32": 32, "U16": 16, "U8": 8, "BOOL": 8,
+}  # fmt: skip
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+_MAX_HEADER_BYTES = 100 << 20  # the limit of the safetensors format itself
+
+
+class StoredTensor(NamedTuple):
+    """One entry of a safetensors header."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    """First byte of the data in the file."""
+    file: Path
+
+    @property
+    def bits(self) -> int:
+        """Bits on disk."""
+        return math.prod(self.shape) * _BITS[self.dtype]
+
+
+class Contents(NamedTuple):
+    """Counted over the tensors of a checkpoint."""
+
+    size_bytes: int
+    parameters: int
+    bits_per_weight: float
+    compressed_parameters: int
+    """Weights held in packed integers."""
+    compressed_bits_per_weight: float | NotMeasured
+    stored_as: str
+
+
+def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
+    """The weight files of a model folder, sorted; refuses pickles unless they are allowed."""
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} is no model folder: it has no config.json. Name a folder that has one.")
+    safe = sorted(folder.glob("*.safetensors"))
+    if safe:
+        return safe
+    pickles = sorted(path for path in folder.iterdir() if path.suffix in _PICKLES)
+    if pickles and allow_pickle:
+        return pickles
+    if pickles:
+        raise ModelError(
+            f"{folder} has its weights only in pickle files ({pickles[0].name}), which can run code when "
+            "loaded. Convert them to safetensors, or accept the risk with --allow-pickle."
+        )
+    raise ModelError(f"{folder} has no weights: no *.safetensors file beside config.json. Copy them there.")
+
+
+def digest(files: list[Path]) -> str:
+    """sha256 over the files' names and contents: renaming the folder changes nothing."""
+    total = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as stream:
+            inner = hashlib.file_digest(stream, "sha256")
+        total.update(f"{path.name}\0{inner.hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def contents(folder: Path, *, allow_pickle: bool = False) -> Contents:
+    """Count bytes, parameters and bits over the stored tensors of a checkpoint folder."""
+    files = weight_files(folder, allow_pickle=allow_pickle)
+    size_bytes = sum(path.stat().st_size for path in files)
+    if files[0].suffix != ".safetensors":
+        raise ModelError(f"{files[0]} is a pickle file: its tensors can't be counted. Save as safetensors.")
+    tensors = {tensor.name: tensor for path in files for tensor in _header(path)}
+    packed = {name.removesuffix("_packed") for name in tensors if name.endswith(".weight_packed")}
+    packed_parts = {
+        name for name in tensors if any(name.startswith(f"{stem}_") for stem in _stems(name, packed))
+    }
+    packed_weights = sum(_logical_size(tensors[f"{stem}_shape"]) for stem in packed)
+    plain_weights = sum(math.prod(t.shape) for n, t in tensors.items() if n not in packed_parts)
+    packed_bits = sum(tensors[name].bits for name in packed_parts)
+    all_bits = sum(tensor.bits for tensor in tensors.values())
+    plain = sorted({t.dtype for n, t in tensors.items() if n not in packed_parts})
+    return Contents(
+        size_bytes=size_bytes,
+        parameters=packed_weights + plain_weights,
+        bits_per_weight=all_bits / (packed_weights + plain_weights),
+        compressed_parameters=packed_weights,
+        compressed_bits_per_weight=packed_bits / packed_weights
+        if packed
+        else NotMeasured("no weight is held in packed integers"),
+        stored_as=_stored_as(folder, plain),
+    )
+
+
+def _stems(name: str, packed: set[str]) -> Iterator[str]:
+    stem = name.rpartition("_")[0]
+    while stem:
+        if stem in packed:
+            yield stem
+        stem = stem.rpartition("_")[0]
+
+
+def _header(path: Path) -> Iterator[StoredTensor]:
+    """The entries of a safetensors file: 8 bytes of length, then JSON."""
+    with path.open("rb") as stream:
+        first = stream.read(8)
+        length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
+        if not 0 < length <= min(_MAX_HEADER_BYTES, path.stat().st_size):
+            raise ModelError(f"{path} is no whole safetensors file: its header is cut. Copy it again.")
+        try:
+            header: dict[str, Any] = json.loads(stream.read(length))
+            header.pop("__metadata__", None)
+            for name, entry in header.items():
+                begin, end = entry["data_offsets"]
+                if entry["dtype"] not in _BITS:
+                    raise ModelError(f"{path}: tensor {name} has the unknown dtype {entry['dtype']}.")
+                if 8 + length + end > path.stat().st_size:
+                    raise ModelError(f"{path} is cut: tensor {name} ends past the file. Copy it again.")
+                yield StoredTensor(name, entry["dtype"], tuple(entry["shape"]), 8 + length + begin, path)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"{path} has an unreadable safetensors header ({error}). Copy it again.") from None
+
+
+def _logical_size(shape_tensor: StoredTensor) -> int:
+    """Number of weights of a packed tensor, out of its stored `weight_shape` (int64)."""
+    with shape_tensor.file.open("rb") as stream:
+        stream.seek(shape_tensor.offset)
+        width = _BITS[shape_tensor.dtype] // 8
+        raw = stream.read(width * shape_tensor.shape[0])
+    kind = {8: "q", 4: "i"}[width]
+    return math.prod(struct.unpack(f"<{shape_tensor.shape[0]}{kind}", raw))
+
+
+def _stored_as(folder: Path, plain: list[str]) -> str:
+    names = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+    dense = ", ".join(names.get(dtype, dtype.lower()) for dtype in plain)
+    quantization = json.loads((folder / "config.json").read_text()).get("quantization_config")
+    if not quantization:
+        return f"{dense}, dense"
+    groups = list(quantization.get("config_groups", {}).values())
+    if not groups:
+        return f"{quantization.get('quant_method', 'unknown quantisation')}; the rest {dense}"
+    weights = groups[0]["weights"]
+    spread = f"groups of {weights['group_size']}" if weights.get("group_size") else "one scale per channel"
+    symmetry = "symmetric" if weights.get("symmetric") else "asymmetric"
+    return (
+        f"int{weights['num_bits']}, {symmetry}, {spread}, {quantization['format']} "
+        f"({quantization['quant_method']}); embeddings and norms {dense}"
+    )
