@@ -29,8 +29,9 @@ class NotMeasured(Record):
 
     reason: str
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason=reason)
+    def __init__(self, reason: str | None = None, **others: object) -> None:
+        # Reading a log tries this on the JSON of an Interval too: that must fail validation, not the call.
+        super().__init__(**{"reason": reason, **others})
 
     def __str__(self) -> str:
         return f"not measured: {self.reason}"

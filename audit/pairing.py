@@ -1,0 +1,169 @@
+"""Two tables of samples → the units that one metric counts, paired, and those without a partner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from audit.records import Metric
+
+# Not by doc_id: the harness renumbers documents when a limit is set.
+_KEY = ["task", "doc_hash", "prompt_hash", "target_hash"]
+_COLUMNS = [*_KEY, "metric", "group", "pair", "outcome", "choices"]
+
+
+@dataclass(frozen=True)
+class Units:
+    """What a metric counts, paired: an item, or all the items that share a pair."""
+
+    paired: pd.DataFrame
+    """One row per unit: group, before and after (1 is good), chance (NaN where there are no choices)."""
+    alone_before: pd.Series
+    """Group of each unit of the original without a partner."""
+    alone_after: pd.Series
+    """Group of each unit of the variant without a partner."""
+    items: pd.DataFrame
+    """The items of the paired units: unit (a row of `paired`), before, after, row_before, row_after."""
+    unfit: str | None
+    """Why the outcomes can't be counted; None: all are 0 or 1."""
+
+    def of(self, group: str) -> Units:
+        """The units of one group alone."""
+        return replace(
+            self,
+            paired=self.paired[self.paired["group"] == group],
+            alone_before=self.alone_before[self.alone_before == group],
+            alone_after=self.alone_after[self.alone_after == group],
+        )
+
+    def groups(self) -> list[str]:
+        """Every group that a unit belongs to, sorted."""
+        named = pd.concat([self.paired["group"], self.alone_before, self.alone_after]).dropna()
+        return sorted(set(named))
+
+
+def metric_rows(samples: pd.DataFrame | None, metric: Metric) -> pd.DataFrame:
+    """The samples that the metric's units are made of; an item outside any pair is no unit of pairs."""
+    if samples is None:
+        return pd.DataFrame(columns=_COLUMNS)
+    rows = samples[samples["metric"] == metric.harness_metric]
+    if metric.per == "pair":
+        rows = rows[rows["pair"].notna()]
+    return rows.reset_index(drop=True)
+
+
+def pair(before: pd.DataFrame, after: pd.DataFrame, metric: Metric) -> Units:
+    """Pair the rows of both sides by their hashes, the k-th copy of an item with the k-th copy."""
+    row_before, row_after = _matches(before, after, metric)
+    there = before.iloc[row_before]
+    items = pd.DataFrame(
+        {
+            "before": _good(before, metric)[row_before],
+            "after": _good(after, metric)[row_after],
+            "row_before": row_before,
+            "row_after": row_after,
+        }
+    )
+    chance = _guessing(there["choices"])
+    unfit = _unfit(items, metric)
+    if metric.per == "pair":
+        return _gather(before, after, items, chance, unfit)
+    return Units(
+        paired=items[["before", "after"]].assign(group=there["group"].array, chance=chance),
+        alone_before=_without(before["group"], row_before),
+        alone_after=_without(after["group"], row_after),
+        items=items.assign(unit=np.arange(len(items))),
+        unfit=unfit,
+    )
+
+
+def _matches(
+    before: pd.DataFrame, after: pd.DataFrame, metric: Metric
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row numbers of the partners, in the order of `before`."""
+    key = [*_KEY, "pair"] if metric.per == "pair" else _KEY
+    left, right = (
+        rows[key].assign(copy=rows.groupby(_KEY, sort=False).cumcount(), row=np.arange(len(rows)))
+        for rows in (before, after)
+    )
+    matched = left.merge(right, on=[*key, "copy"]).sort_values("row_x")
+    return matched["row_x"].to_numpy(np.int64), matched["row_y"].to_numpy(np.int64)
+
+
+def _without(group: pd.Series, matched: NDArray[np.int64]) -> pd.Series:
+    """The entries whose row number is not among the matched."""
+    return group[~np.isin(np.arange(len(group)), matched)]
+
+
+def _good(rows: pd.DataFrame, metric: Metric) -> NDArray[np.float64]:
+    """Outcomes turned so that 1 is good."""
+    outcome = rows["outcome"].to_numpy(np.float64)
+    return outcome if metric.higher_is_better else 1.0 - outcome
+
+
+def _guessing(choices: pd.Series) -> NDArray[np.float64]:
+    """Probability of guessing each item right; NaN for free generation."""
+    offered = choices.map(len).to_numpy(np.float64)
+    return np.where(offered > 0, 1.0 / np.maximum(offered, 1.0), np.nan)
+
+
+def _unfit(items: pd.DataFrame, metric: Metric) -> str | None:
+    """Why these outcomes can't be counted as right or wrong."""
+    values = items[["before", "after"]].to_numpy().ravel()
+    odd = values[(values != 0) & (values != 1)]
+    if not odd.size:
+        return None
+    return f"{odd.size} of {values.size} outcomes of {metric.harness_metric!r} are neither 0 nor 1"
+
+
+def _gather(
+    before: pd.DataFrame,
+    after: pd.DataFrame,
+    items: pd.DataFrame,
+    chance: NDArray[np.float64],
+    unfit: str | None,
+) -> Units:
+    """Gather items into pairs: right when all items are; complete when two or more, all with a partner.
+
+    A pair whose items lie in several groups belongs to the group named after all of them, `clean + typo`.
+    """
+    both = pd.concat([before[["task", "pair", "group"]], after[["task", "pair", "group"]]])
+    code = both.groupby(["task", "pair"], sort=False).ngroup().to_numpy(np.int64)
+    code_before, code_after = code[: len(before)], code[len(before) :]
+    code_items = code_before[items["row_before"]]
+    group = _joint_groups(code, both["group"])
+
+    in_before, in_after, matched = (
+        np.bincount(codes, minlength=group.size) for codes in (code_before, code_after, code_items)
+    )
+    complete = (matched >= 2) & (matched == in_before) & (matched == in_after)
+    items, chance = items[complete[code_items]], chance[complete[code_items]]
+    unit, kept = pd.factorize(code_items[complete[code_items]])
+
+    right_before, right_after, guessed = (np.ones(kept.size) for _ in range(3))
+    np.minimum.at(right_before, unit, items["before"])
+    np.minimum.at(right_after, unit, items["after"])
+    np.multiply.at(guessed, unit, chance)
+    return Units(
+        paired=pd.DataFrame(
+            {"before": right_before, "after": right_after, "group": group.iloc[kept].array, "chance": guessed}
+        ),
+        alone_before=group[(in_before > 0) & ~complete],
+        alone_after=group[(in_after > 0) & ~complete],
+        items=items.assign(unit=unit),
+        unfit=unfit,
+    )
+
+
+def _joint_groups(code: NDArray[np.integer[Any]], group: pd.Series) -> pd.Series:
+    """Group of each pair 0, 1, …: the distinct groups of its items, sorted and joined by ` + `."""
+    rows = pd.DataFrame({"code": code, "group": group.array}).dropna().drop_duplicates().sort_values("group")
+    names: list[str | None] = [None] * (int(code.max()) + 1 if code.size else 0)
+    for one, name in zip(rows["code"], rows["group"], strict=True):
+        known = names[one]
+        names[one] = name if known is None else f"{known} + {name}"
+    return pd.Series(names, dtype=object)
