@@ -14,6 +14,7 @@ from audit import registry
 from audit.config import load_config
 from audit.console import TerminalProgress, print_verdicts
 from audit.errors import ConfigError, ShrinkproofError
+from audit.quiet import quiet
 from audit.records import AuditLog
 from audit.store import read_log, write_report
 
@@ -32,15 +33,22 @@ app = typer.Typer(
 
 @app.command()
 def run(
-    config: Annotated[Path | None, typer.Argument(help="YAML file; flags override it.", show_default=False)] = None,
-    model: Annotated[str | None, typer.Option(help="Folder, or org/name@revision.", show_default=False)] = None,
-    level: Annotated[list[str] | None, typer.Option(help="Level; repeat, mildest first.", show_default=False)] = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="YAML file; flags override it.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Folder, or org/name@revision.", show_default=False)
+    ] = None,
+    level: Annotated[
+        list[str] | None, typer.Option(help="Level; repeat, mildest first.", show_default=False)
+    ] = None,
     suite: Annotated[list[str] | None, typer.Option(help="Suite; repeat.", show_default=False)] = None,
     limit: Annotated[int | None, typer.Option(help="Items per task.", show_default=False)] = None,
     out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all draws.", show_default=False)] = None,
     allow_pickle: Annotated[
-        bool | None, typer.Option("--allow-pickle", help="Accept weights in pickle files.", show_default=False)
+        bool | None,
+        typer.Option("--allow-pickle", help="Accept weights in pickle files.", show_default=False),
     ] = None,
     trust_remote_code: Annotated[
         bool | None,
@@ -55,7 +63,8 @@ def run(
         allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     console = Console()
-    with TerminalProgress(Console(stderr=True)) as progress:
+    # The progress holds the real stderr, since quiet() takes sys.stderr away from the libraries.
+    with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
         log = run_audit(settings, progress=progress, command=shlex.join(["shrinkproof", *sys.argv[1:]]))
         progress.stage("writing the report")
         report_path = _render(log, Path(settings.out), "html")
@@ -108,9 +117,6 @@ def _render(log: AuditLog, run: Path, name: str) -> Path:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point of `shrinkproof`: an unusable input is one line on stderr and exit code 2."""
-    import logging
-
-    logging.basicConfig(level=logging.ERROR)
     try:
         code = app(arguments, standalone_mode=False)
     except ShrinkproofError as error:

@@ -8,13 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from audit import registry, weights
-from audit.errors import CompressionError, ConfigError, ModelError
+from audit.errors import CompressionError, ModelError
 from audit.loading import load_model, logits, resolve_device, use_threads
 from audit.progress import Progress, Silent
-from audit.records import AuditConfig, Level, NotMeasured, Record, Variant
+from audit.records import AuditConfig, Level, NotMeasured, Variant
 from audit.store import Store
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
     progress = progress or Silent()
     use_threads(config.threads)
     for level in config.levels:
-        check_options(level)
+        registry.check_options(level)
     original = _original(config)
     variants = [original]
     for level in config.levels:
@@ -45,30 +43,15 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
     return tuple(variants)
 
 
-def check_options(level: Level) -> Record:
-    """The level's options, validated by its method.
-
-    Raises ConfigError naming the option, the value and what the method takes.
-    """
-    options = registry.compressor(level.method).Options
-    try:
-        return options.model_validate(level.options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        takes = ", ".join(options.model_fields) or "nothing"
-        raise ConfigError(
-            f"level '{level.name}': option {where or level.options}: {first['msg']} "
-            f"(given {level.options}). Method '{level.method}' takes: {takes}."
-        ) from None
-
-
 def _original(config: AuditConfig) -> Variant:
     """The model as it came: counted, loaded once to see that it computes numbers."""
     folder = Path(config.model.path)
     model = _load(config, folder)
     _finite(logits(model, _witness(model)), f"the original ({config.model.name})")
-    counted = weights.contents(folder, allow_pickle=config.model.allow_pickle)
+    if weights.is_pickle(folder):
+        counted = weights.pickled_contents(folder, model.num_parameters())
+    else:
+        counted = weights.contents(folder)
     return Variant(
         name="original",
         level=None,
@@ -94,7 +77,7 @@ def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) ->
     started = time.monotonic()
     model = _load(config, Path(original.path))
     witness = _witness(model)
-    before_saving = method.compress(model, check_options(level), folder, witness)
+    before_saving = method.compress(model, registry.check_options(level), folder, witness)
     del model
     _finite(before_saving, f"level '{level.name}'")
     _copy_tokenizer(Path(original.path), folder)
@@ -103,7 +86,7 @@ def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) ->
     if reload_error > RELOAD_TOLERANCE:
         raise CompressionError(
             f"level '{level.name}' does not load as it was saved: a logit differs by {reload_error:.3g} "
-            f"(allowed {RELOAD_TOLERANCE}). The checkpoint is not kept; report it to the maker of {level.method}."
+            f"(allowed {RELOAD_TOLERANCE}). The checkpoint is not kept; tell the maker of {level.method}."
         )
     counted = weights.contents(folder)
     packed = counted.compressed_parameters > 0
@@ -167,7 +150,8 @@ def _sparsity(model: PreTrainedModel) -> float:
 def _copy_tokenizer(source: Path, target: Path) -> None:
     """Everything beside the weights and the config: the tokenizer must be the original's, byte for byte."""
     for path in sorted(source.iterdir()):
-        wanted = path.suffix in {".json", ".jinja", ".txt", ".model"} and not path.name.endswith(".index.json")
+        wanted = path.suffix in {".json", ".jinja", ".txt", ".model"} and not path.name.endswith(
+            ".index.json"
+        )
         if path.is_file() and wanted and not (target / path.name).exists():
             shutil.copy2(path, target / path.name)
-

@@ -73,7 +73,9 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         data, lines, home, where = dict(source or {}), {}, Path(), "the config"
     data = _with_flags(data, {key: value for key, value in flags.items() if value is not None})
     parsed = _parse(data, lines, where)
-    levels = tuple(_located(lines, where, ("levels", i), _level, entry) for i, entry in enumerate(parsed.levels))
+    levels = tuple(
+        _located(lines, where, ("levels", i), _level, entry) for i, entry in enumerate(parsed.levels)
+    )
     suites = tuple(
         _located(lines, where, ("suites", i), lambda entry: _suite(entry, home), entry)
         for i, entry in enumerate(parsed.suites)
@@ -192,8 +194,6 @@ def _check_unique(kind: str, names: Sequence[str]) -> None:
 
 def _level(entry: str | dict[str, Any]) -> Level:
     """A short name, or a mapping with `method`, its options, and optionally `name`."""
-    from audit.compress import check_options
-
     presets = registry.presets()
     if isinstance(entry, str):
         if entry not in presets:
@@ -208,7 +208,7 @@ def _level(entry: str | dict[str, Any]) -> Level:
     if not _LEVEL_NAME.fullmatch(str(name)):
         raise ConfigError(f"level name {name!r}: use letters, digits, '.', '-' and '_' only.")
     level = Level(name=str(name), method=method, options=options)
-    check_options(level)
+    registry.check_options(level)
     return level
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
-from rich.progress import TimeRemainingColumn
 from rich.table import Table
 
 from audit.records import AuditLog, Comparison, NotMeasured, Variant, Verdict
@@ -16,7 +22,7 @@ _MARKS = {"pass": "[green]✔ pass[/]", "fail": "[red]✘ fail[/]", "inconclusiv
 
 
 class TerminalProgress:
-    """Variant, suite and task, items done and time left; one plain line a stage where there is no terminal."""
+    """Variant, suite and task, items done and time left; a plain line a stage outside a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -98,7 +104,9 @@ def _cells(verdict: Verdict, comparison: Comparison | None) -> list[str]:
         _percent(comparison.before),
         _percent(comparison.after),
         _percent(comparison.difference, sign=True),
-        "–" if isinstance(interval, NotMeasured) else f"{100 * interval.lower:+.1f} … {100 * interval.upper:+.1f}",
+        "–"
+        if isinstance(interval, NotMeasured)
+        else f"{100 * interval.lower:+.1f} … {100 * interval.upper:+.1f}",
         margin,
         mark,
     ]

@@ -26,7 +26,9 @@ def evaluate(
     progress.stage("loading the tasks")
     suites = {suite.name: load_tasks(suite, limit=config.limit, seed=config.seed) for suite in config.suites}
     progress.plan(len(variants) * sum(task.n_items for tasks in suites.values() for task in tasks))
-    return tuple(run for variant in variants for run in _evaluate_one(variant, suites, config, store, progress))
+    return tuple(
+        run for variant in variants for run in _evaluate_one(variant, suites, config, store, progress)
+    )
 
 
 def _evaluate_one(

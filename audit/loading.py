@@ -26,7 +26,7 @@ def load_model(
     from transformers import AutoModelForCausalLM
 
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             trust_remote_code=trust_remote_code,
@@ -37,8 +37,12 @@ def load_model(
         )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise ModelError(f"{folder} can't be loaded: {_first_line(error)}") from error
+    model: PreTrainedModel
+    model, report = loaded
     _check_complete(folder, report)
-    return model.to(device).eval()
+    model.to(device)  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:

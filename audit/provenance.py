@@ -16,9 +16,7 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def collect(
-    *, command: str, device: str, threads: int, config_sha256: str, started: str
-) -> Provenance:
+def collect(*, command: str, device: str, threads: int, config_sha256: str, started: str) -> Provenance:
     """Versions, hardware, git state and times; `finished` is now."""
     return Provenance(
         shrinkproof_version=version("shrinkproof"),
@@ -53,12 +51,16 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine()
+    )
 
 
 def _git_commit() -> str | NotMeasured:
     try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return NotMeasured("the working folder is in no git repository")
     return done.stdout.strip()

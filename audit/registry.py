@@ -11,6 +11,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
+from pydantic import ValidationError
+
 from audit.errors import ConfigError
 from audit.records import AuditLog, Level, Record, Suite
 
@@ -71,6 +73,24 @@ def presets() -> dict[str, Level]:
         for method in names("audit.compressors")
         for short, options in compressor(method).PRESETS.items()
     }
+
+
+def check_options(level: Level) -> Record:
+    """The level's options, validated by its method.
+
+    Raises ConfigError naming the option, the value and what the method takes.
+    """
+    options = compressor(level.method).Options
+    try:
+        return options.model_validate(level.options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        takes = ", ".join(options.model_fields) or "nothing"
+        raise ConfigError(
+            f"level '{level.name}': option {where or level.options}: {first['msg']} "
+            f"(given {level.options}). Method '{level.method}' takes: {takes}."
+        ) from None
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

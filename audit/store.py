@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _HALF = ".half-"
+_FULL = "the disk is full. Free some space and run the same command: finished cells are kept"
 
 
 class Store:
@@ -56,7 +57,9 @@ class Store:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    raise StoreError(f"{root} is in use by another run. Wait for it, or choose another --out.") from None
+                    raise StoreError(
+                        f"{root} is in use by another run. Wait for it, or choose another --out."
+                    ) from None
                 _claim(root, config)
                 for rubbish in root.glob(f"*/{_HALF}*"):
                     shutil.rmtree(rubbish)
@@ -107,16 +110,16 @@ class Store:
         final = self.root / "cells" / cell.key
         with self._filling(final) as folder:
             table = folder / "samples.parquet"
-            frame = pd.DataFrame([sample.model_dump() for sample in samples], columns=list(Sample.model_fields))
+            columns = list(Sample.model_fields)
+            frame = pd.DataFrame([sample.model_dump() for sample in samples], columns=columns)
             frame.to_parquet(table, index=False)
             cell = cell.model_copy(
                 update={
                     "path": str(final.relative_to(self.root) / table.name),
                     "sha256": _sha256(table),
-                    "n_items": frame.groupby("metric").size().max() if len(frame) else 0,
+                    "n_items": len(samples) // max(1, frame["metric"].nunique()),
                 }
             )
-            cell = Cell.model_validate(cell.model_dump())
             (folder / "cell.json").write_text(cell.model_dump_json(indent=1))
         return cell
 
@@ -159,7 +162,9 @@ def read_log(run: Path) -> AuditLog:
     try:
         return AuditLog.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise StoreError(f"{run} holds no audit.json. Name a run folder that `shrinkproof run` made.") from None
+        raise StoreError(
+            f"{run} holds no audit.json. Name a run folder that `shrinkproof run` made."
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -211,12 +216,17 @@ def _disk_errors(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            why = "the disk is full. Free some space and run the same command: finished cells are kept"
+            why = _FULL
         elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             why = "no permission to write there. Choose another --out"
         else:
             raise
         raise StoreError(f"{error.filename or root}: {why}.") from error
+    except Exception as error:
+        # safetensors wraps the system's error in one of its own
+        if "No space left on device" not in str(error) and "os error 28" not in str(error):
+            raise
+        raise StoreError(f"{root}: {_FULL}.") from error
 
 
 def _write_whole(path: Path, data: bytes) -> None:

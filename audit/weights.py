@@ -77,12 +77,10 @@ def digest(files: list[Path]) -> str:
     return total.hexdigest()
 
 
-def contents(folder: Path, *, allow_pickle: bool = False) -> Contents:
-    """Count bytes, parameters and bits over the stored tensors of a checkpoint folder."""
-    files = weight_files(folder, allow_pickle=allow_pickle)
+def contents(folder: Path) -> Contents:
+    """Count bytes, parameters and bits over the safetensors files of a checkpoint folder."""
+    files = weight_files(folder)
     size_bytes = sum(path.stat().st_size for path in files)
-    if files[0].suffix != ".safetensors":
-        raise ModelError(f"{files[0]} is a pickle file: its tensors can't be counted. Save as safetensors.")
     tensors = {tensor.name: tensor for path in files for tensor in _header(path)}
     packed = {name.removesuffix("_packed") for name in tensors if name.endswith(".weight_packed")}
     packed_parts = {
@@ -103,6 +101,24 @@ def contents(folder: Path, *, allow_pickle: bool = False) -> Contents:
         else NotMeasured("no weight is held in packed integers"),
         stored_as=_stored_as(folder, plain),
     )
+
+
+def pickled_contents(folder: Path, parameters: int) -> Contents:
+    """The same for weights in pickle files, whose tensors only loading can count."""
+    size_bytes = sum(path.stat().st_size for path in weight_files(folder, allow_pickle=True))
+    return Contents(
+        size_bytes=size_bytes,
+        parameters=parameters,
+        bits_per_weight=8 * size_bytes / parameters,
+        compressed_parameters=0,
+        compressed_bits_per_weight=NotMeasured("the weights lie in a pickle file"),
+        stored_as="pickle, dense",
+    )
+
+
+def is_pickle(folder: Path) -> bool:
+    """Whether the folder's weights lie in pickle files only."""
+    return not any(folder.glob("*.safetensors"))
 
 
 def _stems(name: str, packed: set[str]) -> Iterator[str]:
@@ -131,7 +147,9 @@ def _header(path: Path) -> Iterator[StoredTensor]:
                     raise ModelError(f"{path} is cut: tensor {name} ends past the file. Copy it again.")
                 yield StoredTensor(name, entry["dtype"], tuple(entry["shape"]), 8 + length + begin, path)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{path} has an unreadable safetensors header ({error}). Copy it again.") from None
+            raise ModelError(
+                f"{path} has an unreadable safetensors header ({error}). Copy it again."
+            ) from None
 
 
 def _logical_size(shape_tensor: StoredTensor) -> int:

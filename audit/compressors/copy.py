@@ -21,7 +21,7 @@ class Options(Record):
     """There is nothing to set."""
 
 
-def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:  # noqa: ARG001
+def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
     """Save the model as it is; see `Compressor.compress`."""
     model.save_pretrained(out)
     return logits(model, witness)

@@ -37,7 +37,7 @@ def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tenso
 
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear) and name != "lm_head":
-            prune.l1_unstructured(module, "weight", amount=options.sparsity)
-            prune.remove(module, "weight")
+            prune.l1_unstructured(module, "weight", amount=options.sparsity)  # type: ignore[no-untyped-call]
+            prune.remove(module, "weight")  # type: ignore[no-untyped-call]
     model.save_pretrained(out)
     return logits(model, witness)

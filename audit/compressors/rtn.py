@@ -82,7 +82,7 @@ def _quantise(model: PreTrainedModel, options: Options) -> None:
             quantization_status=QuantizationStatus.FROZEN,
         ),
     )
-    for module in model.modules():
+    for _, module in _linears(model):
         if is_module_quantized(module):
             grouped = module.weight.detach().unflatten(1, (-1, options.group_size or module.weight.shape[1]))
             scale, zero_point = calculate_qparams(grouped.amin(-1), grouped.amax(-1), arguments)

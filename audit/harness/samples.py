@@ -70,15 +70,21 @@ def _shown(entry: Mapping[str, Any], loaded: LoadedTask) -> dict[str, Any]:
     log_likelihood, greedy = _first_pair(responses[0])
     _check_number(log_likelihood, entry, loaded)
     answer = target if greedy else "(something else)"
-    return {"question": question, "choices": (), "target": target, "answer": answer, "scores": (log_likelihood,)}
+    return {
+        "question": question,
+        "choices": (),
+        "target": target,
+        "answer": answer,
+        "scores": (log_likelihood,),
+    }
 
 
 def _shown_choices(
     entry: Mapping[str, Any], arguments: list[tuple[Any, ...]], responses: Any, loaded: LoadedTask
 ) -> dict[str, Any]:
-    # A metric such as acc_mutual_info asks again without the context: the first half are the answers
-    n = len(set(arguments)) if len(responses) != len(arguments) else len(responses)
-    asked = [pair for pair in arguments[:n]]
+    # A metric such as acc_mutual_info asks again without the context, after the answers themselves
+    n = len(loaded.task.doc_to_choice(entry["doc"]))
+    asked = arguments[:n]
     contexts = {context for context, _ in asked}
     one_question = len(contexts) == 1
     choices = tuple(str(text if one_question else context) for context, text in asked)

@@ -18,7 +18,7 @@ def load_scorer(variant: Variant, config: AuditConfig, device: str) -> Any:
     """lm-eval's LM over the variant's checkpoint; the tokenizer is the original's."""
     from lm_eval.models.huggingface import HFLM
 
-    class QuietHFLM(HFLM):
+    class QuietHFLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         """HFLM without its own progress bars: ours counts over the whole audit."""
 
         def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> Any:
@@ -55,7 +55,7 @@ def score(
             bootstrap_iters=0,
             log_samples=True,
         )
-    except Exception as error:  # a task's own code may raise anything  # noqa: BLE001
+    except Exception as error:  # a task's own code may raise anything
         raise EvaluationError(
             f"task '{loaded.name}' of suite '{loaded.suite.name}' failed: {type(error).__name__}: {error}"
         ) from error
@@ -68,7 +68,7 @@ class _Counter:
     def __init__(self, advance: Callable[[float], None]) -> None:
         self._advance = advance
 
-    def add_partial(self, kind: str, request: Any, response: Any) -> None:  # noqa: ARG002
+    def add_partial(self, kind: str, request: Any, response: Any) -> None:
         """One more request is answered."""
         self._advance(1)
 
@@ -78,5 +78,5 @@ def _seed(seed: int) -> None:
     import torch
 
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  lm-eval's tasks draw from the global state
+    np.random.seed(seed)  # lm-eval's tasks draw from the global state
     torch.manual_seed(seed)

@@ -46,7 +46,7 @@ def _load(suite: Suite, name: str) -> dict[str, Any]:
     manager = _manager(suite.include_path, name)
     try:
         tasks: dict[str, Any] = manager.load([name])["tasks"]
-    except Exception as error:  # lm-eval and datasets raise whatever they meet  # noqa: BLE001
+    except Exception as error:  # lm-eval and datasets raise whatever they meet
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EvaluationError(
             f"task '{name}' of suite '{suite.name}' can't be loaded: {reason} "

@@ -1,0 +1,54 @@
+"""All that CI runs, and the demo. Environments are reused: the first call installs, the next ones don't."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "virtualenv|venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "layers", "tests"]
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Compress a real model at four levels, measure, judge, and show the report."""
+    session.install(".")
+    session.run("python", "fixtures/demo_model.py")
+    # 1 and 3 are verdicts (a rule failed, not enough evidence), not accidents: 2 bits are meant to fail.
+    session.run("shrinkproof", "run", "fixtures/demo.yaml", *session.posargs, success_codes=[0, 1, 3])
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests, on a tiny model that is trained here in about a minute."""
+    session.install("-e", ".[dev]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    session.install("ruff>=0.13")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Strict typing."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Who may import whom."""
+    session.install("-e", ".[dev]")
+    session.run("lint-imports")
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """The tests on the oldest versions that pyproject allows."""
+    session.install("-e", ".[dev]", "-c", "fixtures/minimums.txt")
+    session.run("pytest", *session.posargs)
