@@ -1,0 +1,1 @@
+"""What people read: pages made from an `AuditLog` and nothing else."""

@@ -1,0 +1,222 @@
+"""The plot of drops: one mark and interval per level, against zero and the margin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+from audit.records import Decision, Interval, NotMeasured
+from reports.badge import WORDS
+from reports.wording import interval_points, points, visible
+
+Kind = Decision | Literal["not judged"]
+
+SYMBOLS: dict[Kind, str] = {
+    "pass": "circle",
+    "fail": "x",
+    "inconclusive": "diamond-open",
+    "not judged": "square-open",
+}
+"""Shapes that can be told apart without colour."""
+
+COLOURS: dict[Kind, str] = {
+    "pass": "var(--pass)",
+    "fail": "var(--fail)",
+    "inconclusive": "var(--inconclusive)",
+    "not judged": "var(--muted)",
+}
+"""Variables of page.css; page.js puts in what they stand for under the reader's colour scheme."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One row of the plot."""
+
+    label: str
+    drop: float | NotMeasured
+    """before − after, as a share."""
+    interval: Interval | NotMeasured
+    kind: Kind
+
+
+def forest(marks: Sequence[Mark], margins: Sequence[float]) -> dict[str, Any]:
+    """A plotly figure as JSON data; margins as shares."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(
+        data=[_trace(marks, kind) for kind in SYMBOLS if any(mark.kind == kind for mark in marks)],
+        layout=_layout(marks, margins),
+    )
+    data: dict[str, Any] = figure.to_plotly_json()
+    return data
+
+
+def _trace(marks: Sequence[Mark], kind: Kind) -> dict[str, Any]:
+    """The marks of one decision, with their intervals."""
+    shown = [
+        (mark, mark.drop) for mark in marks if mark.kind == kind and not isinstance(mark.drop, NotMeasured)
+    ]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "Not judged" if kind == "not judged" else WORDS[kind],
+        "x": [100 * drop for _, drop in shown],
+        "y": [_label(mark) for mark, _ in shown],
+        "customdata": [_hover(mark) for mark, _ in shown],
+        "hovertemplate": "%{y}: %{customdata}<extra></extra>",
+        "marker": {
+            "symbol": SYMBOLS[kind],
+            "size": 11,
+            "color": COLOURS[kind],
+            "line": {"width": 2, "color": COLOURS[kind]},
+        },
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [_reach(mark, drop, up=True) for mark, drop in shown],
+            "arrayminus": [_reach(mark, drop, up=False) for mark, drop in shown],
+            "color": COLOURS[kind],
+            "thickness": 2,
+            "width": 5,
+        },
+    }
+
+
+def _reach(mark: Mark, drop: float, *, up: bool) -> float:
+    """From the mark to one end of its interval, in points; 0 draws no bar."""
+    if isinstance(mark.interval, NotMeasured):
+        return 0.0
+    return max(100 * (mark.interval.upper - drop if up else drop - mark.interval.lower), 0.0)
+
+
+def _hover(mark: Mark) -> str:
+    drop = escape(visible(str(points(mark.drop))))
+    return f"drop {drop} points, interval {escape(visible(str(interval_points(mark.interval))))}"
+
+
+def _label(mark: Mark) -> str:
+    """The row's name; plotly reads HTML-like tags in text, so they are escaped."""
+    return escape(visible(mark.label), quote=False)
+
+
+def _layout(marks: Sequence[Mark], margins: Sequence[float]) -> dict[str, Any]:
+    low, high = _range(marks, margins)
+    quiet = {"fixedrange": True, "showline": False, "ticks": "", "automargin": True}
+    return {
+        "template": {},
+        "height": 130 + 38 * len(marks),
+        "margin": {"l": 8, "r": 16, "t": 34, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, sans-serif", "size": 13, "color": "var(--ink)"},
+        "hoverlabel": {
+            "bgcolor": "var(--surface)",
+            "font": {"color": "var(--ink)"},
+            "bordercolor": "var(--line)",
+        },
+        "dragmode": False,
+        "showlegend": True,
+        "legend": {"orientation": "h", "y": -0.12, "yref": "container", "x": 0, "itemclick": False},
+        "xaxis": {
+            **quiet,
+            "range": [low, high],
+            "zeroline": False,
+            "gridcolor": "var(--line)",
+            "title": {
+                "text": "drop in percentage points (right is worse)",
+                "standoff": 8,
+                "font": {"size": 12},
+            },
+        },
+        "yaxis": {
+            **quiet,
+            "type": "category",
+            "range": [len(marks) - 0.5, -0.5],
+            "categoryorder": "array",
+            "categoryarray": [_label(mark) for mark in marks],
+            "showgrid": False,
+            "ticksuffix": "  ",
+        },
+        "shapes": [_line(0.0, "solid", "var(--muted)"), *_margin_shapes(margins, high)],
+        "annotations": [_note(0.0, "no change", "right"), *_margin_notes(margins), *_missing(marks)],
+    }
+
+
+def _range(marks: Sequence[Mark], margins: Sequence[float]) -> tuple[float, float]:
+    """The x axis in points: every interval, zero and the margins, with air on both sides."""
+    ends = [0.0, *margins]
+    for mark in marks:
+        if not isinstance(mark.drop, NotMeasured):
+            ends.append(mark.drop)
+        if isinstance(mark.interval, Interval):
+            ends += [mark.interval.lower, mark.interval.upper]
+    air = 0.08 * (max(ends) - min(ends)) + 0.002
+    return 100 * (min(ends) - air), 100 * (max(ends) + air)
+
+
+def _line(x: float, dash: str, colour: str) -> dict[str, Any]:
+    return {
+        "type": "line",
+        "x0": x,
+        "x1": x,
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "layer": "below",
+        "line": {"dash": dash, "width": 1.5, "color": colour},
+    }
+
+
+def _margin_shapes(margins: Sequence[float], high: float) -> list[dict[str, Any]]:
+    """Each margin as a dashed line, and the side that fails tinted from the strictest on."""
+    if not margins:
+        return []
+    beyond = {
+        "type": "rect",
+        "x0": 100 * min(margins),
+        "x1": high,
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "layer": "below",
+        "fillcolor": "var(--fail)",
+        "opacity": 0.07,
+        "line": {"width": 0},
+    }
+    return [beyond, *(_line(100 * margin, "dash", "var(--fail)") for margin in margins)]
+
+
+def _margin_notes(margins: Sequence[float]) -> list[dict[str, Any]]:
+    return [_note(100 * margin, f"margin {points(margin)}", "left") for margin in margins]
+
+
+def _note(x: float, text: str, anchor: str) -> dict[str, Any]:
+    return {
+        "x": x,
+        "xanchor": anchor,
+        "yref": "paper",
+        "y": 1,
+        "yanchor": "bottom",
+        "text": text,
+        "showarrow": False,
+        "font": {"size": 12, "color": "var(--muted)"},
+    }
+
+
+def _missing(marks: Sequence[Mark]) -> list[dict[str, Any]]:
+    """A word where a mark would be, so that a gap is never mistaken for zero."""
+    return [
+        {
+            "x": 0,
+            "y": _label(mark),
+            "xanchor": "left",
+            "xshift": 8,
+            "text": "not measured: see the table",
+            "showarrow": False,
+            "font": {"color": "var(--muted)"},
+        }
+        for mark in marks
+        if isinstance(mark.drop, NotMeasured)
+    ]

@@ -1,0 +1,67 @@
+"""The report as one HTML file that asks nobody for anything."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
+
+from markupsafe import Markup
+
+from audit.records import AuditLog
+from reports.badge import badge
+from reports.section import Section
+from reports.sections import changed, compressed, drops, limits, method, probe, provenance, verdict
+from reports.templating import draw, source
+
+SECTIONS: tuple[Callable[[AuditLog], Section], ...] = (
+    verdict.section,
+    compressed.section,
+    drops.section,
+    probe.section,
+    changed.section,
+    method.section,
+    limits.section,
+    provenance.section,
+)
+"""In the order of the page."""
+
+
+def render(log: AuditLog) -> bytes:
+    """The page, UTF-8; the same log gives the same bytes."""
+    sections = [section(log) for section in SECTIONS]
+    scripts = _scripts(plots=any(section.plots for section in sections))
+    page = draw(
+        "page.html.j2",
+        log=log,
+        badge=badge,
+        sections=sections,
+        policy=_policy(scripts),
+        style=Markup(source("page.css")),
+        scripts=[Markup(script) for script in scripts],
+    )
+    return page.encode("utf-8")
+
+
+def _scripts(*, plots: bool) -> list[str]:
+    """The scripts of the page; plotly.js only where there is something to plot: it is 4.8 MB."""
+    own = source("page.js")
+    if not plots:
+        return [own]
+    from plotly.offline import get_plotlyjs
+
+    return [get_plotlyjs(), own]
+
+
+def _policy(scripts: list[str]) -> str:
+    """Content-Security-Policy: nothing is loaded, and only these scripts run.
+
+    Styles stay open, since plotly sets inline styles; images may be data, since plotly draws with them.
+    """
+    hashes = " ".join(
+        f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )

@@ -1,0 +1,94 @@
+"""The items whose answer changed: before and after, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from audit.records import AuditLog, Change, Comparison
+from reports import reading
+from reports.section import Section
+from reports.templating import draw
+from reports.wording import anchor, clipped, count, plural, signed
+
+TEXT_LIMIT = 600
+"""Characters shown of a question or an answer."""
+CHOICE_LIMIT = 120
+"""Characters shown of a choice beside its log-likelihoods."""
+CHOICES_LIMIT = 12
+"""Choices shown of an item."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One choice, with the log-likelihood that both gave it."""
+
+    choice: str
+    before: str
+    after: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row."""
+
+    change: Change
+    scores: list[Score]
+    hidden: int
+    """Choices that are not shown."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The changed items of one suite at one level."""
+
+    id: str
+    title: str
+    level: str
+    shown: str
+    items: list[Item]
+
+
+def section(log: AuditLog) -> Section:
+    """One block per level and suite that has something to show."""
+    blocks = [
+        _block(suite.title, comparison, several=len(suite.metrics) > 1)
+        for level in log.config.levels
+        for suite in log.config.suites
+        for comparison in reading.wholes(log, suite, level)
+        if comparison.n_changed
+    ]
+    html = draw("changed.html.j2", blocks=blocks, text_limit=TEXT_LIMIT)
+    return Section("changed", "Answers that changed", html)
+
+
+def _block(title: str, comparison: Comparison, *, several: bool) -> Block:
+    metric = f", {comparison.metric}" if several else ""
+    return Block(
+        id="-".join(
+            anchor(part) for part in ("changed", comparison.variant, comparison.suite, comparison.metric)
+        ),
+        title=f"{comparison.variant}: {title}{metric}",
+        level=comparison.variant,
+        shown=f"showing {count(len(comparison.changed))} of {plural(comparison.n_changed, 'changed item')}",
+        items=[_item(change) for change in comparison.changed],
+    )
+
+
+def _item(change: Change) -> Item:
+    rows = list(zip_longest(change.choices, change.before_scores, change.after_scores))
+    scores = [
+        Score(
+            choice="(no choice of this number)" if choice is None else clipped(choice, CHOICE_LIMIT),
+            before=_score(before),
+            after=_score(after),
+            right=choice == change.target,
+        )
+        for choice, before, after in rows[:CHOICES_LIMIT]
+    ]
+    return Item(change, scores, max(len(rows) - CHOICES_LIMIT, 0))
+
+
+def _score(value: float | None) -> str:
+    return "not scored" if value is None else signed(value, 2)

@@ -1,0 +1,111 @@
+"""What was compressed, and how far."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from audit.records import AuditLog, NotMeasured, Variant
+from reports import reading
+from reports.section import Section
+from reports.tables import Cell, Column, Table
+from reports.templating import draw
+from reports.wording import mebibytes, rate, seconds, short, visible
+
+
+def section(log: AuditLog) -> Section:
+    """The artefacts, as their files say."""
+    original = reading.original(log)
+    html = draw("compressed.html.j2", log=log, original=original, sizes=_sizes(log), making=_making(log))
+    return Section("compressed", "What was compressed, and how far", html)
+
+
+def _sizes(log: AuditLog) -> Table:
+    """Bytes, bits and zeros of each artefact."""
+    columns = (
+        Column("Level"),
+        Column("Stored as", wide=True),
+        Column("Bytes", numeric=True),
+        Column("Size", numeric=True),
+        Column("Of the original", numeric=True),
+        Column("Bits per weight, whole model", numeric=True),
+        Column("Bits per weight, compressed weights alone", numeric=True),
+        Column("Zeros in linear layers", numeric=True),
+    )
+    return Table("Size on disk, measured", columns, [_size_row(log, variant) for variant in log.variants])
+
+
+def _size_row(log: AuditLog, variant: Variant) -> list[Cell]:
+    compressed = variant.compressed_bits_per_weight
+    return [
+        _label(variant),
+        variant.stored_as,
+        f"{variant.size_bytes:,}",
+        mebibytes(variant.size_bytes),
+        _ratio(log, variant),
+        f"{variant.bits_per_weight:.2f}",
+        compressed if isinstance(compressed, NotMeasured) else f"{compressed:.2f}",
+        rate(variant.sparsity),
+    ]
+
+
+def _ratio(log: AuditLog, variant: Variant) -> Cell:
+    """Size as a share of the original's."""
+    original = reading.original(log)
+    if original is None:
+        return NotMeasured("the log holds no original to compare with")
+    share = variant.size_bytes / original.size_bytes
+    return f"{rate(share, 1)} ({1 / share:.2f}× smaller)" if share < 1 else rate(share, 1)
+
+
+def _making(log: AuditLog) -> Table:
+    """How each artefact was made, checked and computed with."""
+    columns = (
+        Column("Level"),
+        Column("Method", wide=True),
+        Column("Weights compressed, millions", numeric=True),
+        Column("Evaluated as", wide=True),
+        Column("Reload error", numeric=True),
+        Column("Made by", wide=True),
+        Column("Time to make", numeric=True),
+        Column("Digest (sha256)"),
+    )
+    return Table("How each was made and checked", columns, [_making_row(variant) for variant in log.variants])
+
+
+def _making_row(variant: Variant) -> list[Cell]:
+    return [
+        _label(variant),
+        _method(variant),
+        f"{_millions(variant.compressed_parameters)} of {_millions(variant.parameters)}",
+        variant.evaluated_as,
+        f"{variant.reload_error:g}",
+        variant.made_by,
+        seconds(variant.seconds),
+        digest(variant.digest),
+    ]
+
+
+def _label(variant: Variant) -> str:
+    if variant.level is not None and variant.level.method == reading.CONTROL_METHOD:
+        return f"{variant.name} (the original, saved and loaded)"
+    return variant.name
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1e6:,.1f}"
+
+
+def _method(variant: Variant) -> str:
+    """The method with its options, in a fixed order."""
+    if variant.level is None:
+        return "none: what everything is compared with"
+    options = ", ".join(f"{name} {value}" for name, value in sorted(variant.level.options.items()))
+    return f"{variant.level.method} ({options})" if options else variant.level.method
+
+
+def digest(full: str) -> Markup:
+    """A digest in short, that opens to its full length."""
+    return Markup(
+        '<details class="digest"><summary title="{full}"><code>{short}…</code></summary>'
+        "<code>{full}</code></details>"
+    ).format(full=visible(full), short=visible(short(full)))

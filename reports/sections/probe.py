@@ -1,0 +1,156 @@
+"""Is the probe worth reading? The original against chance, and the groups, worst first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.records import AuditLog, Comparison, Level, NotMeasured, Suite
+from reports import reading
+from reports.section import Section
+from reports.tables import Cell, Column, Table
+from reports.templating import draw
+from reports.wording import count, interval_points, points, probability
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The groups of one suite over all levels."""
+
+    title: str
+    worst: str
+    table: Table
+
+
+def section(log: AuditLog) -> Section:
+    """Chance, the floor and the groups."""
+    html = draw(
+        "probe.html.j2",
+        original=_original(log),
+        levels=_levels(log),
+        groups=[found for suite in log.config.suites if (found := _groups(log, suite))],
+    )
+    return Section("probe", "Is the probe worth reading?", html)
+
+
+def _original(log: AuditLog) -> Table:
+    """One row per suite and metric: could the original do it at all?"""
+    columns = (
+        Column("Suite"),
+        Column("What it asks", wide=True),
+        Column("Original, %", numeric=True),
+        Column("Lower bound, %", numeric=True),
+        Column("Chance, %", numeric=True),
+        Column("Worth reading?"),
+    )
+    rows: list[list[Cell]] = []
+    for suite in log.config.suites:
+        seen: set[str] = set()
+        for level in log.config.levels:
+            for comparison in reading.wholes(log, suite, level):
+                if comparison.metric not in seen:
+                    seen.add(comparison.metric)
+                    rows.append(_original_row(suite, comparison))
+    return Table("The original against guessing", columns, rows)
+
+
+def _original_row(suite: Suite, comparison: Comparison) -> list[Cell]:
+    return [
+        suite.title if len(suite.metrics) < 2 else f"{suite.title}, {comparison.metric}",
+        suite.question,
+        points(comparison.before),
+        points(comparison.before_lower),
+        points(comparison.chance),
+        _word(
+            reading.above_chance(comparison.before_lower, comparison.chance), "no: the original only guesses"
+        ),
+    ]
+
+
+def _levels(log: AuditLog) -> Table:
+    """Does each level still beat chance, so that its bias and safety can be read?"""
+    columns = (
+        Column("Level"),
+        Column("Suite"),
+        Column("Level, %", numeric=True),
+        Column("Lower bound, %", numeric=True),
+        Column("Chance, %", numeric=True),
+        Column("Above chance?"),
+    )
+    rows = [
+        _level_row(level, suite, comparison)
+        for level in reading.products(log)
+        for suite in log.config.suites
+        for comparison in reading.wholes(log, suite, level)
+    ]
+    return Table("Each level against guessing", columns, rows)
+
+
+def _level_row(level: Level, suite: Suite, comparison: Comparison) -> list[Cell]:
+    return [
+        level.name,
+        suite.title if len(suite.metrics) < 2 else f"{suite.title}, {comparison.metric}",
+        points(comparison.after),
+        points(comparison.after_lower),
+        points(comparison.chance),
+        _word(reading.above_chance(comparison.after_lower, comparison.chance), "no: no better than guessing"),
+    ]
+
+
+def _word(answer: bool | NotMeasured, no: str) -> Cell:
+    if isinstance(answer, NotMeasured):
+        return answer
+    return "yes" if answer else no
+
+
+def _groups(log: AuditLog, suite: Suite) -> Groups | None:
+    """The groups of a suite, largest drop first; None when it has none."""
+    found = [c for level in reading.products(log) for c in reading.groups(log, suite, level)]
+    if not found:
+        return None
+    found.sort(key=_largest_drop_first)
+    columns = (
+        Column("Group"),
+        Column("Level"),
+        Column("Pairs", numeric=True),
+        Column("Before, %", numeric=True),
+        Column("After, %", numeric=True),
+        Column("Drop, points", numeric=True),
+        Column("Interval", numeric=True),
+        Column("Flips, lost / gained", numeric=True),
+        Column("McNemar p", numeric=True),
+        Column("p adjusted (Benjamini-Hochberg)", numeric=True),
+    )
+    rows = [_group_row(suite, comparison) for comparison in found]
+    return Groups(
+        suite.title, _worst(found[0]), Table(f"{suite.title}: groups, largest drop first", columns, rows)
+    )
+
+
+def _group_row(suite: Suite, comparison: Comparison) -> list[Cell]:
+    flips = comparison.flips
+    group = str(comparison.group)
+    return [
+        group if len(suite.metrics) < 2 else f"{group}, {comparison.metric}",
+        comparison.variant,
+        count(comparison.n_pairs),
+        points(comparison.before),
+        points(comparison.after),
+        points(comparison.difference),
+        interval_points(comparison.interval),
+        flips if isinstance(flips, NotMeasured) else f"{count(flips.lost)} / {count(flips.gained)}",
+        probability(comparison.p_value),
+        probability(comparison.p_adjusted),
+    ]
+
+
+def _largest_drop_first(comparison: Comparison) -> tuple[float, str, str, str]:
+    """Sorting key; what was not measured comes last."""
+    drop = comparison.difference
+    rank = 2.0 if isinstance(drop, NotMeasured) else -drop
+    return rank, comparison.variant, str(comparison.group), comparison.metric
+
+
+def _worst(comparison: Comparison) -> str:
+    if isinstance(comparison.difference, NotMeasured):
+        return "no drop could be had"
+    return f"largest drop {points(comparison.difference)} points: {comparison.group} at {comparison.variant}"

@@ -1,0 +1,61 @@
+"""Where the numbers come from, and how to get them again."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from audit.records import AuditLog
+from reports.section import Section
+from reports.sections.compressed import digest
+from reports.tables import Cell, Column, Table
+from reports.templating import draw
+from reports.wording import count, seconds
+
+
+def section(log: AuditLog) -> Section:
+    """Digests, versions, machine, and the cells."""
+    html = draw(
+        "provenance.html.j2",
+        log=log,
+        log_sha256=sha256(log.model_dump_json().encode()).hexdigest(),
+        packages=_packages(log),
+        cells=_cells(log),
+    )
+    return Section("provenance", "Provenance", html)
+
+
+def _packages(log: AuditLog) -> Table:
+    rows = sorted(log.provenance.packages.items())
+    return Table("Versions of the packages", (Column("Package"), Column("Version")), rows)
+
+
+def _cells(log: AuditLog) -> Table:
+    columns = (
+        Column("Variant"),
+        Column("Suite"),
+        Column("Task"),
+        Column("Items", numeric=True),
+        Column("Task version"),
+        Column("Shots", numeric=True),
+        Column("Time", numeric=True),
+        Column("Started (UTC)"),
+        Column("Key"),
+        Column("sha256 of the samples"),
+    )
+    rows: list[list[Cell]] = [
+        [
+            run.variant,
+            run.suite,
+            cell.task,
+            count(cell.n_items),
+            cell.task_version,
+            str(cell.num_fewshot),
+            seconds(cell.seconds),
+            cell.started,
+            digest(cell.key),
+            digest(cell.sha256),
+        ]
+        for run in log.runs
+        for cell in run.cells
+    ]
+    return Table("Scored cells", columns, rows)

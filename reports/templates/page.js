@@ -1,0 +1,80 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const figures = [...document.querySelectorAll(".plot")].map((plot) => ({
+    plot,
+    source: plot.nextElementSibling.textContent,
+  }));
+
+  // The log's figures name colours as variables of the style sheet: this puts in what they mean now.
+  function coloured(value, style) {
+    if (typeof value === "string") {
+      const name = /^var\((--[a-z]+)\)$/.exec(value);
+      return name ? style.getPropertyValue(name[1]).trim() : value;
+    }
+    if (Array.isArray(value)) return value.map((item) => coloured(item, style));
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, coloured(item, style)]));
+    }
+    return value;
+  }
+
+  function draw(width) {
+    const style = getComputedStyle(root);
+    for (const { plot, source } of figures) {
+      const figure = coloured(JSON.parse(source), style);
+      if (width) figure.layout.width = width;
+      Plotly.react(plot, figure.data, figure.layout, {
+        displayModeBar: false,
+        displaylogo: false,
+        responsive: !width,
+        scrollZoom: false,
+        doubleClick: false,
+        showTips: false,
+      });
+    }
+  }
+
+  function search() {
+    const box = document.getElementById("changed-search");
+    if (!box) return;
+    box.parentElement.hidden = false;
+    const blocks = [...document.querySelectorAll("details.changes")].map((block) => ({
+      block,
+      rows: [...block.querySelectorAll("tbody tr")].map((row) => ({ row, text: row.textContent.toLowerCase() })),
+    }));
+    box.addEventListener("input", () => {
+      const wanted = box.value.trim().toLowerCase();
+      let found = 0;
+      for (const { block, rows } of blocks) {
+        let hits = 0;
+        for (const { row, text } of rows) {
+          row.hidden = !text.includes(wanted);
+          if (!row.hidden) hits += 1;
+        }
+        block.hidden = wanted !== "" && hits === 0;
+        block.open = wanted !== "" && hits > 0;
+        found += hits;
+      }
+      document.getElementById("changed-found").textContent = wanted === "" ? "" : `${found} found`;
+    });
+  }
+
+  // On paper nothing can be opened, and dark colours cost ink.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")];
+    for (const details of closed) details.open = true;
+    root.dataset.theme = "light";
+    draw(640);
+  });
+  addEventListener("afterprint", () => {
+    for (const details of closed) details.open = false;
+    delete root.dataset.theme;
+    draw();
+  });
+
+  search();
+  draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
+})();
