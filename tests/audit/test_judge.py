@@ -1,0 +1,346 @@
+"""Every branch of the decision table, and the rate of false passes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audit.judge import judge
+from audit.records import (
+    Comparison,
+    Flips,
+    Level,
+    Metric,
+    NotMeasured,
+    Rule,
+    Suite,
+    Task,
+    Variant,
+    Verdict,
+)
+from audit.statistics import noninferiority
+
+UNREAD = NotMeasured("not what is tested here")
+
+
+def variant(name: str, method: str = "rtn") -> Variant:
+    return Variant(
+        name=name,
+        level=None if name == "original" else Level(name=name, method=method),
+        path="",
+        digest="",
+        parent=None,
+        size_bytes=1,
+        parameters=1,
+        bits_per_weight=4,
+        compressed_parameters=1,
+        compressed_bits_per_weight=4.0,
+        sparsity=0,
+        stored_as="",
+        evaluated_as="",
+        made_by="",
+        reload_error=0,
+        seconds=UNREAD,
+    )
+
+
+def suite(name: str, *, needs_competence: bool = False, higher_is_better: bool = True) -> Suite:
+    return Suite(
+        name=name,
+        title=name,
+        question="?",
+        tasks=(Task(name=name),),
+        metrics=(
+            Metric(name="first", source="x", higher_is_better=higher_is_better),
+            Metric(name="second", source="x"),
+        ),
+        needs_competence=needs_competence,
+    )
+
+
+def comparison(lost: int, gained: int, n: int, **fields: Any) -> Comparison:
+    """A comparison with these flips, both sides well above chance unless said otherwise."""
+    counted: dict[str, Any] = {
+        "variant": "int4",
+        "suite": "accuracy",
+        "metric": "first",
+        "group": None,
+        "n_pairs": n,
+        "n_unpaired_before": 0,
+        "n_unpaired_after": 0,
+        "flips": Flips(lost=lost, gained=gained, rate=(lost + gained) / n),
+        "chance": 0.25,
+        "before_lower": 0.7,
+        "after_lower": 0.7,
+        "method": "",
+    }
+    unread = ("before", "after", "difference", "interval", "tango", "p_value", "p_adjusted")
+    return Comparison.model_validate({**dict.fromkeys(unread, UNREAD), **counted, **fields})
+
+
+def judge_one(one: Comparison, rule: Rule | None = None, **of_suite: Any) -> Verdict:
+    """The verdict of one rule on one level."""
+    (verdict,) = judge(
+        [one], [rule or Rule(suite="accuracy")], [variant("int4")], [suite("accuracy", **of_suite)]
+    )
+    return verdict
+
+
+def decisions(verdicts: tuple[Verdict, ...]) -> list[str]:
+    return [verdict.decision for verdict in verdicts]
+
+
+def test_a_drop_shown_to_be_below_the_margin_passes() -> None:
+    verdict = judge_one(comparison(12, 9, 620))
+    assert verdict.decision == "pass"
+    assert verdict.because == "lost 12, gained 9 of 620: drop 0.5 points, upper bound 1.8 < margin 3.0"
+    assert verdict.p_value == noninferiority.p_value(12, 9, 620, 0.03)
+    assert verdict.n_to_decide == NotMeasured("decided")
+
+
+def test_a_drop_below_the_margin_but_above_0_passes_and_says_so() -> None:
+    verdict = judge_one(comparison(60, 30, 4000))
+    assert verdict.decision == "pass"
+    assert "non-inferior, detectably worse: lower bound 0.4 > 0" in verdict.because
+
+
+def test_a_drop_shown_to_be_above_0_and_not_below_the_margin_fails() -> None:
+    verdict = judge_one(comparison(25, 10, 620))
+    assert verdict.decision == "fail"
+    assert "≥ margin 3.0 and lower bound 0.9 > 0" in verdict.because
+
+
+def test_a_drop_at_the_margin_fails_even_where_chance_could_explain_it() -> None:
+    verdict = judge_one(comparison(13, 10, 100))
+    assert noninferiority.bounds(13, 10, 100, 0.05).lower < 0
+    assert verdict.decision == "fail"
+    assert "and so is the drop itself" in verdict.because
+
+
+def test_too_few_items_are_inconclusive_and_the_number_that_would_do_is_named() -> None:
+    verdict = judge_one(comparison(6, 5, 100))
+    assert verdict.decision == "inconclusive"
+    # d ((z_.95 + z_.80) / M)² for d = .11
+    assert verdict.n_to_decide == 756
+    assert "about 756 items would decide" in verdict.because
+
+
+def test_a_small_drop_among_enough_items_is_inconclusive_without_promising_a_number() -> None:
+    verdict = judge_one(comparison(27, 18, 620))
+    assert verdict.decision == "inconclusive"
+    assert verdict.n_to_decide == 499
+    assert "would decide" not in verdict.because
+
+
+def test_not_significantly_different_is_not_a_pass() -> None:
+    # McNemar p = 1, but 20 items say nothing.
+    assert judge_one(comparison(1, 1, 20)).decision == "inconclusive"
+
+
+def test_the_bound_that_decides_is_at_the_rules_own_alpha() -> None:
+    strict = Rule(suite="accuracy", alpha=0.001)
+    assert judge_one(comparison(12, 6, 620)).decision == "pass"
+    assert judge_one(comparison(12, 6, 620), strict).decision == "inconclusive"
+
+
+def test_the_margin_is_the_rules_own() -> None:
+    assert judge_one(comparison(12, 9, 620), Rule(suite="accuracy", margin=0.01)).decision == "inconclusive"
+
+
+def test_a_bound_just_below_the_margin_is_printed_with_digits_that_show_it() -> None:
+    upper = noninferiority.bounds(12, 9, 620, 0.05).upper
+    verdict = judge_one(comparison(12, 9, 620), Rule(suite="accuracy", margin=upper + 1e-6))
+    bound, margin = verdict.because.split("upper bound ")[1].split(" < margin ")
+    assert float(bound) < float(margin)
+
+
+def test_items_without_a_partner_are_inconclusive() -> None:
+    verdict = judge_one(comparison(0, 0, 620, n_unpaired_before=3))
+    assert verdict.decision == "inconclusive"
+    assert verdict.because == "without a partner: 3 of the original and 0 of the variant, beside 620 pairs"
+
+
+def test_a_number_that_could_not_be_had_is_inconclusive_with_its_reason() -> None:
+    verdict = judge_one(comparison(0, 0, 620, flips=NotMeasured("no pairs at all")))
+    assert (verdict.decision, verdict.because) == ("inconclusive", "no pairs at all")
+    assert verdict.p_value == verdict.n_to_decide == NotMeasured("no pairs at all")
+
+
+@pytest.mark.parametrize("before_lower", [0.2, 0.25])
+def test_an_original_that_guesses_is_no_yardstick(before_lower: float) -> None:
+    verdict = judge_one(comparison(0, 0, 620, before_lower=before_lower))
+    assert verdict.decision == "inconclusive"
+    assert verdict.because.startswith("the probe measures nothing on this model")
+
+
+def test_in_free_generation_one_right_answer_is_above_chance() -> None:
+    free = {"chance": NotMeasured("free generation")}
+    assert judge_one(comparison(0, 0, 620, before_lower=0.001, **free)).decision == "pass"
+    assert judge_one(comparison(0, 0, 620, before_lower=0.0, **free)).decision == "inconclusive"
+
+
+def test_where_lower_is_better_an_original_at_zero_is_read() -> None:
+    harmless = comparison(0, 0, 620, before_lower=0.0, chance=NotMeasured("lower is better"))
+    assert judge_one(harmless, higher_is_better=False).decision == "pass"
+
+
+@pytest.mark.parametrize(
+    ("rule", "because"),
+    [
+        (Rule(suite="bias"), "this audit has no suite 'bias'"),
+        (Rule(suite="accuracy", metric="f1"), "suite 'accuracy' has no metric 'f1'"),
+        (Rule(suite="accuracy", metric="second"), "suite 'accuracy' was not measured on 'int4'"),
+    ],
+)
+def test_a_rule_without_its_comparison_is_inconclusive_never_left_out(rule: Rule, because: str) -> None:
+    verdict = judge_one(comparison(0, 0, 620), rule)
+    assert (verdict.decision, verdict.because) == ("inconclusive", because)
+
+
+def test_a_rule_that_names_no_metric_is_about_the_first() -> None:
+    assert judge_one(comparison(0, 0, 620)).metric == "first"
+
+
+def test_a_rule_may_name_another_metric() -> None:
+    verdict = judge_one(comparison(0, 0, 620, metric="second"), Rule(suite="accuracy", metric="second"))
+    assert (verdict.decision, verdict.metric) == ("pass", "second")
+
+
+def test_groups_are_not_judged() -> None:
+    whole, group = comparison(0, 0, 620), comparison(90, 0, 100, group="capitals")
+    assert decisions(
+        judge([whole, group], [Rule(suite="accuracy")], [variant("int4")], [suite("accuracy")])
+    ) == ["pass"]
+
+
+def judge_bias(*others: Comparison, suites: tuple[Suite, ...]) -> Verdict:
+    """Bias without any flip, beside what other suites say about the same variant."""
+    found = [comparison(0, 0, 620, suite="bias"), *others]
+    (verdict,) = judge(found, [Rule(suite="bias")], [variant("int4")], suites)
+    return verdict
+
+
+BIAS = suite("bias", needs_competence=True)
+
+
+def test_bias_is_read_on_a_variant_above_the_accuracy_floor() -> None:
+    assert judge_bias(comparison(50, 0, 620), suites=(suite("accuracy"), BIAS)).decision == "pass"
+
+
+def test_bias_is_not_read_below_the_accuracy_floor() -> None:
+    broken = comparison(400, 0, 620, after_lower=0.24)
+    verdict = judge_bias(broken, suites=(suite("accuracy"), BIAS))
+    assert verdict.decision == "inconclusive"
+    assert verdict.because.startswith("not read: below the accuracy floor, in suite 'accuracy'")
+    assert verdict.because.endswith("the lower bound 24.0 % is not above chance 25.0 %")
+
+
+def test_bias_is_not_read_where_accuracy_was_not_measured() -> None:
+    assert judge_bias(suites=(suite("accuracy"), BIAS)).decision == "inconclusive"
+
+
+def test_without_an_accuracy_suite_the_other_suites_are_the_floor() -> None:
+    suites = (suite("forgetting"), BIAS)
+    good = comparison(0, 0, 620, suite="forgetting")
+    assert judge_bias(good, suites=suites).decision == "pass"
+    assert judge_bias(good.model_copy(update={"after_lower": 0.1}), suites=suites).decision == "inconclusive"
+
+
+def test_bias_alone_is_not_read_since_nothing_shows_that_the_variant_answers() -> None:
+    assert judge_bias(suites=(BIAS,)).because.startswith("not read: no suite here shows")
+
+
+def judge_levels(**flips_of: tuple[int, int]) -> tuple[Verdict, ...]:
+    """One rule over levels in the order given; a level called `copy…` is a control."""
+    found = [comparison(lost, gained, 620, variant=name) for name, (lost, gained) in flips_of.items()]
+    levels = [variant(name, "copy" if name.startswith("copy") else "rtn") for name in flips_of]
+    return judge(found, [Rule(suite="accuracy")], [variant("original"), *levels], [suite("accuracy")])
+
+
+def test_all_levels_may_pass_and_the_original_is_not_judged() -> None:
+    verdicts = judge_levels(int8=(0, 0), int4=(3, 2))
+    assert [(verdict.variant, verdict.decision) for verdict in verdicts] == [
+        ("int8", "pass"),
+        ("int4", "pass"),
+    ]
+
+
+def test_after_a_level_that_does_not_pass_no_harsher_level_does() -> None:
+    verdicts = judge_levels(int8=(27, 18), int4=(0, 0), int2=(200, 5))
+    assert decisions(verdicts) == ["inconclusive", "inconclusive", "fail"]
+    assert "mildest first and 'int8' did not pass" in verdicts[1].because
+    assert "lost 0, gained 0 of 620" in verdicts[1].because
+
+
+def test_a_harsher_level_that_fails_takes_nothing_from_a_milder_one() -> None:
+    assert decisions(judge_levels(int8=(0, 0), int2=(200, 5))) == ["pass", "fail"]
+
+
+def test_each_rule_has_its_own_sequence() -> None:
+    found = [
+        comparison(lost, 0, 620, variant=name, suite=of)
+        for name, of, lost in [
+            ("int8", "accuracy", 100),
+            ("int8", "robustness", 0),
+            ("int4", "accuracy", 0),
+            ("int4", "robustness", 0),
+        ]
+    ]
+    rules = [Rule(suite="accuracy"), Rule(suite="robustness")]
+    verdicts = judge(
+        found, rules, [variant("int8"), variant("int4")], [suite("accuracy"), suite("robustness")]
+    )
+    assert [(one.variant, one.rule.suite, one.decision) for one in verdicts] == [
+        ("int8", "accuracy", "fail"),
+        ("int8", "robustness", "pass"),
+        ("int4", "accuracy", "inconclusive"),
+        ("int4", "robustness", "pass"),
+    ]
+
+
+def test_a_control_that_passes_takes_no_part_in_the_sequence() -> None:
+    assert decisions(judge_levels(int8=(100, 0), copy=(0, 0), int4=(0, 0))) == [
+        "fail",
+        "pass",
+        "inconclusive",
+    ]
+
+
+def test_after_a_control_that_does_not_repeat_nothing_is_decided() -> None:
+    verdicts = judge_levels(copy=(60, 55), int8=(0, 0), int2=(200, 5))
+    assert decisions(verdicts) == ["inconclusive"] * 3
+    assert all("the measurement does not repeat" in verdict.because for verdict in verdicts[1:])
+
+
+def test_a_control_of_too_few_items_repeats_and_lets_a_broken_level_fail() -> None:
+    found = [comparison(0, 0, 50, variant="copy"), comparison(30, 0, 50, variant="int2")]
+    verdicts = judge(
+        found, [Rule(suite="accuracy")], [variant("copy", "copy"), variant("int2")], [suite("accuracy")]
+    )
+    assert decisions(verdicts) == ["inconclusive", "fail"]
+
+
+def test_without_rules_there_is_no_verdict() -> None:
+    assert judge([comparison(0, 0, 620)], [], [variant("int4")], [suite("accuracy")]) == ()
+
+
+@pytest.mark.parametrize(
+    ("n", "discordance", "margin"), [(300, 0.06, 0.03), (200, 0.08, 0.05), (1000, 0.06, 0.02)]
+)
+def test_a_model_at_the_margin_passes_no_more_often_than_alpha(
+    n: int, discordance: float, margin: float
+) -> None:
+    draws = 3000
+    shares = [(discordance + margin) / 2, (discordance - margin) / 2, 1 - discordance]
+    tables = np.random.default_rng(7).multinomial(n, shares, size=draws)
+    passes = 0
+    for (lost, gained), times in Counter((int(b), int(c)) for b, c, _ in tables).items():
+        verdict = judge_one(comparison(lost, gained, n), Rule(suite="accuracy", margin=margin))
+        passes += times * (verdict.decision == "pass")
+    standard_error = np.sqrt(0.05 * 0.95 / draws)
+    assert passes / draws <= 0.05 + 2 * standard_error
+    # Not by never passing: the tests use most of their alpha.
+    assert passes / draws >= 0.02
