@@ -122,7 +122,9 @@ def _layout(marks: Sequence[Mark], margins: Sequence[float]) -> dict[str, Any]:
         "xaxis": {
             **quiet,
             "range": [low, high],
-            "zeroline": False,
+            "zeroline": True,
+            "zerolinecolor": "var(--muted)",
+            "zerolinewidth": 1.5,
             "gridcolor": "var(--line)",
             "title": {
                 "text": "drop in percentage points (right is worse)",
@@ -139,7 +141,7 @@ def _layout(marks: Sequence[Mark], margins: Sequence[float]) -> dict[str, Any]:
             "showgrid": False,
             "ticksuffix": "  ",
         },
-        "shapes": [_line(0.0, "solid", "var(--muted)"), *_margin_shapes(margins, high)],
+        "shapes": _margin_shapes(margins, high),
         "annotations": [_note(0.0, "no change", "right"), *_margin_notes(margins), *_missing(marks)],
     }
 
@@ -156,7 +158,7 @@ def _range(marks: Sequence[Mark], margins: Sequence[float]) -> tuple[float, floa
     return 100 * (min(ends) - air), 100 * (max(ends) + air)
 
 
-def _line(x: float, dash: str, colour: str) -> dict[str, Any]:
+def _line(x: float) -> dict[str, Any]:
     return {
         "type": "line",
         "x0": x,
@@ -165,7 +167,7 @@ def _line(x: float, dash: str, colour: str) -> dict[str, Any]:
         "y0": 0,
         "y1": 1,
         "layer": "below",
-        "line": {"dash": dash, "width": 1.5, "color": colour},
+        "line": {"dash": "dash", "width": 1.5, "color": "var(--fail)"},
     }
 
 
@@ -185,7 +187,7 @@ def _margin_shapes(margins: Sequence[float], high: float) -> list[dict[str, Any]
         "opacity": 0.07,
         "line": {"width": 0},
     }
-    return [beyond, *(_line(100 * margin, "dash", "var(--fail)") for margin in margins)]
+    return [beyond, *(_line(100 * margin) for margin in margins)]
 
 
 def _margin_notes(margins: Sequence[float]) -> list[dict[str, Any]]:

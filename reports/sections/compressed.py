@@ -16,7 +16,7 @@ def section(log: AuditLog) -> Section:
     """The artefacts, as their files say."""
     original = reading.original(log)
     html = draw("compressed.html.j2", log=log, original=original, sizes=_sizes(log), making=_making(log))
-    return Section("compressed", "What was compressed, and how far", html)
+    return Section("compressed", "What was compressed", html)
 
 
 def _sizes(log: AuditLog) -> Table:
@@ -87,7 +87,7 @@ def _making_row(variant: Variant) -> list[Cell]:
 
 def _label(variant: Variant) -> str:
     if variant.level is not None and variant.level.method == reading.CONTROL_METHOD:
-        return f"{variant.name} (the original, saved and loaded)"
+        return f"{variant.name} (copy of the original)"
     return variant.name
 
 

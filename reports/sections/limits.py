@@ -23,7 +23,7 @@ def section(log: AuditLog) -> Section:
         missing=_missing(log),
         absent=_absent(log),
     )
-    return Section("limits", "Limits, and what was not measured", html)
+    return Section("limits", "Limits and gaps", html)
 
 
 def _missing(log: AuditLog) -> Table | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from html.parser import HTMLParser
 
 import pytest
 
@@ -101,6 +103,62 @@ BEFORE = {
 def log() -> AuditLog:
     """The finished audit."""
     return synthetic_log()
+
+
+class _Words(HTMLParser):
+    """The words that a reader sees, and the cells of the tables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.silent = 0
+        self.text: list[str] = []
+        self.rows: list[list[str]] = []
+        self.in_cell = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.silent += tag in ("script", "style")
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self.in_cell = True
+        if tag in ("dd", "td", "th", "p", "li"):
+            self.text.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.silent -= tag in ("script", "style")
+        self.in_cell &= tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self.silent:
+            return
+        self.text.append(data)
+        if self.in_cell:
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture(scope="session")
+def text_of() -> Callable[[str], str]:
+    """The visible text of a page, with single spaces."""
+
+    def text(html: str) -> str:
+        words = _Words()
+        words.feed(html)
+        return " ".join("".join(words.text).split())
+
+    return text
+
+
+@pytest.fixture(scope="session")
+def rows_of() -> Callable[[str], list[list[str]]]:
+    """The cells of all tables of a page, row by row, with single spaces."""
+
+    def rows(html: str) -> list[list[str]]:
+        words = _Words()
+        words.feed(html)
+        return [[" ".join(cell.split()) for cell in row] for row in words.rows]
+
+    return rows
 
 
 def synthetic_log() -> AuditLog:

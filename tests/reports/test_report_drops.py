@@ -1,0 +1,159 @@
+"""The plots, and the same numbers beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html import unescape
+
+from audit.records import AuditLog, Comparison, Flips, Interval, NotMeasured
+from reports.sections import drops
+
+Rows = Callable[[str], list[list[str]]]
+
+
+def test_every_number_of_every_suite_comparison_stands_in_the_tables(log: AuditLog, rows_of: Rows) -> None:
+    by_suite = _articles(log)
+    for one in _wholes(log):
+        row = next(row for row in rows_of(by_suite[one.suite]) if row[0] == one.variant)
+        assert row[2:6] == [
+            f"{100 * one.before:.2f}",
+            f"{100 * one.after:.2f}",
+            _signed(one.difference),
+            f"{_signed(one.interval.lower)} to {_signed(one.interval.upper)}",
+        ]
+        assert row[6:8] == [f"{one.flips.lost} / {one.flips.gained}", f"{100 * one.flips.rate:.2f}"]
+        assert row[8] == ("< 0.0001" if one.p_value < 0.0001 else f"{one.p_value:.4f}")
+        assert row[10:] == [str(one.n_pairs), f"{one.n_unpaired_before} / {one.n_unpaired_after}"]
+
+
+def test_the_row_holds_the_decision_and_the_p_of_the_verdict(log: AuditLog, rows_of: Rows) -> None:
+    rows = {row[0]: row for row in rows_of(_articles(log)["bias"])}
+    assert (rows["int8"][1], rows["int8"][9]) == ("Pass", "0.0123")
+    assert (rows["int2"][1], rows["int2"][9]) == (
+        "Inconclusive",
+        "not measured: the accuracy floor was not reached",
+    )
+
+
+def test_the_plot_holds_the_numbers_of_the_log(log: AuditLog) -> None:
+    for suite, article in _articles(log).items():
+        figure = _figure(article)
+        seen = {
+            label: (x, x - down, x + up)
+            for trace in figure["data"]
+            for label, x, down, up in zip(
+                trace["y"],
+                trace["x"],
+                trace["error_x"]["arrayminus"],
+                trace["error_x"]["array"],
+                strict=True,
+            )
+        }
+        for one in (c for c in _wholes(log) if c.suite == suite):
+            expected = (one.difference, one.interval.lower, one.interval.upper)
+            assert all(abs(a - 100 * b) < 1e-9 for a, b in zip(seen[one.variant], expected, strict=True))
+
+
+def test_the_margin_is_drawn_where_the_rule_sets_it(log: AuditLog) -> None:
+    lines = [
+        shape for shape in _figure(_articles(log)["accuracy"])["layout"]["shapes"] if shape["type"] == "line"
+    ]
+    assert [line["x0"] for line in lines] == [3.0]
+
+
+def test_decisions_differ_by_symbol_and_not_by_colour_alone(log: AuditLog) -> None:
+    traces = [trace for article in _articles(log).values() for trace in _figure(article)["data"]]
+    assert (
+        len({trace["marker"]["symbol"] for trace in traces}) == len({trace["name"] for trace in traces}) == 3
+    )
+
+
+def test_each_plot_has_a_fixed_id_and_says_its_numbers_in_words(log: AuditLog) -> None:
+    for suite, article in _articles(log).items():
+        found = re.search(r'<div class="plot" id="([^"]+)" role="img" aria-label="([^"]+)"', article)
+        assert found
+        assert found[1] == f"plot-drop-{suite}"
+        assert all(level in unescape(found[2]) for level in ("int8", "int4", "int2", "magnitude-50"))
+
+
+def test_a_missing_drop_leaves_no_mark_and_gives_its_reason(log: AuditLog, rows_of: Rows) -> None:
+    gap = NotMeasured("no pair was left")
+    update = {"difference": gap, "interval": gap, "tango": gap, "flips": gap, "p_value": gap}
+    articles = _articles(_changed(log, "int4", "safety", update))
+    figure = _figure(articles["safety"])
+    assert "int4" not in [label for trace in figure["data"] for label in trace["y"]]
+    assert "not measured: see the table" in [note["text"] for note in figure["layout"]["annotations"]]
+    row = next(row for row in rows_of(articles["safety"]) if row[0] == "int4")
+    assert row.count("not measured: no pair was left") == 5
+
+
+def test_a_tango_interval_that_does_not_decide_is_shown_apart(log: AuditLog, rows_of: Rows) -> None:
+    tango = Interval(lower=-0.0125, upper=0.0375, confidence=0.9, method="Tango score")
+    rows = rows_of(_articles(_changed(log, "int4", "safety", {"tango": tango}))["safety"])
+    assert "Tango interval" in rows[0]
+    row = next(row for row in rows if row[0] == "int4")
+    assert row[5:7] == ["−1.19 to 1.81", "−1.25 to 3.75"]
+    assert "Tango interval" not in rows_of(_articles(log)["safety"])[0]
+
+
+def test_unpaired_items_are_counted(log: AuditLog, rows_of: Rows) -> None:
+    assert next(row for row in rows_of(_articles(log)["bias"]) if row[0] == "int4")[-1] == "2 / 0"
+
+
+def test_the_control_is_a_line_and_no_mark(log: AuditLog) -> None:
+    article = _articles(log)["accuracy"]
+    assert "Control: the original measured twice: 0 flips of 640." in article
+    assert "control" not in [label for trace in _figure(article)["data"] for label in trace["y"]]
+
+
+def test_a_suite_without_comparisons_is_named(log: AuditLog) -> None:
+    kept = tuple(one for one in log.comparisons if one.suite != "safety")
+    html = drops.section(log.model_copy(update={"comparisons": kept})).html
+    assert "Safety: no level was compared with the original." in html
+
+
+def _articles(log: AuditLog) -> dict[str, str]:
+    """The part of each suite."""
+    parts = str(drops.section(log).html).split('<article class="drop"')[1:]
+    return dict(zip([suite.name for suite in log.config.suites], parts, strict=True))
+
+
+def _figure(article: str) -> dict:
+    found = re.search(r'<script type="application/json">(.*?)</script>', article, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+class _Whole(Comparison):
+    """A comparison of which everything was measured."""
+
+    before: float
+    after: float
+    difference: float
+    interval: Interval
+    flips: Flips
+    p_value: float
+
+
+def _wholes(log: AuditLog) -> list[_Whole]:
+    found = [c for c in log.comparisons if c.group is None and c.variant != "control"]
+    assert len(found) == 20
+    return [_Whole(**{name: getattr(one, name) for name in Comparison.model_fields}) for one in found]
+
+
+def _signed(share: float) -> str:
+    """A share in points with a true minus sign."""
+    text = f"{100 * share:.2f}"
+    return "0.00" if text == "-0.00" else text.replace("-", "−")
+
+
+def _changed(log: AuditLog, variant: str, suite: str, update: dict[str, object]) -> AuditLog:
+    comparisons = tuple(
+        one.model_copy(update=update)
+        if (one.variant, one.suite, one.group) == (variant, suite, None)
+        else one
+        for one in log.comparisons
+    )
+    return log.model_copy(update={"comparisons": comparisons})

@@ -1,0 +1,151 @@
+"""Sizes, chance and groups, method, limits, provenance: each says what the log holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from audit.records import AuditLog, NotMeasured
+from reports.sections import compressed, limits, method, probe, provenance
+
+Text = Callable[[str], str]
+Rows = Callable[[str], list[list[str]]]
+
+
+def test_sizes_are_in_bytes_and_against_the_original(log: AuditLog, rows_of: Rows) -> None:
+    rows = {row[0]: row for row in rows_of(str(compressed.section(log).html))[:7]}
+    assert rows["int4"][1:] == [
+        "int4, groups of 64, packed in int32",
+        "169,213,952",
+        "161.4 MiB",
+        "31.4 % (3.18× smaller)",
+        "10.06",
+        "4.25",
+        "6.10 %",
+    ]
+    assert rows["original"][6] == "not measured: the original was not compressed"
+
+
+def test_how_a_level_was_made_is_told_with_its_full_digest(log: AuditLog, rows_of: Rows) -> None:
+    row = next(row for row in rows_of(str(compressed.section(log).html))[8:] if row[0] == "int4")
+    assert row[1:6] == [
+        "rtn (bits 4, group_size 64)",
+        "106.2 of 134.5",
+        "dequantised to float32",
+        "0",
+        "shrinkproof 0.1.0",
+    ]
+    assert "3a" * 32 in row[-1]
+
+
+def test_the_note_on_the_original_is_told(log: AuditLog) -> None:
+    assert "Dequantised from the Q4_1 file" in compressed.section(log).html
+
+
+def test_the_original_is_held_against_chance(log: AuditLog, rows_of: Rows) -> None:
+    rows = {row[0]: row for row in rows_of(str(probe.section(log).html))[:6]}
+    assert rows["Accuracy"][2:] == ["78.44", "75.34", "25.00", "yes"]
+
+
+def test_a_probe_that_the_original_only_guesses_is_called_so(log: AuditLog, text_of: Text) -> None:
+    guessed = tuple(one.model_copy(update={"before_lower": 0.2}) for one in log.comparisons)
+    html = str(probe.section(log.model_copy(update={"comparisons": guessed})).html)
+    assert "no: the original only guesses" in text_of(html)
+
+
+def test_groups_come_worst_first_and_unmeasured_last(log: AuditLog, rows_of: Rows) -> None:
+    gap = NotMeasured("too few pairs")
+    changed = tuple(
+        one.model_copy(update={"difference": gap}) if (one.variant, one.group) == ("int2", "gender") else one
+        for one in log.comparisons
+    )
+    html = str(probe.section(log.model_copy(update={"comparisons": changed})).html)
+    table = html.split("Bias: groups, largest drop first")[2]
+    drops = [row[5] for row in rows_of(f"{table.split('</table>')[0]}")[1:]]
+    numbers = [float(drop.replace("−", "-")) for drop in drops[:-1]]
+    assert numbers == sorted(numbers, reverse=True)
+    assert drops[-1] == "not measured: too few pairs"
+
+
+def test_adjusted_p_values_are_called_exploratory(log: AuditLog, text_of: Text) -> None:
+    text = text_of(str(probe.section(log).html))
+    assert "Exploratory" in text
+    assert "p adjusted (Benjamini-Hochberg)" in text
+
+
+def test_the_rules_stand_with_margin_alpha_and_reason(log: AuditLog, rows_of: Rows) -> None:
+    assert rows_of(str(method.section(log).html))[1] == [
+        "Accuracy",
+        "the suite's first",
+        "3.00",
+        "0.05",
+        "3 points: a drop that a user would notice in daily work",
+    ]
+
+
+def test_the_method_names_its_tests(log: AuditLog, text_of: Text) -> None:
+    text = text_of(str(method.section(log).html))
+    words = (
+        "hashes",
+        "McNemar",
+        "Tango",
+        "500 pairs",
+        "Non-inferiority",
+        "fixed sequence",
+        "intersection-union",
+    )
+    assert all(word in text for word in words)
+    assert "Bias and Safety are read only for a level that still beats guessing" in text
+
+
+def test_every_reason_for_a_missing_number_is_listed_with_its_place(log: AuditLog, rows_of: Rows) -> None:
+    rows = {row[0]: row for row in rows_of(str(limits.section(log).html))}
+    assert rows["the config lies in no git repository"][2] == "provenance: git commit"
+    assert rows["the original was not compressed"][2] == "original: compressed bits per weight"
+    assert rows["3 pairs; this interval needs 10"][1] == "25"
+    assert "int4, bias, accuracy, group tiny: interval" in rows["3 pairs; this interval needs 10"][2]
+    assert rows["the accuracy floor was not reached"][1] == "2"
+
+
+def test_each_suite_states_its_limits(log: AuditLog, text_of: Text) -> None:
+    text = text_of(str(limits.section(log).html))
+    assert all(suite.limits in text for suite in log.config.suites)
+
+
+def test_the_disclaimer_and_the_missing_speed_are_told(log: AuditLog, text_of: Text) -> None:
+    text = text_of(str(limits.section(log).html))
+    assert "not legal advice, not a conformity assessment" in text
+    assert "Speed, memory and energy" in text
+
+
+def test_what_a_stopped_audit_never_reached_is_listed(log: AuditLog, text_of: Text) -> None:
+    kept = tuple(variant for variant in log.variants if variant.name != "int2")
+    comparisons = tuple(one for one in log.comparisons if one.variant != "int2")
+    text = text_of(
+        str(limits.section(log.model_copy(update={"variants": kept, "comparisons": comparisons})).html)
+    )
+    assert "int2: not made." in text
+    assert "int2, Bias: not compared." in text
+    assert "int4, Bias: not compared." not in text
+
+
+def test_provenance_holds_the_digest_of_the_very_log(log: AuditLog) -> None:
+    assert sha256(log.model_dump_json().encode()).hexdigest() in provenance.section(log).html
+
+
+def test_provenance_says_how_to_run_it_again(log: AuditLog, text_of: Text) -> None:
+    text = text_of(str(provenance.section(log).html))
+    facts = (
+        "shrinkproof run fixtures/demo.yaml --seed 20261124",
+        "c0" * 32,
+        "x86_64, 2 cores",
+        "Seed 20261124",
+    )
+    assert all(fact in text for fact in facts)
+    assert "not measured: the config lies in no git repository" in text
+
+
+def test_every_cell_is_listed_with_key_and_digest(log: AuditLog, rows_of: Rows) -> None:
+    rows = [row for row in rows_of(str(provenance.section(log).html)) if "5c" * 32 in row[-1]]
+    assert len(rows) == 30
+    assert all("4b" * 32 in row[-2] for row in rows)

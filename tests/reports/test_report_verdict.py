@@ -1,0 +1,138 @@
+"""The first thing on the page: may each level ship?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from audit.records import AuditLog, Comparison, Flips, NotMeasured
+from reports.sections import verdict
+
+Text = Callable[[str], str]
+
+
+def test_a_level_that_passes_says_yes_and_how_close_it_was(log: AuditLog, text_of: Text) -> None:
+    text = _answer(log, "int8", text_of)
+    assert "Pass" in text
+    assert "Yes. All 5 rules pass; the closest call is Forgetting, with 1.68 points to spare." in text
+
+
+def test_a_level_that_fails_says_which_rules_and_by_how_much(log: AuditLog, text_of: Text) -> None:
+    text = _answer(log, "int4", text_of)
+    assert "No. 2 of 5 rules fail; furthest over in Accuracy" in text
+    assert "Accuracy: a drop of 6.09 points (3.79 to 8.40), 3.09 over the margin of 3.00." in text
+    assert "Forgetting: a drop of 5.16 points (3.02 to 7.30), 2.16 over the margin of 3.00." in text
+    assert "Passed: Bias, Robustness, Safety" in text
+
+
+def test_an_open_level_says_what_would_decide(log: AuditLog, text_of: Text) -> None:
+    text = _answer(log, "magnitude-50", text_of)
+    assert "Not shown. 4 of 5 rules are undecided" in text
+    assert (
+        "Accuracy: a drop of 1.72 points (−0.35 to 3.79), which may lie 0.79 over the margin of 3.00" in text
+    )
+    assert "about 1840 items would decide" in text
+
+
+def test_a_suite_below_the_accuracy_floor_gives_the_reason_of_the_log(log: AuditLog, text_of: Text) -> None:
+    assert "a broken model looks unbiased" in _answer(log, "int2", text_of)
+
+
+def test_a_level_is_not_passed_by_rules_that_were_never_judged(log: AuditLog, text_of: Text) -> None:
+    kept = tuple(v for v in log.verdicts if v.variant != "int8" or v.rule.suite == "accuracy")
+    text = _answer(log.model_copy(update={"verdicts": kept}), "int8", text_of)
+    assert "Not shown. The audit stopped before 4 of 5 rules could be judged." in text
+    assert "int8 Inconclusive" in text
+
+
+def test_a_withheld_claim_inside_the_margin_is_not_called_over_it(log: AuditLog, text_of: Text) -> None:
+    withheld = tuple(
+        v.model_copy(update={"decision": "inconclusive", "because": "not claimed: int4 did not pass"})
+        if (v.variant, v.rule.suite) == ("magnitude-50", "safety")
+        else v
+        for v in log.verdicts
+    )
+    text = _answer(log.model_copy(update={"verdicts": withheld}), "magnitude-50", text_of)
+    assert "Safety: a drop of 0.94 points (−0.91 to 2.79), inside the margin of 3.00" in text
+    assert "Why: not claimed: int4 did not pass" in text
+
+
+def test_decisions_are_told_by_word_and_icon(log: AuditLog) -> None:
+    badges = re.findall(
+        r'<span class="badge (\w+)"><svg[^>]*aria-hidden="true"[^>]*>.+?</svg>(\w+)</span>', _html(log)
+    )
+    assert {(name, word) for name, word in badges} == {
+        ("pass", "Pass"),
+        ("fail", "Fail"),
+        ("inconclusive", "Inconclusive"),
+    }
+
+
+def test_the_overall_sentence_names_what_may_ship(log: AuditLog, text_of: Text) -> None:
+    assert "Under the rules below int8 may ship; the other levels may not." in text_of(_html(log))
+
+
+def test_the_control_is_a_proof_of_measurement_and_no_product(log: AuditLog, text_of: Text) -> None:
+    html = _html(log)
+    assert "the original measured twice: 0 flips of 3200 answers; the measurement repeats itself" in text_of(
+        html
+    )
+    assert "control" not in re.findall(r"<h4><bdi>([^<]+)", html)
+
+
+def test_a_control_that_flips_says_that_the_measurement_does_not_repeat(log: AuditLog, text_of: Text) -> None:
+    flips = Flips(lost=2, gained=1, rate=3 / 640)
+    changed = _with(log, "control", "bias", flips=flips)
+    assert "3 flips of 3200 answers; the measurement does not repeat itself" in text_of(_html(changed))
+
+
+def test_a_drop_that_could_not_be_had_is_no_number(log: AuditLog, text_of: Text) -> None:
+    gap = NotMeasured("no pairs")
+    text = _answer(_with(log, "int4", "accuracy", difference=gap, interval=gap), "int4", text_of)
+    assert "Accuracy: no drop could be had to hold against the margin of 3.00 points" in text
+
+
+def test_a_stopped_audit_says_so_with_its_error_before_anything_else(log: AuditLog, text_of: Text) -> None:
+    stopped = log.model_copy(
+        update={"status": "stopped", "error": "disk full <b>while</b> int2", "verdicts": ()}
+    )
+    text = text_of(_html(stopped))
+    assert text.startswith("This audit stopped before its end.")
+    assert "disk full <b>while</b> int2" in text
+    assert "supports no release" in text
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("trust_remote_code", "Code shipped with the model was run"),
+        ("allow_pickle", "pickle files were accepted"),
+    ],
+)
+def test_a_risk_that_was_taken_is_said_on_top(log: AuditLog, text_of: Text, flag: str, words: str) -> None:
+    model = log.config.model.model_copy(update={flag: True})
+    risky = log.model_copy(update={"config": log.config.model_copy(update={"model": model})})
+    assert words not in text_of(_html(log))
+    assert words in text_of(_html(risky))
+
+
+def _html(log: AuditLog) -> str:
+    return str(verdict.section(log).html)
+
+
+def _answer(log: AuditLog, level: str, text_of: Text) -> str:
+    """The text of one level's card."""
+    cards = _html(log).split('<li class="answer ')[1:]
+    return text_of(next(card for card in cards if f"<h4><bdi>{level}</bdi>" in card))
+
+
+def _with(log: AuditLog, variant: str, suite: str, **update: object) -> AuditLog:
+    """The log with one whole-suite comparison changed."""
+
+    def changed(one: Comparison) -> Comparison:
+        here = (one.variant, one.suite, one.group) == (variant, suite, None)
+        return one.model_copy(update=update) if here else one
+
+    return log.model_copy(update={"comparisons": tuple(changed(one) for one in log.comparisons)})
