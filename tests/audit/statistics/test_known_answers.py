@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib
 import json
 from pathlib import Path
@@ -48,6 +49,13 @@ def test_the_score_test_has_the_size_and_power_of_the_exact_enumeration(row: dic
 
     assert probability(margin) == pytest.approx(row["size"], abs=SIZES["tolerance"])
     assert probability(0.0) == pytest.approx(row["power"], abs=SIZES["tolerance"])
+
+
+@pytest.mark.parametrize("module", ["correction", "mcnemar", "power", "proportions", "tango"])
+def test_the_examples_in_the_docstrings_hold(module: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"audit.statistics.{module}"))
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_benjamini_hochberg_rejects_four_of_their_own_fifteen() -> None:

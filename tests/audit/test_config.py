@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audit.config import load_config
+from audit.errors import ConfigError, ModelError, ShrinkproofError
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A folder that looks like a model to the config: one tiny safetensors file."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    folder = tmp_path / "a-model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    save_file({"w": np.zeros(4, np.float32)}, folder / "model.safetensors")
+    return folder
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "audit.yaml"
+    path.write_text(text)
+    return path
+
+
+def refused(tmp_path: Path, text: str, kind: type[ShrinkproofError] = ConfigError) -> str:
+    with pytest.raises(kind) as caught:
+        load_config(write(tmp_path, text))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_short_config_falls_to_the_defaults(tmp_path: Path, model: Path) -> None:
+    config = load_config(write(tmp_path, f"model: {model}"))
+    assert [level.name for level in config.levels] == ["control", "int8", "int4"]
+    assert len(config.suites) == 5
+    assert {rule.margin for rule in config.rules} == {0.03}
+
+
+def test_flags_override_the_file(tmp_path: Path, model: Path) -> None:
+    path = write(tmp_path, f"model: {model}\nlevels: [int8]\nlimit: 9\nseed: 3\nout: here")
+    config = load_config(path, levels=["int2"], suites=["bias"], limit=4, out="there", seed=5)
+    assert [level.name for level in config.levels] == ["int2"]
+    assert [suite.name for suite in config.suites] == ["bias"]
+    assert (config.limit, config.out, config.seed) == (4, "there", 5)
+
+
+def test_a_model_folder_is_found_beside_the_config(tmp_path: Path, model: Path) -> None:
+    config = load_config(write(tmp_path, f"model: {model.name}"))
+    assert config.model.path == str(model.resolve())
+
+
+def test_an_unknown_level_is_named_with_line_and_hint(tmp_path: Path, model: Path) -> None:
+    message = refused(tmp_path, f"model: {model}\nlevels:\n  - int8\n  - int44")
+    assert "line 4" in message
+    assert "'int44'. Did you mean 'int4'?" in message
+
+
+def test_an_unknown_suite_is_named_with_line_and_hint(tmp_path: Path, model: Path) -> None:
+    message = refused(tmp_path, f"model: {model}\nsuites: [acuracy]")
+    assert "line 2" in message
+    assert "Did you mean 'accuracy'?" in message
+
+
+def test_an_unknown_key_is_named_with_line_and_hint(tmp_path: Path, model: Path) -> None:
+    message = refused(tmp_path, f"model: {model}\n\nlevel: [int8]")
+    assert "line 3" in message
+    assert "No key named 'level'. Did you mean 'levels'?" in message
+
+
+def test_an_unknown_key_of_a_rule_is_named_with_line_and_hint(tmp_path: Path, model: Path) -> None:
+    message = refused(tmp_path, f"model: {model}\nrules:\n  - suite: bias\n    margn: 0.1")
+    assert "line 4" in message
+    assert "Did you mean 'margin'?" in message
+
+
+def test_a_value_out_of_range_is_named_with_line(tmp_path: Path, model: Path) -> None:
+    message = refused(tmp_path, f"model: {model}\nrules:\n  - suite: bias\n    margin: 3")
+    assert "line 4" in message
+    assert "given 3" in message
+
+
+def test_an_unknown_option_of_a_method_says_what_the_method_takes(tmp_path: Path, model: Path) -> None:
+    message = refused(tmp_path, f"model: {model}\nlevels:\n  - {{method: rtn, bits: 4, groups: 64}}")
+    assert "groups" in message
+    assert "takes: bits, group_size, symmetric" in message
+
+
+def test_a_method_with_bits_out_of_range_is_refused_before_anything_runs(tmp_path: Path, model: Path) -> None:
+    assert "bits" in refused(tmp_path, f"model: {model}\nlevels: [{{method: rtn, bits: 1}}]")
+
+
+def test_a_rule_for_a_suite_that_is_not_run_is_refused(tmp_path: Path, model: Path) -> None:
+    message = refused(tmp_path, f"model: {model}\nsuites: [bias]\nrules: [{{suite: accuracy, margin: .1}}]")
+    assert "No suite named 'accuracy'" in message
+
+
+def test_a_suite_without_a_rule_gets_the_default_rule(tmp_path: Path, model: Path) -> None:
+    text = f"model: {model}\nsuites: [accuracy, bias]\nrules: [{{suite: bias, margin: .1}}]"
+    rules = {rule.suite: rule.margin for rule in load_config(write(tmp_path, text)).rules}
+    assert rules == {"bias": 0.1, "accuracy": 0.03}
+
+
+def test_a_level_named_twice_is_refused(tmp_path: Path, model: Path) -> None:
+    assert "'int8' is used twice" in refused(tmp_path, f"model: {model}\nlevels: [int8, int8]")
+
+
+def test_a_level_may_not_take_the_name_of_the_original(tmp_path: Path, model: Path) -> None:
+    text = f"model: {model}\nlevels: [{{method: rtn, bits: 8, name: original}}]"
+    assert "'original' is used twice (or reserved)" in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", "a b"])
+def test_a_level_name_that_is_no_folder_name_is_refused(tmp_path: Path, model: Path, name: str) -> None:
+    text = f"model: {model}\nlevels: [{{method: rtn, bits: 8, name: '{name}'}}]"
+    if name == "":  # no name given: one is made up from the options
+        assert load_config(write(tmp_path, text)).levels[0].name == "rtn-bits8"
+    else:
+        assert "letters, digits" in refused(tmp_path, text)
+
+
+def test_yaml_that_is_none_is_named_with_line(tmp_path: Path) -> None:
+    assert "line 2" in refused(tmp_path, "model: x\nlevels: [int8")
+
+
+def test_a_config_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    assert "mapping of keys" in refused(tmp_path, "- model")
+
+
+def test_a_missing_config_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no config file .*nowhere\.yaml"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_a_config_without_a_model_says_how_to_name_one() -> None:
+    with pytest.raises(ConfigError, match="--model"):
+        load_config(None)
+
+
+def test_a_model_folder_without_weights_is_refused(tmp_path: Path, model: Path) -> None:
+    (model / "model.safetensors").unlink()
+    assert "has no weights" in refused(tmp_path, f"model: {model}", ModelError)
+
+
+def test_pickled_weights_are_refused_unless_allowed(tmp_path: Path, model: Path) -> None:
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+    assert "--allow-pickle" in refused(tmp_path, f"model: {model}", ModelError)
+    config = load_config(write(tmp_path, f"model: {model}"), allow_pickle=True)
+    assert config.model.allow_pickle
+
+
+def test_remote_code_is_off_unless_named(tmp_path: Path, model: Path) -> None:
+    path = write(tmp_path, f"model: {model}")
+    assert not load_config(path).model.trust_remote_code
+    assert load_config(path, trust_remote_code=True).model.trust_remote_code
+
+
+def test_a_name_that_is_neither_folder_nor_hub_name_is_refused(tmp_path: Path) -> None:
+    message = refused(tmp_path, "model: ./not/there/at all", ModelError)
+    assert "There is no model folder" in message
+
+
+def test_a_hub_name_that_is_not_in_the_cache_says_so_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    message = refused(tmp_path, "model: nobody/nothing@v1", ModelError)
+    assert "nobody/nothing@v1 could not be had from the hub" in message
+
+
+def test_a_hub_name_is_pinned_to_the_commit_in_the_cache(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cache = tmp_path / "hub" / "models--org--name"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs" / "v1").write_text(commit)
+    (cache / "snapshots").mkdir()
+    model.rename(cache / "snapshots" / commit)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    config = load_config(write(tmp_path, "model: org/name@v1"))
+    assert config.model.revision == commit
+
+
+def test_a_suite_of_the_users_own_names_lm_eval_tasks(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    text = f"model: {model}\nsuites: [{{name: mine, tasks: [piqa], metric: acc_norm, include_path: tasks}}]"
+    (suite,) = load_config(write(tmp_path, text)).suites
+    assert suite.tasks[0].name == "piqa"
+    assert suite.metrics[0].harness_metric == "acc_norm"
+    assert suite.include_path == str((tmp_path / "tasks").resolve())
+
+
+def test_the_same_model_in_another_folder_is_the_same_model(tmp_path: Path, model: Path) -> None:
+    first = load_config(write(tmp_path, f"model: {model}")).model.digest
+    moved = model.rename(tmp_path / "moved")
+    assert load_config(write(tmp_path, f"model: {moved}")).model.digest == first

@@ -1,0 +1,212 @@
+"""The whole line on the tiny model: what it must find, and what it must survive."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit import AuditLog, gate, load_config, read_log, run_audit
+from audit.errors import ModelError, ShrinkproofError
+
+LIMIT = 60
+
+
+def settings(tiny: Path, out: Path, **changes: Any) -> dict[str, Any]:
+    return {
+        "model": str(tiny), "levels": ["control", "int2"], "limit": LIMIT, "threads": 1, "batch_size": 64,
+        "out": str(out), **changes,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def log(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
+    """One undisturbed audit: control and 2 bits over all five suites."""
+    return run_audit(load_config(settings(tiny, tmp_path_factory.mktemp("audit") / "run")))
+
+
+def whole(log: AuditLog, variant: str) -> dict[str, Any]:
+    return {c.suite: c for c in log.comparisons if c.variant == variant and c.group is None}
+
+
+def untimed(log: AuditLog) -> Any:
+    """The log without what a clock or the command's wording puts into it."""
+    data = json.loads(log.model_dump_json())
+    for key in ("started", "finished", "command"):
+        data["provenance"].pop(key)
+    for variant in data["variants"]:
+        variant.pop("seconds")
+        variant.pop("path")
+    for run in data["runs"]:
+        for cell in run["cells"]:
+            cell.pop("seconds")
+            cell.pop("started")
+    data["config"].pop("out")
+    return data
+
+
+def test_the_tiny_model_knows_the_probes(log: AuditLog) -> None:
+    for comparison in whole(log, "control").values():
+        assert comparison.before_lower > comparison.chance, comparison.suite
+
+
+def test_the_original_against_itself_flips_nothing_and_passes_every_rule(log: AuditLog) -> None:
+    for comparison in whole(log, "control").values():
+        assert (comparison.flips.lost, comparison.flips.gained) == (0, 0)
+        assert comparison.n_unpaired_before == comparison.n_unpaired_after == 0
+
+
+def test_a_margin_that_so_few_items_can_show_passes_for_the_control(tiny: Path, tmp_path: Path) -> None:
+    rules = [{"suite": "accuracy", "margin": 0.1}]
+    config = load_config(
+        settings(tiny, tmp_path / "run", levels=["control"], suites=["accuracy"], rules=rules)
+    )
+    log = run_audit(config)
+    assert log.decision == "pass"
+    assert {verdict.decision for verdict in log.verdicts} == {"pass"}
+
+
+def test_two_bits_fail(log: AuditLog) -> None:
+    failed = {
+        verdict.rule.suite
+        for verdict in log.verdicts
+        if verdict.variant == "int2" and verdict.decision == "fail"
+    }
+    assert {"accuracy", "forgetting"} <= failed
+    assert log.decision == "fail"
+
+
+def test_every_item_is_paired(log: AuditLog) -> None:
+    items = {
+        run.suite: sum(cell.n_items for cell in run.cells) for run in log.runs if run.variant == "original"
+    }
+    for suite, comparison in whole(log, "int2").items():
+        per = next(s for s in log.config.suites if s.name == suite).metrics[0].per
+        assert comparison.n_pairs == items[suite] // (2 if per == "pair" and suite != "safety" else 1)
+
+
+def test_each_artefact_is_what_its_level_says(log: AuditLog) -> None:
+    original, control, int2 = log.variants
+    assert control.digest == original.digest
+    assert int2.parent == original.digest
+    assert int2.compressed_bits_per_weight < 3
+    assert int2.size_bytes < original.size_bytes
+    assert int2.stored_as.startswith("int2")
+
+
+def test_the_log_on_disk_is_the_log(log: AuditLog) -> None:
+    assert read_log(Path(log.config.out)) == log
+
+
+def test_judging_again_gives_the_same_verdicts(log: AuditLog) -> None:
+    assert gate(Path(log.config.out)) == log
+
+
+def test_running_again_scores_nothing_and_gives_the_same_log(
+    log: AuditLog, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scored(*_: object) -> None:
+        raise AssertionError("a finished cell was scored again")
+
+    monkeypatch.setattr("audit.evaluate.score", scored)
+    again = run_audit(load_config(settings(tiny, Path(log.config.out))))
+    assert untimed(again) == untimed(log)
+
+
+def test_a_fresh_run_gives_the_same_log(log: AuditLog, tiny: Path, tmp_path: Path) -> None:
+    again = run_audit(load_config(settings(tiny, tmp_path / "run")))
+    assert untimed(again) == untimed(log)
+
+
+def test_killed_again_and_again_it_ends_with_the_same_log(log: AuditLog, tiny: Path, tmp_path: Path) -> None:
+    config = tmp_path / "audit.json"
+    config.write_text(json.dumps(settings(tiny, tmp_path / "run")))
+    rng = random.Random(11)
+    program = [sys.executable, "-c", "from audit.cli import main; main()", "run", str(config)]
+    killed = 0
+    for _ in range(3):
+        process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(6, 16))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.wait()
+    done = subprocess.run(program, capture_output=True, text=True, timeout=600, check=False)
+    assert killed
+    assert done.returncode == 1, done.stderr
+    assert untimed(read_log(tmp_path / "run")) == untimed(log)
+
+
+def test_nan_logits_are_an_error_and_not_a_score(broken_copy: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    file = broken_copy / "model.safetensors"
+    tensors = load_file(file)
+    tensors["model.norm.weight"] = torch.full_like(tensors["model.norm.weight"], float("nan"))
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"original .* computes NaN"):
+        run_audit(load_config(settings(broken_copy, tmp_path / "run")))
+
+
+def test_tensors_that_do_not_match_the_config_are_an_error(broken_copy: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    file = broken_copy / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks the tensor model\.layers\.1\.mlp\.up_proj\.weight"):
+        run_audit(load_config(settings(broken_copy, tmp_path / "run")))
+
+
+def test_tensors_of_another_shape_are_an_error(broken_copy: Path, tmp_path: Path) -> None:
+    config = json.loads((broken_copy / "config.json").read_text())
+    (broken_copy / "config.json").write_text(json.dumps({**config, "intermediate_size": 512}))
+    with pytest.raises(ModelError, match="can't be loaded|wrong shape"):
+        run_audit(load_config(settings(broken_copy, tmp_path / "run")))
+
+
+def test_a_group_size_that_does_not_divide_says_which_do(tiny: Path, tmp_path: Path) -> None:
+    levels = [{"method": "rtn", "bits": 4, "group_size": 96}]
+    with pytest.raises(ShrinkproofError, match="Use one of 128, 64, 32"):
+        run_audit(load_config(settings(tiny, tmp_path / "run", levels=levels)))
+
+
+def test_a_checkpoint_that_loads_as_something_else_is_not_kept(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audit.compressors import copy
+
+    honest = copy.compress
+
+    def lying(*arguments: Any) -> Any:
+        return honest(*arguments) + 1.0
+
+    monkeypatch.setattr(copy, "compress", lying)
+    with pytest.raises(ShrinkproofError, match="does not load as it was saved"):
+        run_audit(load_config(settings(tiny, tmp_path / "run", levels=["control"])))
+    assert list((tmp_path / "run" / "variants").iterdir()) == []
+
+
+def test_an_error_leaves_a_log_that_says_it_was_stopped(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise ModelError("planted")
+
+    monkeypatch.setattr("audit.evaluate.score", failing)
+    with pytest.raises(ModelError, match="planted"):
+        run_audit(load_config(settings(tiny, tmp_path / "run", suites=["accuracy"])))
+    stopped = read_log(tmp_path / "run")
+    assert stopped.status == "stopped"
+    assert "planted" in (stopped.error or "")
+    assert stopped.decision == "inconclusive"
+    assert len(stopped.variants) == 3

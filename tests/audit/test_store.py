@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import contextlib
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from audit.errors import StoreError
+from audit.records import AuditConfig, Cell, Level, ModelRef, NotMeasured, Sample, Variant
+from audit.store import Store, config_digest, read_log, write_report
+
+
+def config(out: Path, **changes: Any) -> AuditConfig:
+    model = ModelRef(name="m", path="/somewhere/m", digest="d" * 64)
+    return AuditConfig(model=model, levels=(), suites=(), rules=(), out=str(out), **changes)
+
+
+def sample(doc_id: int = 0) -> Sample:
+    return Sample(
+        task="t", doc_id=doc_id, doc_hash=f"d{doc_id}", prompt_hash="p", target_hash="g", group=None, pair=None,
+        metric="acc", outcome=1.0, question="q", choices=("a", "b"), target="a", answer="a", scores=(-1.0, -2.0),
+    )  # fmt: skip
+
+
+def cell(key: str = "k") -> Cell:
+    return Cell(
+        task="t", key=key, path="", sha256="", n_items=0, task_version="1", num_fewshot=0, seconds=0.0,
+        started="now",
+    )  # fmt: skip
+
+
+def variant(folder: Path, weights: bytes = b"") -> Variant:
+    from audit.weights import digest, weight_files
+
+    (folder / "config.json").write_text("{}")
+    save_file({"w": np.frombuffer(weights or b"1234", np.uint8).copy()}, folder / "model.safetensors")
+    return Variant(
+        name="int8", level=Level(name="int8", method="rtn"), path=str(folder),
+        digest=digest(weight_files(folder)), parent="p", size_bytes=1, parameters=1, bits_per_weight=8.0,
+        compressed_parameters=0, compressed_bits_per_weight=NotMeasured("x"), sparsity=0.0, stored_as="s",
+        evaluated_as="e", made_by="m", reload_error=0.0, seconds=1.0,
+    )  # fmt: skip
+
+
+def test_a_cell_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    with Store.open(config(tmp_path / "run")) as store:
+        written = store.add_cell(cell(), [sample(0), sample(1)])
+        assert written.n_items == 2
+        assert store.cell("k") == written
+        assert list(store.read(written)["doc_id"]) == [0, 1]
+        assert list(store.read(written)["scores"][0]) == [-1.0, -2.0]
+
+
+def test_a_cell_whose_samples_were_changed_is_not_believed(tmp_path: Path) -> None:
+    with Store.open(config(tmp_path / "run")) as store:
+        written = store.add_cell(cell(), [sample()])
+        path = store.root / written.path
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        assert store.cell("k") is None
+
+
+def test_a_cell_without_its_record_is_not_believed(tmp_path: Path) -> None:
+    with Store.open(config(tmp_path / "run")) as store:
+        store.add_cell(cell(), [sample()])
+        (store.root / "cells" / "k" / "cell.json").write_text('{"task": "t", "ke')
+        assert store.cell("k") is None
+
+
+def test_a_variant_whose_weights_were_changed_is_not_believed(tmp_path: Path) -> None:
+    with Store.open(config(tmp_path / "run")) as store:
+        with store.new_variant("int8") as folder:
+            store.add_variant(variant(folder), folder)
+        assert store.variant("int8") is not None
+        save_file({"w": np.ones(4, np.uint8)}, store.root / "variants" / "int8" / "model.safetensors")
+        assert store.variant("int8") is None
+
+
+def test_an_error_while_filling_leaves_nothing_behind(tmp_path: Path) -> None:
+    with Store.open(config(tmp_path / "run")) as store:
+        with contextlib.suppress(RuntimeError), store.new_variant("int8") as folder:
+            (folder / "half").write_text("half")
+            raise RuntimeError
+        assert list((store.root / "variants").iterdir()) == []
+
+
+def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path: Path) -> None:
+    with Store.open(config(tmp_path / "run")) as store:
+        store.add_cell(cell(), [sample()])
+    rubbish = tmp_path / "run" / "cells" / ".half-xyz"
+    rubbish.mkdir()
+    with Store.open(config(tmp_path / "run")) as store:
+        assert not rubbish.exists()
+        assert store.cell("k") is not None
+
+
+def test_a_run_folder_of_another_config_is_refused_and_says_where_they_differ(tmp_path: Path) -> None:
+    with Store.open(config(tmp_path / "run")):
+        pass
+    with (
+        pytest.raises(StoreError, match=r"differs in: limit\)"),
+        Store.open(config(tmp_path / "run", limit=3)),
+    ):
+        pass
+
+
+def test_a_folder_that_is_no_run_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(StoreError, match="no run folder"), Store.open(config(tmp_path)):
+        pass
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    with (
+        Store.open(config(tmp_path / "run")),
+        pytest.raises(StoreError, match="in use by another run"),
+        Store.open(config(tmp_path / "run")),
+    ):
+        pass
+
+
+def test_where_the_run_lies_is_no_part_of_the_config(tmp_path: Path) -> None:
+    assert config_digest(config(tmp_path / "a")) == config_digest(config(tmp_path / "b"))
+    assert config_digest(config(tmp_path)) != config_digest(config(tmp_path, seed=9))
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "/the/file")
+
+
+def test_a_full_disk_says_what_to_do_and_keeps_what_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pandas as pd
+
+    with Store.open(config(tmp_path / "run")) as store:
+        finished = store.add_cell(cell("one"), [sample()])
+        monkeypatch.setattr(pd.DataFrame, "to_parquet", full_disk)
+        with pytest.raises(StoreError, match="disk is full"):
+            store.add_cell(cell("two"), [sample()])
+        assert store.cell("one") == finished
+        assert store.cell("two") is None
+
+
+def test_a_full_disk_that_safetensors_reports_in_its_own_words_is_recognised(tmp_path: Path) -> None:
+    from safetensors import SafetensorError
+
+    with Store.open(config(tmp_path / "run")) as store:
+        with pytest.raises(StoreError, match="disk is full"), store.new_variant("int8"):
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        assert store.variant("int8") is None
+
+
+def test_a_folder_without_a_log_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no audit\.json"):
+        read_log(tmp_path)
+
+
+def test_a_cut_log_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "audit.json").write_text('{"schema_version": 1, "st')
+    with pytest.raises(StoreError, match="no audit log") as caught:
+        read_log(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_report_lands_in_the_run_folder(tmp_path: Path) -> None:
+    assert write_report(tmp_path, "report.html", b"<p>").read_bytes() == b"<p>"

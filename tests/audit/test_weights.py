@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from audit import weights
+from audit.errors import ModelError
+from audit.records import NotMeasured
+
+
+def folder(path: Path, tensors: dict[str, np.ndarray], config: dict[str, object] | None = None) -> Path:
+    path.mkdir(exist_ok=True)
+    (path / "config.json").write_text(json.dumps(config or {}))
+    save_file(tensors, path / "model.safetensors")
+    return path
+
+
+def packed(path: Path) -> Path:
+    """64 × 32 weights in 4 bits with a float32 scale a row, and 10 plain float32 weights."""
+    quantization = {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "config_groups": {"linear": {"weights": {"num_bits": 4, "symmetric": True, "group_size": None}}},
+    }
+    return folder(
+        path,
+        {
+            "a.weight_packed": np.zeros((64, 4), np.int32),
+            "a.weight_scale": np.zeros((64, 1), np.float32),
+            "a.weight_shape": np.array([64, 32], np.int64),
+            "b.weight": np.zeros(10, np.float32),
+        },
+        {"quantization_config": quantization},
+    )
+
+
+def test_plain_tensors_count_at_their_own_width(tmp_path: Path) -> None:
+    counted = weights.contents(
+        folder(tmp_path / "m", {"w": np.zeros((4, 5), np.float32), "v": np.zeros(20, np.float16)})
+    )
+    assert counted.parameters == 40
+    assert counted.bits_per_weight == (20 * 32 + 20 * 16) / 40
+    assert isinstance(counted.compressed_bits_per_weight, NotMeasured)
+
+
+def test_packed_tensors_count_their_logical_weights_and_all_their_bits(tmp_path: Path) -> None:
+    counted = weights.contents(packed(tmp_path / "m"))
+    packed_bits = 64 * 4 * 32 + 64 * 32 + 2 * 64
+    assert counted.parameters == 64 * 32 + 10
+    assert counted.compressed_parameters == 64 * 32
+    assert counted.compressed_bits_per_weight == packed_bits / (64 * 32)
+    assert counted.bits_per_weight == (packed_bits + 320) / (64 * 32 + 10)
+
+
+def test_what_the_file_holds_is_said_in_words(tmp_path: Path) -> None:
+    counted = weights.contents(packed(tmp_path / "m"))
+    assert counted.stored_as.startswith("int4, symmetric, one scale per channel, pack-quantized")
+
+
+def test_a_file_that_stores_floats_is_not_called_four_bit_by_its_name(tmp_path: Path) -> None:
+    counted = weights.contents(folder(tmp_path / "model-int4", {"w": np.zeros(8, np.float32)}))
+    assert counted.stored_as == "float32, dense"
+    assert counted.bits_per_weight == 32
+
+
+def test_the_digest_is_that_of_the_content(tmp_path: Path) -> None:
+    one = folder(tmp_path / "one", {"w": np.zeros(4, np.float32)})
+    two = folder(tmp_path / "two", {"w": np.zeros(4, np.float32)})
+    other = folder(tmp_path / "other", {"w": np.ones(4, np.float32)})
+    digests = [weights.digest(weights.weight_files(path)) for path in (one, two, other)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_folder_without_config_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        weights.weight_files(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 20, -8])
+def test_a_cut_file_is_refused(tmp_path: Path, keep: int) -> None:
+    path = folder(tmp_path / "m", {"w": np.zeros(400, np.float32)})
+    file = path / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(ModelError, match="Copy it again"):
+        weights.contents(path)
+
+
+@pytest.mark.parametrize("header", [b"[]", b"{", b'{"w": 1}', b'{"w": {"dtype": "F32"}}', b"\xff\xfe"])
+def test_a_garbled_header_is_refused(tmp_path: Path, header: bytes) -> None:
+    path = folder(tmp_path / "m", {"w": np.zeros(4, np.float32)})
+    (path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        weights.contents(path)
