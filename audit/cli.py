@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -20,11 +21,13 @@ from audit.store import read_log, write_report
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE = 2
+INTERRUPTED = 130
+DEFECT = 70
 
 app = typer.Typer(
     name="shrinkproof",
     help="Proves what compression did to a language model.",
-    epilog="Exit codes: 0 every rule passed, 1 a rule failed, 2 unusable config or input, 3 inconclusive.",
+    epilog="Exit codes: 0 every rule passed, 1 a rule failed, 2 unusable config or input, 3 inconclusive; 70 a defect of ours, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -54,7 +57,7 @@ def run(
         bool | None,
         typer.Option("--trust-remote-code", help="Run code that ships with the model.", show_default=False),
     ] = None,
-) -> int:
+) -> None:
     """Compress, evaluate, compare, judge and report; go on where a killed run left off."""
     from audit.pipeline import run_audit
 
@@ -70,33 +73,32 @@ def run(
         report_path = _render(log, Path(settings.out), "html")
     print_verdicts(console, log)
     console.print(f"Report: {report_path}", soft_wrap=True)
-    return EXIT_CODES[log.decision]
+    raise typer.Exit(EXIT_CODES[log.decision])
 
 
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder, or its audit.json.")],
     format: Annotated[list[str] | None, typer.Option(help="Format; repeat.", show_default="html")] = None,
-) -> int:
+) -> None:
     """Render a run's report again, from its log alone."""
     log = read_log(run)
     for name in format or ["html"]:
         typer.echo(_render(log, run, name))
-    return 0
 
 
 @app.command()
-def gate(run: Annotated[Path, typer.Argument(help="Run folder, or its audit.json.")]) -> int:
+def gate(run: Annotated[Path, typer.Argument(help="Run folder, or its audit.json.")]) -> None:
     """Judge a run again, from its log alone; the exit code is the verdict."""
     from audit.pipeline import gate as judge_again
 
     log = judge_again(run)
     print_verdicts(Console(), log)
-    return EXIT_CODES[log.decision]
+    raise typer.Exit(EXIT_CODES[log.decision])
 
 
 @app.command("list")
-def list_parts(what: Annotated[str, typer.Argument(help="levels, suites or formats")]) -> int:
+def list_parts(what: Annotated[str, typer.Argument(help="levels, suites or formats")]) -> None:
     """List what can be named in a config."""
     if what == "levels":
         for name, level in registry.presets().items():
@@ -108,23 +110,27 @@ def list_parts(what: Annotated[str, typer.Argument(help="levels, suites or forma
         typer.echo("\n".join(registry.names("audit.report_formats")))
     else:
         raise ConfigError(registry.unknown("list", what, ["levels", "suites", "formats"]))
-    return 0
 
 
 def _render(log: AuditLog, run: Path, name: str) -> Path:
     return write_report(run, f"report.{name}", registry.report_format(name)(log))
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main() -> None:
     """Entry point of `shrinkproof`: an unusable input is one line on stderr and exit code 2."""
     try:
-        code = app(arguments, standalone_mode=False)
+        app()
     except ShrinkproofError as error:
         typer.echo(f"shrinkproof: {error}", err=True)
         sys.exit(UNUSABLE)
-    except typer.Exit as leave:
-        sys.exit(leave.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("shrinkproof: stopped. The same command goes on from the last finished cell.", err=True)
-        sys.exit(130)
-    sys.exit(code)
+    except Exception:
+        # A crash must not exit with 1, which says that a rule failed.
+        traceback.print_exc()
+        typer.echo("shrinkproof: this is a defect of ours. Finished cells are kept; please report it.", err=True)
+        sys.exit(DEFECT)
+    except SystemExit as leave:
+        if leave.code == INTERRUPTED:
+            typer.echo(
+                "shrinkproof: stopped. The same command goes on from the last finished cell.", err=True
+            )
+        raise

@@ -7,7 +7,6 @@ paired-sample design, Statistics in Medicine 17:891-908. Here λ of the paper is
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,11 +44,8 @@ def _restricted_gain(
     a = 2.0 * n
     b = (2.0 * n - lost + gained) * drop - lost - gained
     c = -gained * drop * (1.0 - drop)
-    root = np.sqrt(b * b - 4.0 * a * c)
-    # Of the two forms of the same root take the one that adds: the other loses all digits for small c.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        adding = np.where(b + root > 0, -2.0 * c / (b + root), 0.0)
-    return np.where(b > 0, adding, (root - b) / (2.0 * a))
+    root: NDArray[np.float64] = (np.sqrt(b * b - 4.0 * a * c) - b) / (2.0 * a)
+    return root
 
 
 def noninferiority_p(lost: int, gained: int, n: int, margin: float) -> float:
@@ -72,10 +68,8 @@ def lower_bound(lost: int, gained: int, n: int, alpha: float) -> float:
     return -upper_bound(gained, lost, n, alpha)
 
 
-def _crossing(inside: Callable[[float], Any], low: float, high: float) -> float:
+def _crossing(inside: Callable[[float], bool], low: float, high: float) -> float:
     """Where `inside` turns from true to false between `low` and `high`; `high` if it never does."""
-    if inside(high):
-        return high
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if inside(middle) else (low, middle)

@@ -170,7 +170,7 @@ def test_tensors_that_do_not_match_the_config_are_an_error(broken_copy: Path, tm
 def test_tensors_of_another_shape_are_an_error(broken_copy: Path, tmp_path: Path) -> None:
     config = json.loads((broken_copy / "config.json").read_text())
     (broken_copy / "config.json").write_text(json.dumps({**config, "intermediate_size": 512}))
-    with pytest.raises(ModelError, match="can't be loaded|wrong shape"):
+    with pytest.raises(ModelError, match=r"can't be loaded|wrong shape"):
         run_audit(load_config(settings(broken_copy, tmp_path / "run")))
 
 

@@ -21,8 +21,10 @@ def config(out: Path, **changes: Any) -> AuditConfig:
 
 def sample(doc_id: int = 0) -> Sample:
     return Sample(
-        task="t", doc_id=doc_id, doc_hash=f"d{doc_id}", prompt_hash="p", target_hash="g", group=None, pair=None,
-        metric="acc", outcome=1.0, question="q", choices=("a", "b"), target="a", answer="a", scores=(-1.0, -2.0),
+        task="t", doc_id=doc_id, doc_hash=f"d{doc_id}", prompt_hash="p", target_hash="g", group=None,
+        pair=None,
+        metric="acc", outcome=1.0, question="q", choices=("a", "b"), target="a", answer="a",
+        scores=(-1.0, -2.0),
     )  # fmt: skip
 
 
