@@ -8,8 +8,8 @@ from scipy.special import betaincinv
 def lower_bound(successes: int, n: int, alpha: float) -> float:
     """One-sided lower bound with error at most `alpha` (Clopper & Pearson 1934); 0 without a success.
 
-    >>> round(lower_bound(13, 16, 0.025), 7)
-    0.5435434
+    >>> round(lower_bound(13, 16, 0.025), 5)
+    0.54354
     """
     if successes == 0:
         return 0.0
