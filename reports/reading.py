@@ -61,18 +61,18 @@ def comparison_of(log: AuditLog, verdict: Verdict) -> Comparison | None:
 
 
 def decision_on(log: AuditLog, level: Level) -> Decision:
-    """One word for a level: passes only when every rule was judged and passed."""
+    """One word for a level: passes only in a finished audit, when every rule was judged and passed."""
     verdicts = verdicts_of(log, level)
     decisions = [verdict.decision for verdict in verdicts]
     if "fail" in decisions:
         return "fail"
-    if not unjudged(log, level) and decisions and set(decisions) == {"pass"}:
+    if log.status == "finished" and not unjudged(log, level) and set(decisions) == {"pass"}:
         return "pass"
     return "inconclusive"
 
 
 def unjudged(log: AuditLog, level: Level) -> list[Rule]:
-    """Rules without a verdict on a level: the audit stopped before them."""
+    """Rules without a verdict on a level."""
     judged = [verdict.rule for verdict in verdicts_of(log, level)]
     return [rule for rule in log.config.rules if rule not in judged]
 

@@ -96,13 +96,16 @@ def _sentence(log: AuditLog, level: Level) -> str:
         verb = "fails" if len(failed) == 1 else "fail"
         return f"No. {len(failed)} of {rules} {verb}; furthest over in {title}: {_gap(log, worst)}."
     if missing:
-        return f"Not shown. The audit stopped before {len(missing)} of {rules} could be judged."
+        verb = "was" if len(missing) == 1 else "were"
+        return f"Not shown. {len(missing)} of {rules} {verb} not judged."
     undecided = [verdict for verdict in verdicts if verdict.decision == "inconclusive"]
     if undecided:
         verb = "is" if len(undecided) == 1 else "are"
         return f"Not shown. {len(undecided)} of {rules} {verb} undecided; an undecided rule releases nothing."
     if not verdicts:
         return "Not shown. No rule was set for this audit."
+    if log.status == "stopped":
+        return f"Not shown. All {rules} pass, but the audit stopped before its end."
     closest = max(verdicts, key=lambda verdict: _upper_excess(log, verdict))
     spare = points(-_upper_excess(log, closest))
     title = reading.suite_title(log, closest.rule.suite)

@@ -23,7 +23,7 @@
     const style = getComputedStyle(root);
     for (const { plot, source } of figures) {
       const figure = coloured(JSON.parse(source), style);
-      if (width) figure.layout.width = width;
+      if (width) Object.assign(figure.layout, { width, height: 0.65 * figure.layout.height });
       Plotly.react(plot, figure.data, figure.layout, {
         displayModeBar: false,
         displaylogo: false,

@@ -43,7 +43,7 @@ def test_a_suite_below_the_accuracy_floor_gives_the_reason_of_the_log(log: Audit
 def test_a_level_is_not_passed_by_rules_that_were_never_judged(log: AuditLog, text_of: Text) -> None:
     kept = tuple(v for v in log.verdicts if v.variant != "int8" or v.rule.suite == "accuracy")
     text = _answer(log.model_copy(update={"verdicts": kept}), "int8", text_of)
-    assert "Not shown. The audit stopped before 4 of 5 rules could be judged." in text
+    assert "Not shown. 4 of 5 rules were not judged." in text
     assert "int8 Inconclusive" in text
 
 
@@ -102,6 +102,12 @@ def test_a_stopped_audit_says_so_with_its_error_before_anything_else(log: AuditL
     assert text.startswith("This audit stopped before its end.")
     assert "disk full <b>while</b> int2" in text
     assert "supports no release" in text
+
+
+def test_a_stopped_audit_releases_no_level(log: AuditLog, text_of: Text) -> None:
+    text = _answer(log.model_copy(update={"status": "stopped"}), "int8", text_of)
+    assert "int8 Inconclusive" in text
+    assert "All 5 rules pass, but the audit stopped before its end." in text
 
 
 @pytest.mark.parametrize(
