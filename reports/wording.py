@@ -81,6 +81,18 @@ def count(value: int | NotMeasured) -> str | NotMeasured:
     return f"{value:,}" if abs(value) >= MANY else str(value)
 
 
+def compact(number: int) -> str:
+    """A count of weights, to a tenth of a thousand, million or billion.
+
+    >>> compact(0), compact(84_480), compact(106_168_320)
+    ('0', '84.5\xa0k', '106.2\xa0M')
+    """
+    for size, sign in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.1f}\N{NO-BREAK SPACE}{sign}"
+    return str(number)
+
+
 def plural(number: int, noun: str) -> str:
     """A count with its noun.
 

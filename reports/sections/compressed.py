@@ -9,7 +9,7 @@ from reports import reading
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import mebibytes, rate, seconds, short, visible
+from reports.wording import compact, mebibytes, rate, seconds, short, visible
 
 
 def section(log: AuditLog) -> Section:
@@ -62,7 +62,7 @@ def _making(log: AuditLog) -> Table:
     columns = (
         Column("Level"),
         Column("Method", wide=True),
-        Column("Weights compressed, millions", numeric=True),
+        Column("Weights compressed", numeric=True),
         Column("Evaluated as", wide=True),
         Column("Reload error", numeric=True),
         Column("Made by", wide=True),
@@ -76,7 +76,7 @@ def _making_row(variant: Variant) -> list[Cell]:
     return [
         _label(variant),
         _method(variant),
-        f"{_millions(variant.compressed_parameters)} of {_millions(variant.parameters)}",
+        f"{compact(variant.compressed_parameters)} of {compact(variant.parameters)}",
         variant.evaluated_as,
         f"{variant.reload_error:g}",
         variant.made_by,
@@ -89,10 +89,6 @@ def _label(variant: Variant) -> str:
     if variant.level is not None and variant.level.method == reading.CONTROL_METHOD:
         return f"{variant.name} (copy of the original)"
     return variant.name
-
-
-def _millions(number: int) -> str:
-    return f"{number / 1e6:,.1f}"
 
 
 def _method(variant: Variant) -> str:

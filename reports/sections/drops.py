@@ -60,7 +60,7 @@ def _drop(log: AuditLog, suite: Suite) -> Drop:
         id=f"plot-drop-{anchor(suite.name)}",
         figure=forest(marks, margins),
         spoken=_spoken(suite, marks, margins),
-        reading=_what_to_see(marks, rows, margins),
+        reading=_what_to_see(marks, rows, margins) + _other_alpha(log, suite, rows),
         table=_table(log, suite, rows),
         controls=_controls(log, suite),
     )
@@ -94,6 +94,16 @@ def _what_to_see(marks: list[Mark], rows: list[Comparison], margins: list[float]
     rule = "A level passes when its whole bar ends left of the dashed margin." if margins else ""
     bars = f"Each mark is one level's drop, the bar its {_interval_kinds(rows)}."
     return f"{bars} {rule} {'. '.join(found)}."
+
+
+def _other_alpha(log: AuditLog, suite: Suite, rows: list[Comparison]) -> str:
+    """A warning where the bar drawn is not the one that a rule decides on."""
+    drawn = {round((1 - c.interval.confidence) / 2, 6) for c in rows if isinstance(c.interval, Interval)}
+    others = {rule.alpha for rule in log.config.rules if rule.suite == suite.name} - drawn
+    if not drawn or not others:
+        return ""
+    alphas = listed([f"{alpha:g}" for alpha in sorted(others)])
+    return f" A rule here has alpha {alphas}: it decides on its own bound, which its verdict gives."
 
 
 def _interval_kinds(rows: list[Comparison]) -> str:

@@ -94,7 +94,7 @@ def _sentence(log: AuditLog, level: Level) -> str:
         worst = max(failed, key=lambda verdict: _excess(log, verdict))
         title = reading.suite_title(log, worst.rule.suite)
         verb = "fails" if len(failed) == 1 else "fail"
-        return f"No. {len(failed)} of {rules} {verb}; furthest over in {title}: {_gap(log, worst)}."
+        return f"No. {len(failed)} of {rules} {verb}; worst in {title}: {_gap(log, worst)}."
     if missing:
         verb = "was" if len(missing) == 1 else "were"
         return f"Not shown. {len(missing)} of {rules} {verb} not judged."
@@ -127,7 +127,7 @@ def _ruling(log: AuditLog, verdict: Verdict) -> Ruling:
     return Ruling(
         suite=reading.suite_title(log, verdict.rule.suite),
         decision=verdict.decision,
-        gap=_gap(log, verdict) + _needed(verdict),
+        gap=_gap(log, verdict),
         because=verdict.because,
     )
 
@@ -146,16 +146,11 @@ def _gap(log: AuditLog, verdict: Verdict) -> str:
     excess, reach = _excess(log, verdict), _upper_excess(log, verdict)
     if excess >= 0:
         return f"{drop}, {points(excess)} over the margin of {margin}"
+    if verdict.decision == "fail":
+        return f"{drop}: shown to be above zero, and up to {points(reach)} over the margin of {margin}"
     if reach >= 0:
         return f"{drop}, which may lie {points(reach)} over the margin of {margin}"
     return f"{drop}, inside the margin of {margin}"
-
-
-def _needed(verdict: Verdict) -> str:
-    """How many items would decide, where that is known and of use."""
-    if verdict.decision != "inconclusive" or isinstance(verdict.n_to_decide, NotMeasured):
-        return ""
-    return f"; about {count(verdict.n_to_decide)} items would decide"
 
 
 def _upper(comparison: Comparison) -> float:

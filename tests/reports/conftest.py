@@ -349,7 +349,7 @@ def _verdict(comparison: Comparison) -> Verdict:
     margin = 0.03
     lower, upper = comparison.interval.lower, comparison.interval.upper
     decision: Decision = "inconclusive"
-    because = f"the upper bound {100 * upper:.2f} reaches past the margin 3.00"
+    because = f"upper bound {100 * upper:.2f} ≥ margin 3.00; about 1840 items would decide"
     floor = comparison.variant == "int2" and comparison.suite in ("bias", "safety")
     if floor:
         because = "int2 fails the accuracy floor: a broken model looks unbiased, so this suite is not read"

@@ -108,6 +108,14 @@ def test_the_control_is_a_line_and_no_mark(log: AuditLog) -> None:
     assert "control" not in [label for trace in _figure(article)["data"] for label in trace["y"]]
 
 
+def test_a_rule_of_another_alpha_is_said_to_decide_on_another_bound(log: AuditLog) -> None:
+    rules = tuple(rule.model_copy(update={"alpha": 0.01}) for rule in log.config.rules)
+    strict = log.model_copy(update={"config": log.config.model_copy(update={"rules": rules})})
+    words = "A rule here has alpha 0.01: it decides on its own bound"
+    assert words in _articles(strict)["accuracy"]
+    assert words not in _articles(log)["accuracy"]
+
+
 def test_a_suite_without_comparisons_is_named(log: AuditLog) -> None:
     kept = tuple(one for one in log.comparisons if one.suite != "safety")
     html = drops.section(log.model_copy(update={"comparisons": kept})).html

@@ -30,7 +30,7 @@ def test_how_a_level_was_made_is_told_with_its_full_digest(log: AuditLog, rows_o
     row = next(row for row in rows_of(str(compressed.section(log).html))[8:] if row[0] == "int4")
     assert row[1:6] == [
         "rtn (bits 4, group_size 64)",
-        "106.2 of 134.5",
+        "106.2 M of 134.5 M",
         "dequantised to float32",
         "0",
         "shrinkproof 0.1.0",

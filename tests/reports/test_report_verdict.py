@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from audit.records import AuditLog, Comparison, Flips, NotMeasured
+from audit.records import AuditLog, Comparison, Flips, Interval, NotMeasured
 from reports.sections import verdict
 
 Text = Callable[[str], str]
@@ -21,7 +21,7 @@ def test_a_level_that_passes_says_yes_and_how_close_it_was(log: AuditLog, text_o
 
 def test_a_level_that_fails_says_which_rules_and_by_how_much(log: AuditLog, text_of: Text) -> None:
     text = _answer(log, "int4", text_of)
-    assert "No. 2 of 5 rules fail; furthest over in Accuracy" in text
+    assert "No. 2 of 5 rules fail; worst in Accuracy" in text
     assert "Accuracy: a drop of 6.09 points (3.79 to 8.40), 3.09 over the margin of 3.00." in text
     assert "Forgetting: a drop of 5.16 points (3.02 to 7.30), 2.16 over the margin of 3.00." in text
     assert "Passed: Bias, Robustness, Safety" in text
@@ -34,6 +34,15 @@ def test_an_open_level_says_what_would_decide(log: AuditLog, text_of: Text) -> N
         "Accuracy: a drop of 1.72 points (−0.35 to 3.79), which may lie 0.79 over the margin of 3.00" in text
     )
     assert "about 1840 items would decide" in text
+
+
+def test_a_failure_inside_the_margin_is_one_that_was_shown(log: AuditLog, text_of: Text) -> None:
+    interval = Interval(lower=0.0042, upper=0.0396, confidence=0.9, method="Tango")
+    shown = _with(log, "int4", "accuracy", difference=0.02, interval=interval)
+    words = (
+        "a drop of 2.00 points (0.42 to 3.96): shown to be above zero, and up to 0.96 over the margin of 3.00"
+    )
+    assert words in _answer(shown, "int4", text_of)
 
 
 def test_a_suite_below_the_accuracy_floor_gives_the_reason_of_the_log(log: AuditLog, text_of: Text) -> None:
