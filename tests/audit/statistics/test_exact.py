@@ -81,7 +81,7 @@ def test_a_model_at_the_margin_passes_at_most_alpha_of_the_time(n: int, margin: 
 
 
 @few
-@given(tables(), st.sampled_from([0.01, 0.05]), st.floats(0.005, 0.3))
+@given(tables(), st.sampled_from([1e-9, 0.001, 0.05, 0.4]), st.floats(0.005, 0.3))
 def test_p_is_below_alpha_just_when_the_bound_is_below_the_margin(
     table: Table, alpha: float, margin: float
 ) -> None:
@@ -118,6 +118,11 @@ def test_p_falls_as_the_margin_grows(table: Table, one: float, other: float) -> 
 def test_without_a_flip_the_bound_is_that_of_no_loss_in_n_trials(n: int) -> None:
     clean_trials = 1 - (0.05 - exact.GAMMA) ** (1 / n)
     assert exact.upper_bound(0, 0, n, 0.05) == pytest.approx(clean_trials, rel=0.01)
+
+
+@pytest.mark.parametrize("alpha", [1e-9, exact.GAMMA])
+def test_an_alpha_below_the_error_of_the_method_shows_nothing(alpha: float) -> None:
+    assert exact.upper_bound(0, 0, 300, alpha) == 1.0
 
 
 def test_a_model_that_lost_every_item_is_bounded_by_1() -> None:

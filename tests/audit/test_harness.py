@@ -1,0 +1,165 @@
+"""Our numbers are lm-eval's own: the same items, prompts and outcomes as its command gives."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from audit import load_config, run_audit
+from audit.errors import EvaluationError
+from audit.harness import load_tasks
+from audit.records import AuditLog, Metric, Suite, Task
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+OFFICIAL = ("arc_easy", "piqa", "lambada_openai")
+LIMIT = 30
+
+
+def official_tasks(folder: Path, data: Path) -> Path:
+    """lm-eval YAML that points the official tasks at local files, as `overrides.json` says."""
+    import lm_eval
+
+    package = Path(lm_eval.__file__).parent.parent
+    overrides = json.loads((data / "overrides.json").read_text())
+    folder.mkdir()
+    for task in OFFICIAL:
+        entry = overrides[task]
+        files = {split: str(data / name) for split, name in entry["data_files"].items()}
+        spec = {
+            "include": str(package / entry["include"]), "task": task, "dataset_path": "json",
+            "dataset_name": None,
+            "dataset_kwargs": {"data_files": files}, **entry.get("also_override", {}),
+        }  # fmt: skip
+        (folder / f"{task}.yaml").write_text(yaml.safe_dump(spec))
+    return folder
+
+
+def own_task(folder: Path, **changes: Any) -> Path:
+    """A multiple-choice task over a JSON file that the test writes."""
+    folder.mkdir()
+    rows = [{"q": f"{a} plus 1 is", "c": [str(a), str(a + 1)], "y": 1, "kind": "sum"} for a in range(8)]
+    (folder / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    spec = {
+        "task": "sums", "dataset_path": "json", "test_split": "test", "output_type": "multiple_choice",
+        "dataset_kwargs": {"data_files": {"test": str(folder / "items.jsonl")}}, "doc_to_text": "q",
+        "doc_to_choice": "c", "doc_to_target": "y", 
+        "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}],
+        "metadata": {"version": 3}, **changes,
+    }  # fmt: skip
+    (folder / "sums.yaml").write_text(yaml.safe_dump(spec))
+    return folder
+
+
+def suite_of(include: Path, *tasks: str, **changes: Any) -> Suite:
+    metric = Metric(name="acc", source="lm-evaluation-harness")
+    fields = {"name": "mine", "title": "mine", "question": "?", "metrics": (metric,), **changes}
+    return Suite(tasks=tuple(Task(name=task) for task in tasks), include_path=str(include), **fields)
+
+
+def original_samples(log: AuditLog) -> pd.DataFrame:
+    cells = [cell for run in log.runs if run.variant == "original" for cell in run.cells]
+    return pd.concat([pd.read_parquet(Path(log.config.out) / cell.path) for cell in cells])
+
+
+def theirs(output: Path) -> dict[str, dict[str, Any]]:
+    lines = [line for file in output.rglob("samples_*.jsonl") for line in file.read_text().splitlines()]
+    return {sample["doc_hash"]: sample for sample in map(json.loads, lines)}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the benchmark items in ../shared/data")
+def test_official_tasks_score_as_lm_evals_own_command_item_by_item(tiny: Path, tmp_path: Path) -> None:
+    tasks = official_tasks(tmp_path / "tasks", SHARED)
+    suite = {"name": "official", "tasks": list(OFFICIAL), "include_path": str(tasks)}
+    log = run_audit(
+        load_config(
+            {
+                "model": str(tiny), "levels": ["control"], "suites": [suite], "limit": LIMIT, "batch_size": 8,
+                "threads": 1, "device": "cpu", "out": str(tmp_path / "run"),
+            }
+        )
+    )  # fmt: skip
+    command = [
+        sys.executable, "-m", "lm_eval", "run", "--model", "hf",
+        "--model_args", f"pretrained={tiny},dtype=float32", "--tasks", *OFFICIAL, "--include_path", tasks,
+        "--limit", LIMIT, "--batch_size", 8, "--device", "cpu", "--log_samples",
+        "--output_path", tmp_path / "lm",
+    ]  # fmt: skip
+    subprocess.run([str(part) for part in command], check=True, capture_output=True, timeout=600)
+    by_lm_eval = theirs(tmp_path / "lm")
+    ours = original_samples(log)
+    assert len(ours) == len(by_lm_eval) == LIMIT * len(OFFICIAL)
+    for row in ours.itertuples():
+        assert by_lm_eval[row.doc_hash]["prompt_hash"] == row.prompt_hash
+        assert by_lm_eval[row.doc_hash]["acc"] == row.outcome
+
+
+def test_a_task_is_known_by_what_it_asks_and_not_by_its_name(tmp_path: Path) -> None:
+    first = load_tasks(suite_of(own_task(tmp_path / "a"), "sums"), limit=None, seed=1)[0]
+    same = load_tasks(suite_of(tmp_path / "a", "sums"), limit=None, seed=1)[0]
+    other = load_tasks(
+        suite_of(own_task(tmp_path / "b", doc_to_choice=["0", "1"]), "sums"), limit=None, seed=1
+    )[0]
+    assert first.digest == same.digest != other.digest
+    assert (first.version, first.n_items, first.num_fewshot) == ("3", 8, 0)
+
+
+def test_a_limit_counts_items(tmp_path: Path) -> None:
+    assert load_tasks(suite_of(own_task(tmp_path / "a"), "sums"), limit=3, seed=1)[0].n_items == 3
+
+
+def test_an_unknown_task_is_named_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"No task named 'arc_eazy'\. Did you mean 'arc_easy'"):
+        load_tasks(suite_of(own_task(tmp_path / "a"), "arc_eazy"), limit=None, seed=1)
+
+
+def test_a_task_whose_data_is_missing_is_named(tmp_path: Path) -> None:
+    folder = own_task(tmp_path / "a")
+    (folder / "items.jsonl").unlink()
+    with pytest.raises(EvaluationError, match="task 'sums' of suite 'mine' can't be loaded"):
+        load_tasks(suite_of(folder, "sums"), limit=None, seed=1)
+
+
+def test_a_metric_that_the_task_has_not_is_named_with_those_it_has(tiny: Path, tmp_path: Path) -> None:
+    entry = {"name": "mine", "tasks": ["sums"], "metric": "f1", "include_path": str(own_task(tmp_path / "a"))}
+    config = load_config(
+        {"model": str(tiny), "levels": ["control"], "suites": [entry], "out": str(tmp_path / "r")}
+    )
+    with pytest.raises(EvaluationError, match=r"no per-item metric 'f1'\. It has: acc, acc_norm"):
+        run_audit(config)
+
+
+def test_a_column_that_the_task_has_not_is_named(tiny: Path, tmp_path: Path) -> None:
+    tasks = own_task(tmp_path / "a")
+    entry = {"name": "mine", "tasks": ["sums"], "group_by": "topic", "include_path": str(tasks)}
+    config = load_config(
+        {"model": str(tiny), "levels": ["control"], "suites": [entry], "out": str(tmp_path / "r")}
+    )
+    with pytest.raises(EvaluationError, match="no column 'topic'"):
+        run_audit(config)
+
+
+def test_samples_say_question_choices_answer_and_scores(tiny: Path, tmp_path: Path) -> None:
+    entry = {
+        "name": "mine",
+        "tasks": ["sums"],
+        "group_by": "kind",
+        "include_path": str(own_task(tmp_path / "a")),
+    }
+    config = load_config(
+        {"model": str(tiny), "levels": ["control"], "suites": [entry], "out": str(tmp_path / "r")}
+    )
+    row = original_samples(run_audit(config)).iloc[0]
+    assert row["question"] == "0 plus 1 is"
+    assert [choice.strip() for choice in row["choices"]] == ["0", "1"]
+    assert row["target"] == "1"
+    assert row["group"] == "sum"
+    best = max(range(2), key=lambda i: row["scores"][i])
+    assert row["answer"] == row["choices"][best].strip()
+    assert row["outcome"] == float(best == 1)
