@@ -27,7 +27,10 @@ DEFECT = 70
 app = typer.Typer(
     name="shrinkproof",
     help="Proves what compression did to a language model.",
-    epilog="Exit codes: 0 every rule passed, 1 a rule failed, 2 unusable config or input, 3 inconclusive; 70 a defect of ours, 130 interrupted.",
+    epilog=(
+        "Exit codes: 0 every rule passed, 1 a rule failed, 2 unusable config or input, 3 inconclusive; "
+        "70 a defect of ours, 130 interrupted."
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -126,7 +129,9 @@ def main() -> None:
     except Exception:
         # A crash must not exit with 1, which says that a rule failed.
         traceback.print_exc()
-        typer.echo("shrinkproof: this is a defect of ours. Finished cells are kept; please report it.", err=True)
+        typer.echo(
+            "shrinkproof: this is a defect of ours. Finished cells are kept; please report it.", err=True
+        )
         sys.exit(DEFECT)
     except SystemExit as leave:
         if leave.code == INTERRUPTED:

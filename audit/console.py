@@ -70,17 +70,17 @@ class TerminalProgress:
 
 def print_verdicts(console: Console, log: AuditLog) -> None:
     """One row for each level and rule, then the reasons of all that did not pass."""
-    table = Table(title="What compression cost", title_justify="left")
-    for column, justify in (
-        ("level", "left"), ("suite", "left"), ("before", "right"), ("after", "right"),
-        ("drop", "right"), ("90 % interval", "right"), ("margin", "right"), ("verdict", "left"),
-    ):  # fmt: skip
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    table = Table(title="What compression cost, in points", title_justify="left", box=None, pad_edge=False)
+    for column in ("level", "suite"):
+        table.add_column(column, no_wrap=True)
+    for column in ("before", "after", "drop", "90 % interval", "margin"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     found = {(c.variant, c.suite, c.metric): c for c in log.comparisons if c.group is None}
     last = None
     for verdict in log.verdicts:
         if last not in (None, verdict.variant):
-            table.add_section()
+            table.add_row()
         comparison = found.get((verdict.variant, verdict.rule.suite, verdict.metric))
         table.add_row("" if last == verdict.variant else verdict.variant, *_cells(verdict, comparison))
         last = verdict.variant
@@ -95,27 +95,27 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
 
 
 def _cells(verdict: Verdict, comparison: Comparison | None) -> list[str]:
-    margin, mark = f"{verdict.rule.margin:.1%}", _MARKS[verdict.decision]
+    margin, mark = f"{100 * verdict.rule.margin:.1f}", _MARKS[verdict.decision]
     if comparison is None:
         return [verdict.rule.suite, "–", "–", "–", "–", margin, mark]
     interval = comparison.interval
+    ends = (
+        "–" if isinstance(interval, NotMeasured) else f"{_signed(interval.lower)} … {_signed(interval.upper)}"
+    )
+    before, after = (_points(share) for share in (comparison.before, comparison.after))
+    drop = comparison.difference
     return [
-        verdict.rule.suite,
-        _percent(comparison.before),
-        _percent(comparison.after),
-        _percent(comparison.difference, sign=True),
-        "–"
-        if isinstance(interval, NotMeasured)
-        else f"{100 * interval.lower:+.1f} … {100 * interval.upper:+.1f}",
-        margin,
-        mark,
-    ]
+        verdict.rule.suite, before, after, "–" if isinstance(drop, NotMeasured) else _signed(drop),
+        ends, margin, mark,
+    ]  # fmt: skip
 
 
-def _percent(value: float | NotMeasured, *, sign: bool = False) -> str:
-    if isinstance(value, NotMeasured):
-        return "–"
-    return f"{100 * value:+.1f}" if sign else f"{value:.1%}"
+def _points(share: float | NotMeasured) -> str:
+    return "–" if isinstance(share, NotMeasured) else f"{100 * share:.1f}"
+
+
+def _signed(difference: float) -> str:
+    return f"{100 * difference:+.1f}"
 
 
 def _sizes(variants: tuple[Variant, ...]) -> str:

@@ -43,8 +43,11 @@ def noninferiority_p(lost: int, gained: int, n: int, margin: float) -> float:
 
 @lru_cache(maxsize=4096)
 def upper_bound(lost: int, gained: int, n: int, alpha: float) -> float:
-    """One-sided upper bound of the drop with error at most `alpha` (Buehler 1957); 1 if all are lost."""
-    if lost == n:
+    """One-sided upper bound of the drop with error at most `alpha` (Buehler 1957).
+
+    1, which shows nothing, if all items are lost or `alpha` is not above the GAMMA in every p-value.
+    """
+    if lost == n or alpha <= GAMMA:
         return 1.0
     z = float(ndtri(alpha))
 
