@@ -70,10 +70,15 @@ class TerminalProgress:
 
 def print_verdicts(console: Console, log: AuditLog) -> None:
     """One row for each level and rule, then the reasons of all that did not pass."""
-    table = Table(title="What compression cost, in points", title_justify="left", box=None, pad_edge=False)
+    table = Table(
+        title="What compression cost, in points, with 90 % intervals",
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
     for column in ("level", "suite"):
         table.add_column(column, no_wrap=True)
-    for column in ("before", "after", "drop", "90 % interval", "margin"):
+    for column in ("before", "after", "drop", "interval", "margin"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     found = {(c.variant, c.suite, c.metric): c for c in log.comparisons if c.group is None}
