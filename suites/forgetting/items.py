@@ -1,0 +1,148 @@
+"""Facts about countries, cities and elements, each with how well known its subject is likely to be.
+
+Compression loses rarely seen facts first (Hooker et al. 2019, "What Do Compressed Deep Neural Networks
+Forget?"), and small models know popular subjects best (Mallen et al. 2023), hence the bands.
+
+Sources of the tables: country populations are millions around 2024, rounded, after the UN's World Population
+Prospects; city populations are millions of the urban area around 2020, rounded. Both serve only to sort
+subjects into bands. `known_since` is the year of discovery or first isolation; −1000 stands for antiquity.
+Cells are blank where a fact is disputed, has changed lately or has two right answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from suites.documents import Document, for_harness, mixed, options, read_table, seeded
+
+Row = dict[str, str]
+
+PEOPLE_BANDS = (30.0, 5.0)
+"""Millions of inhabitants from which a country is head, and torso."""
+
+CITY_BANDS = (3.0, 1.0)
+"""Millions of inhabitants from which a city is head, and torso."""
+
+ELEMENT_BANDS = (230.0, 150.0)
+"""Years known by 2000 from which an element is head, and torso."""
+
+
+def band(popularity: float, thresholds: tuple[float, float]) -> str:
+    """Head, torso or tail by two falling thresholds."""
+    head, torso = thresholds
+    return "head" if popularity >= head else "torso" if popularity >= torso else "tail"
+
+
+def fact(
+    relation: str, subject: str, prompt: str, answer: str, pool: Iterable[str], popularity: tuple[float, str]
+) -> Document:
+    """One four-choice document; `popularity` is the number and its band."""
+    choices, gold = options(answer, pool, seeded("forgetting", relation, subject))
+    number, name = popularity
+    return {
+        "prompt": prompt,
+        "choices": choices,
+        "gold": gold,
+        "relation": relation,
+        "subject": subject,
+        "popularity": number,
+        "band": name,
+    }
+
+
+def country_facts(
+    column: str, prompt: str, answer: str, pool: Callable[[Row, list[Row]], list[str]]
+) -> list[Document]:
+    """One document per country that has `column`, asking for `answer`."""
+    rows = [row for row in read_table("suites.forgetting", "countries.csv") if row[column]]
+    documents = []
+    for row in rows:
+        people = float(row["population"])
+        documents.append(
+            fact(
+                column,
+                row["country"],
+                prompt.format(**row),
+                row[answer],
+                pool(row, rows),
+                (people, band(people, PEOPLE_BANDS)),
+            )
+        )
+    return mixed([[document] for document in documents], f"forgetting {column}")
+
+
+def neighbours(row: Row, rows: list[Row]) -> list[str]:
+    """Countries of the same region: wrong answers that only the fact itself rules out."""
+    return [other["country"] for other in rows if other["region"] == row["region"]]
+
+
+def capital_facts() -> list[Document]:
+    """Which country a capital belongs to, among countries of the same continent."""
+    return country_facts("capital", "The city of {capital} is the capital of", "country", neighbours)
+
+
+def continent_facts() -> list[Document]:
+    """On which continent a country lies."""
+
+    def continents(_row: Row, rows: list[Row]) -> list[str]:
+        return [other["continent"] for other in rows]
+
+    return country_facts("continent", "The country of {country} is in", "continent", continents)
+
+
+def language_facts() -> list[Document]:
+    """Which language a country is governed in."""
+
+    def languages(_row: Row, rows: list[Row]) -> list[str]:
+        return [other["language"] for other in rows]
+
+    return country_facts("language", "In {country}, the language of government is", "language", languages)
+
+
+def city_facts() -> list[Document]:
+    """Which country a city that is no capital lies in, among countries of the same continent."""
+    regions = {row["country"]: row["region"] for row in read_table("suites.forgetting", "countries.csv")}
+    rows = read_table("suites.forgetting", "cities.csv")
+    documents = []
+    for row in rows:
+        pool = [other["country"] for other in rows if regions[other["country"]] == regions[row["country"]]]
+        people = float(row["population"])
+        documents.append(
+            fact(
+                "city",
+                row["city"],
+                f"The city of {row['city']} is in",
+                row["country"],
+                pool,
+                (people, band(people, CITY_BANDS)),
+            )
+        )
+    return mixed([[document] for document in documents], "forgetting city")
+
+
+def element_facts() -> list[Document]:
+    """The symbol of a chemical element, among symbols that share a letter where there are enough."""
+    rows = read_table("suites.forgetting", "elements.csv")
+    symbols = [row["symbol"] for row in rows]
+    documents = []
+    for row in rows:
+        alike = [symbol for symbol in symbols if symbol[0] == row["symbol"][0]]
+        years = 2000 - float(row["known_since"])
+        documents.append(
+            fact(
+                "element",
+                row["element"],
+                f"The chemical symbol for {row['element']} is",
+                row["symbol"],
+                alike if len(alike) > 3 else symbols,
+                (years, band(years, ELEMENT_BANDS)),
+            )
+        )
+    return mixed([[document] for document in documents], "forgetting element")
+
+
+capitals = for_harness(capital_facts)
+continents = for_harness(continent_facts)
+languages = for_harness(language_facts)
+cities = for_harness(city_facts)
+elements = for_harness(element_facts)
