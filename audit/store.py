@@ -51,8 +51,11 @@ class Store:
         Raises StoreError if the folder belongs to another config or another run holds it.
         """
         root = Path(config.out)
-        with _disk_errors(root):
+        try:
             root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{root} can't be made: {error.strerror}. Choose another --out.") from error
+        with _disk_errors(root):
             with (root / "lock").open("w") as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -117,6 +117,12 @@ def test_a_folder_that_is_no_run_folder_is_left_alone(tmp_path: Path) -> None:
         pass
 
 
+def test_a_run_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="can't be made"), Store.open(config(tmp_path / "file" / "run")):
+        pass
+
+
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
         Store.open(config(tmp_path / "run")),
