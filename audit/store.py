@@ -55,18 +55,16 @@ class Store:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{root} can't be made: {error.strerror}. Choose another --out.") from error
-        with _disk_errors(root):
-            with (root / "lock").open("w") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise StoreError(
-                        f"{root} is in use by another run. Wait for it, or choose another --out."
-                    ) from None
-                _claim(root, config)
-                for rubbish in root.glob(f"*/{_HALF}*"):
-                    shutil.rmtree(rubbish)
-                yield cls(root, lock)
+        with _disk_errors(root), (root / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError(
+                    f"{root} is in use by another run. Wait for it, or choose another --out."
+                ) from None
+            _clear_half_written(root)
+            _claim(root, config)
+            yield cls(root, lock)
 
     # Variants
 
@@ -192,6 +190,13 @@ def _identity(config: AuditConfig) -> dict[str, Any]:
     identity = config.model_dump(mode="json", exclude={"out"})
     identity["model"].pop("path")
     return identity
+
+
+def _clear_half_written(root: Path) -> None:
+    for rubbish in root.glob(f"*/{_HALF}*"):
+        shutil.rmtree(rubbish)
+    for rubbish in root.glob(f"{_HALF}*"):
+        rubbish.unlink()
 
 
 def _claim(root: Path, config: AuditConfig) -> None:

@@ -49,7 +49,7 @@ def own_task(folder: Path, **changes: Any) -> Path:
     spec = {
         "task": "sums", "dataset_path": "json", "test_split": "test", "output_type": "multiple_choice",
         "dataset_kwargs": {"data_files": {"test": str(folder / "items.jsonl")}}, "doc_to_text": "q",
-        "doc_to_choice": "c", "doc_to_target": "y", 
+        "doc_to_choice": "c", "doc_to_target": "y",
         "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}],
         "metadata": {"version": 3}, **changes,
     }  # fmt: skip

@@ -101,6 +101,13 @@ def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path: Path) -> 
         assert store.cell("k") is not None
 
 
+def test_a_run_killed_while_it_claimed_its_folder_can_begin_again(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".half-config").write_text('{"mod')
+    with Store.open(config(tmp_path / "run")) as store:
+        assert not (store.root / ".half-config").exists()
+
+
 def test_a_run_folder_of_another_config_is_refused_and_says_where_they_differ(tmp_path: Path) -> None:
     with Store.open(config(tmp_path / "run")):
         pass
