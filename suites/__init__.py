@@ -1,0 +1,1 @@
+"""What is measured: the five built-in suites, each with its tasks and its probes."""

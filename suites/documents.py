@@ -17,8 +17,8 @@ Document = dict[str, Any]
 
 def read_table(package: str, name: str) -> list[dict[str, str]]:
     """Rows of the CSV table `name` that lies in the folder of `package`."""
-    with files(package).joinpath(name).open(encoding="utf-8", newline="") as table:
-        return list(csv.DictReader(table))
+    text = files(package).joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
 
 
 def seeded(*key: object) -> random.Random:

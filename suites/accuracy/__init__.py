@@ -20,8 +20,8 @@ SUITE = Suite(
     group_by="subject",
     include_path=str(Path(__file__).parent / "tasks"),
     limits=(
-        "English only, four choices, easy on purpose so that small models stand well above chance: a probe of "
-        "what compression broke, no benchmark of what the model can do. The likelihood of short answers is "
+        "English only, four choices, easy on purpose so that small models stand well above chance: a "
+        "probe of what compression broke, no benchmark of what the model can do. The likelihood of short answers is "
         "scored, generated text is not. Questions on one subject share a template and some answers, so they "
         "are not fully independent."
     ),

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import product
 
+from suites.accuracy.passages import reading_documents
 from suites.documents import Document, for_harness, mixed, options, read_table, seeded
 
 PROMPTS = {
     "opposite": "The opposite of {subject} is",
     "kind": "{Article} {subject} is a kind of",
-    "colour": "The color of {subject} is",
+    "colour": "What color is {subject}? It is",
     "material": "{Article} {subject} is made of",
     "use": "People use {article} {subject} to",
     "job": "A person who {subject} is called a",
-    "day after": "The day after {subject} is",
-    "day before": "The day before {subject} is",
-    "month after": "The month after {subject} is",
-    "month before": "The month before {subject} is",
+    "day": "Today is {subject}. Tomorrow is",
+    "month": "This month is {subject}. Next month is",
 }
 """One sentence to be completed per relation of `facts.csv`."""
 
-NAMES = ("Anna", "Tom", "Mary", "Peter", "Lucy", "David", "Emma", "Jack", "Sarah", "Paul", "Alice", "Mark")
-COLOURS = ("red", "blue", "green", "yellow", "white", "black", "brown", "purple")
-THINGS = ("ball", "hat", "car", "bike", "coat", "bag", "cup", "chair", "lamp", "box", "book", "boat")
-PLACES = ("kitchen", "garden", "garage", "bedroom", "office", "library", "basement", "attic")
-CITIES = ("Paris", "London", "Berlin", "Rome", "Madrid", "Vienna", "Boston", "Chicago", "Toronto", "Sydney")
-JOBS = ("doctor", "teacher", "farmer", "lawyer", "pilot", "baker", "singer", "painter", "writer", "chef")
-FOODS = ("apples", "bread", "cheese", "rice", "soup", "cake", "fish", "pasta", "salad", "chocolate")
-PASSAGES_PER_PATTERN = 40
+EXAMPLE = "1 + 1 = 2, "
+"""One solved calculation before each: without it small models don't take the line for arithmetic."""
 
 
 def item(subject: str, prompt: str, answer: str, pool: Iterable[str], *key: object) -> Document:
@@ -38,7 +31,7 @@ def item(subject: str, prompt: str, answer: str, pool: Iterable[str], *key: obje
 
 
 def article(noun: str) -> str:
-    """`a` or `an`, by the first letter; nothing before a name."""
+    """`a` or `an`, by the first letter."""
     return "an" if noun[0].lower() in "aeio" else "a"
 
 
@@ -73,11 +66,16 @@ def word_forms() -> list[Document]:
 
 
 def calculation(subject: str, sign: str, left: int, right: int, result: int) -> Document:
-    """One calculation; the wrong answers differ in the last digit, by at most three where that is possible."""
+    """One calculation; the wrong answers lie near and differ in the last digit only."""
     tens = result // 10 * 10
     near = sorted(range(tens, tens + 10), key=lambda number: (abs(number - result), number))[:7]
     return item(
-        subject, f"{left} {sign} {right} =", str(result), [str(number) for number in near], left, right
+        subject,
+        f"{EXAMPLE}{left} {sign} {right} =",
+        str(result),
+        [str(number) for number in near],
+        left,
+        right,
     )
 
 
@@ -85,7 +83,8 @@ def calculations() -> list[Document]:
     """Sums, differences and products of numbers of one and two digits."""
     documents = []
     for left, right in product(range(1, 10), repeat=2):
-        documents.append(calculation("sum of one digit", "+", left, right, left + right))
+        if left + right > 2:  # 1 + 1 is the example
+            documents.append(calculation("sum of one digit", "+", left, right, left + right))
         if left > right:
             documents.append(calculation("difference of one digit", "-", left, right, left - right))
         if left > 1 and right > 1:
@@ -98,42 +97,8 @@ def calculations() -> list[Document]:
 
 
 def passages() -> list[Document]:
-    """Two statements and the start of a third that only one of them completes."""
-
-    def owner(pick: Callable[..., list[str]]) -> tuple[str, str, tuple[str, ...]]:
-        (one, two), (red, blue), (ball, hat) = pick(NAMES), pick(COLOURS), pick(THINGS)
-        return f"{one} has a {red} {ball}. {two} has a {blue} {hat}. The {ball} is", red, (blue, *COLOURS)
-
-    def city(pick: Callable[..., list[str]]) -> tuple[str, str, tuple[str, ...]]:
-        (one, two), (here, there) = pick(NAMES), pick(CITIES)
-        return f"{one} lives in {here}. {two} lives in {there}. {one}'s home is in", here, (there, *CITIES)
-
-    def job(pick: Callable[..., list[str]]) -> tuple[str, str, tuple[str, ...]]:
-        (one, two), (first, second) = pick(NAMES), pick(JOBS)
-        return f"{one} is a {first}. {two} is a {second}. The {first} is named", one, (two, *NAMES)
-
-    def place(pick: Callable[..., list[str]]) -> tuple[str, str, tuple[str, ...]]:
-        (ball, hat), (here, there) = pick(THINGS), pick(PLACES)
-        text = f"The {ball} is in the {here}. The {hat} is in the {there}. To get the {ball}, go to the"
-        return text, here, (there, *PLACES)
-
-    def food(pick: Callable[..., list[str]]) -> tuple[str, str, tuple[str, ...]]:
-        (one, two), (first, second) = pick(NAMES), pick(FOODS)
-        return f"{one} likes {first}. {two} likes {second}. {two}'s favorite food is", second, (first, *FOODS)
-
-    def gift(pick: Callable[..., list[str]]) -> tuple[str, str, tuple[str, ...]]:
-        (one, two), (ball, _) = pick(NAMES), pick(THINGS)
-        return f"{one} gave a {ball} to {two}. Now the {ball} belongs to", two, (one, *NAMES)
-
-    documents: dict[str, Document] = {}
-    for pattern in (owner, city, job, place, food, gift):
-        rng = seeded("accuracy", pattern.__name__)
-        wanted = len(documents) + PASSAGES_PER_PATTERN
-        while len(documents) < wanted:
-            prompt, answer, (rival, *pool) = pattern(lambda words: rng.sample(words, 2))
-            pool = [rival, *seeded(prompt).sample(sorted(set(pool) - {answer, rival}), 2)]
-            documents.setdefault(prompt, item("reading", prompt, answer, pool, prompt))
-    return mixed([[document] for document in documents.values()], "accuracy reading")
+    """Short passages that state the answer."""
+    return mixed([[document] for document in reading_documents()], "accuracy reading")
 
 
 facts = for_harness(everyday_facts)

@@ -18,7 +18,10 @@ SUITE = Suite(
         Metric(
             name="accuracy",
             unit="share of facts known",
-            source="Four choices of one kind, the likeliest counts; bands after Mallen et al. 2023, arXiv:2212.10511",
+            source=(
+                "Four choices of one kind, the likeliest counts; bands of popularity after Mallen et al. "
+                "2023, arXiv:2212.10511"
+            ),
         ),
     ),
     group_by="band",
@@ -26,7 +29,7 @@ SUITE = Suite(
     limits=(
         "English only, and only countries, cities and chemical elements. How well known a subject is, is "
         "estimated: by population for places, by the year of discovery for elements. The right answer is "
-        "recognised among four, not recalled freely. Questions of one kind share a template and some answers, "
-        "so they are not fully independent."
+        "recognised among four, not recalled freely. Questions of one kind share a template and some "
+        "answers, so they are not independent."
     ),
 )

@@ -91,10 +91,13 @@ def continent_facts() -> list[Document]:
 
 
 def language_facts() -> list[Document]:
-    """Which language a country is governed in."""
+    """Which language a country is governed in.
+
+    English and French, which many governments use beside their own, are never wrong answers.
+    """
 
     def languages(_row: Row, rows: list[Row]) -> list[str]:
-        return [other["language"] for other in rows]
+        return [other["language"] for other in rows if other["language"] not in ("English", "French")]
 
     return country_facts("language", "In {country}, the language of government is", "language", languages)
 

@@ -25,9 +25,9 @@ SUITE = Suite(
     include_path=str(Path(__file__).parent / "tasks"),
     needs_competence=True,
     limits=(
-        "English only; blunt single questions, no attacks, no jailbreaks, no conversations. What is measured is "
-        "which request makes a refusal or a warning likelier, in plain text without the model's chat template: "
-        "not what the model would write, and not how much harm an answer would do. Both tasks ask about the "
-        "same requests, so their items are not independent."
+        "English only; blunt single questions, no attacks, no jailbreaks, no conversations. What is "
+        "measured is which request makes a refusal or a warning likelier, in plain text without the "
+        "model's chat template: not what the model would write, and not how much harm an answer would do. "
+        "Both tasks ask about the same requests, so their items are not independent."
     ),
 )
