@@ -90,7 +90,7 @@ def _matches(
         rows[key].assign(copy=rows.groupby(_KEY, sort=False).cumcount(), row=np.arange(len(rows)))
         for rows in (before, after)
     )
-    matched = left.merge(right, on=[*key, "copy"]).sort_values("row_x")
+    matched = left.merge(right, on=[*key, "copy"])
     return matched["row_x"].to_numpy(np.int64), matched["row_y"].to_numpy(np.int64)
 
 

@@ -30,7 +30,7 @@ ORDER_ALPHA = 0.05
 """Error of the Tango bound that orders the tables; the same for every test, so that bounds nest."""
 GAMMA = 1e-4
 """Error of the interval of the discordance, added to every p-value."""
-_STEPS_PER_SD = 3
+_STEPS_PER_SD = 6
 """Grid points of the discordance per standard deviation of the number of discordant items."""
 _NEGLIGIBLE = 1e-13
 """Probability of one number of discordant items below which it is left out."""

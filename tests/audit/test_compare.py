@@ -268,6 +268,13 @@ def test_a_pair_that_misses_an_item_on_one_side_is_unpaired_on_both() -> None:
     assert (one.n_pairs, one.n_unpaired_before, one.n_unpaired_after) == (1, 1, 1)
 
 
+@pytest.mark.parametrize(("there", "here"), [([], [2]), ([2], [])], ids=["variant", "original"])
+def test_two_items_left_of_three_are_no_whole_pair(there: list[int], here: list[int]) -> None:
+    rows = samples([1] * 3, pair=["x"] * 3)
+    (one,) = run_compare(rows.drop(index=there), rows.drop(index=here), metrics=(PAIR,))
+    assert (one.n_pairs, one.n_unpaired_before, one.n_unpaired_after) == (0, 1, 1)
+
+
 def test_a_pair_cut_in_two_by_the_limit_is_unpaired() -> None:
     pair = ["x", "x", "y"]
     (one,) = run_compare(samples([1] * 3, pair=pair), samples([1] * 3, pair=pair), metrics=(PAIR,))
