@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import nox
 
-nox.options.default_venv_backend = "virtualenv|venv"
+nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "layers", "tests"]
 
