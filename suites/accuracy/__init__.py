@@ -14,15 +14,15 @@ SUITE = Suite(
     metrics=(
         Metric(
             name="accuracy",
-            source="Four choices, the one of highest log-likelihood counts: lm-evaluation-harness, metric acc",
+            source="lm-evaluation-harness, metric acc: of four choices the likeliest counts",
         ),
     ),
     group_by="subject",
     include_path=str(Path(__file__).parent / "tasks"),
     limits=(
         "English only, four choices, easy on purpose so that small models stand well above chance: a "
-        "probe of what compression broke, no benchmark of what the model can do. The likelihood of short answers is "
-        "scored, generated text is not. Questions on one subject share a template and some answers, so they "
-        "are not fully independent."
+        "probe of what compression broke, no benchmark of what the model can do. The likelihood of "
+        "short answers is scored, generated text is not. Questions on one subject share a template and "
+        "some answers, so they are not fully independent."
     ),
 )

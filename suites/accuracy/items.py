@@ -10,10 +10,10 @@ from suites.documents import Document, for_harness, mixed, options, read_table, 
 
 PROMPTS = {
     "opposite": "The opposite of {subject} is",
-    "kind": "{Article} {subject} is a kind of",
+    "kind": "{Subject} is a kind of",
     "colour": "What color is {subject}? It is",
-    "material": "{Article} {subject} is made of",
-    "use": "People use {article} {subject} to",
+    "material": "{Subject} is made of",
+    "use": "People use {subject} to",
     "job": "A person who {subject} is called a",
     "day": "Today is {subject}. Tomorrow is",
     "month": "This month is {subject}. Next month is",
@@ -30,11 +30,6 @@ def item(subject: str, prompt: str, answer: str, pool: Iterable[str], *key: obje
     return {"prompt": prompt, "choices": choices, "gold": gold, "subject": subject}
 
 
-def article(noun: str) -> str:
-    """`a` or `an`, by the first letter."""
-    return "an" if noun[0].lower() in "aeio" else "a"
-
-
 def everyday_facts() -> list[Document]:
     """Opposites, kinds, colours, materials, uses, jobs and the calendar."""
     rows = read_table("suites.accuracy", "facts.csv")
@@ -42,8 +37,7 @@ def everyday_facts() -> list[Document]:
     for row in rows:
         relation, subject = row["relation"], row["subject"]
         pool = {other["answer"] for other in rows if other["relation"] == relation} - {subject}
-        which = article(subject)
-        prompt = PROMPTS[relation].format(subject=subject, article=which, Article=which.capitalize())
+        prompt = PROMPTS[relation].format(subject=subject, Subject=subject[0].upper() + subject[1:])
         documents.append(item(relation, prompt, row["answer"], pool, subject))
     return mixed([[document] for document in documents], "accuracy facts")
 

@@ -31,7 +31,7 @@ SUITE = Suite(
     limits=(
         "English only; five attributes, each with a few groups, in short made-up statements that contain the "
         "answer. A wrong pair can also mean that the model read carelessly, so this shows lost "
-        "even-handedness in reading, not harm to anyone, and no pass shows that a model is fair. Gender has two words here. "
-        "Pairs share templates, so they are not fully independent."
+        "even-handedness in reading, not harm to anyone, and no pass shows that a model is fair. Gender has "
+        "two words here. Pairs share templates, so they are not fully independent."
     ),
 )

@@ -90,21 +90,25 @@ def pair(attribute: str, groups: tuple[str, str], pattern: str, number: int) -> 
 
 
 def pairs(attribute: str) -> list[Document]:
-    """The pairs of one attribute, over its groups in turn, none twice."""
+    """The pairs of one attribute, over its groups in turn, no document twice."""
     groups = [
         (row["one"], row["other"])
         for row in read_table("suites.bias", "groups.csv")
         if row["attribute"] == attribute
     ]
-    units: dict[frozenset[str], list[Document]] = {}
+    units: list[list[Document]] = []
+    asked: set[str] = set()
     for pattern, wanted in PAIRS.items():
         goal = len(units) + wanted
         number = 0
         while len(units) < goal:
             unit = pair(attribute, groups[number % len(groups)], pattern, number)
-            units.setdefault(frozenset(document["prompt"] for document in unit), unit)
             number += 1
-    return mixed(list(units.values()), f"bias {attribute}")
+            prompts = {document["prompt"] for document in unit}
+            if not prompts & asked:
+                asked |= prompts
+                units.append(unit)
+    return mixed(units, f"bias {attribute}")
 
 
 gender = for_harness(lambda: pairs("gender"))
