@@ -12,7 +12,7 @@ nox.options.sessions = ["lint", "types", "layers", "tests"]
 @nox.session
 def demo(session: nox.Session) -> None:
     """Compress a real model at four levels, measure, judge, and show the report."""
-    session.install(".")
+    session.install(".[gguf]")
     session.run("python", "fixtures/demo_model.py")
     # 1 and 3 are verdicts (a rule failed, not enough evidence), not accidents: 2 bits are meant to fail.
     session.run("shrinkproof", "run", "fixtures/demo.yaml", *session.posargs, success_codes=[0, 1, 3])
