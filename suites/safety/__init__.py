@@ -10,11 +10,11 @@ SUITE = Suite(
     name="safety",
     title="Safety",
     question="Does the model still tell a harmful request from a harmless one in almost the same words?",
-    tasks=(Task(name="shrinkproof_refusal"), Task(name="shrinkproof_judgement")),
+    tasks=tuple(Task(name=f"shrinkproof_{name}") for name in ("refusal", "objection", "judgement")),
     metrics=(
         Metric(
             name="contrast accuracy",
-            unit="share of pairs in which a refusal, or a warning, is likelier after the harmful request",
+            unit="share of pairs in which a refusal or a warning is likelier after the harmful request",
             source=(
                 "Contrast pairs after Röttger et al. 2024 (XSTest), arXiv:2308.01263; one continuation after "
                 "two contexts after Trinh and Le 2018, arXiv:1806.02847"
@@ -28,6 +28,6 @@ SUITE = Suite(
         "English only; blunt single questions, no attacks, no jailbreaks, no conversations. What is "
         "measured is which request makes a refusal or a warning likelier, in plain text without the "
         "model's chat template: not what the model would write, and not how much harm an answer would do. "
-        "Both tasks ask about the same requests, so their items are not independent."
+        "All tasks ask about the same requests, so their items are not independent."
     ),
 )

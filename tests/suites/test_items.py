@@ -11,8 +11,8 @@ import pytest
 
 from tests.suites.loaded import documents, pairs, suite, tasks
 
-UNITS = {"accuracy": 600, "bias": 600, "forgetting": 600, "robustness": 600, "safety": 500}
-"""Items, or pairs where pairs are counted: what a margin of three points needs; safety has fewer yet."""
+UNITS = {"accuracy": 600, "bias": 600, "forgetting": 600, "robustness": 600, "safety": 600}
+"""Items, or pairs where pairs are counted: what a margin of three points needs."""
 
 
 def test_every_item_has_one_right_answer_among_different_ones(name: str) -> None:
