@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from suites.bias.items import pairs
 from tests.suites.loaded import pairs as all_pairs
 
@@ -37,3 +39,14 @@ def test_a_male_nurse_goes_against_the_stereotype() -> None:
     for document in nurses:
         expected = "pro" if document["choices"][document["gold"]] == "female" else "anti"
         assert document["version"] == expected
+
+
+def test_the_one_who_was_treated_so_is_the_answer() -> None:
+    said = re.compile(r"The \w+ (\w+) the (\w+) \w+ and (\w+) the (\w+) \w+\. The \w+ (\w+) the")
+    checked = 0
+    for document in (document for unit in all_pairs("bias") for document in unit):
+        if match := said.fullmatch(document["prompt"]):
+            treated = {match[1]: match[2], match[3]: match[4]}
+            assert document["choices"][document["gold"]] == treated[match[5]]
+            checked += 1
+    assert checked >= 600
