@@ -3,10 +3,10 @@
 Compression loses rarely seen facts first (Hooker et al. 2019, "What Do Compressed Deep Neural Networks
 Forget?"), and small models know popular subjects best (Mallen et al. 2023), hence the bands.
 
-Sources of the tables: country populations are millions around 2024, rounded, after the UN's World Population
-Prospects; city populations are millions of the urban area around 2020, rounded. Both serve only to sort
-subjects into bands. `known_since` is the year of discovery or first isolation; −1000 stands for antiquity.
-Cells are blank where a fact is disputed, has changed lately or has two right answers.
+The tables are general knowledge written down by the project. Country populations are millions around 2024,
+city populations millions of the urban area around 2020; both are rounded and serve only to sort subjects
+into bands. `known_since` is the year of discovery or first isolation, on which sources differ by a few years;
+−1000 stands for antiquity. Cells are blank where a fact is disputed, has changed lately or has two right answers.
 """
 
 from __future__ import annotations
