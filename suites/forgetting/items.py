@@ -6,7 +6,8 @@ Forget?"), and small models know popular subjects best (Mallen et al. 2023), hen
 The tables are general knowledge written down by the project. Country populations are millions around 2024,
 city populations millions of the urban area around 2020; both are rounded and serve only to sort subjects
 into bands. `known_since` is the year of discovery or first isolation, on which sources differ by a few years;
-−1000 stands for antiquity. Cells are blank where a fact is disputed, has changed lately or has two right answers.
+−1000 stands for antiquity. Cells are blank where a fact is disputed, has changed lately or has two right
+answers.
 """
 
 from __future__ import annotations
