@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 WITNESS_LENGTH = 32
+MANY_ZEROS = 0.05
+"""Sparsity from which a reader must be told that a dense file stores its zeros."""
 RELOAD_TOLERANCE = 1e-3
 """Largest difference of a logit before saving and after loading; a broken reload is off by whole units."""
 
@@ -88,8 +90,9 @@ def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) ->
             f"level '{level.name}' does not load as it was saved: a logit differs by {reload_error:.3g} "
             f"(allowed {RELOAD_TOLERANCE}). The checkpoint is not kept; tell the maker of {level.method}."
         )
-    counted = weights.contents(folder)
-    packed = counted.compressed_parameters > 0
+    counted = weights.contents(folder, Path(original.path))
+    sparsity = _sparsity(reloaded)
+    dense = counted.stored_as.endswith("dense")
     return Variant(
         name=level.name,
         level=level,
@@ -101,9 +104,11 @@ def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) ->
         bits_per_weight=counted.bits_per_weight,
         compressed_parameters=counted.compressed_parameters,
         compressed_bits_per_weight=counted.compressed_bits_per_weight,
-        sparsity=_sparsity(reloaded),
-        stored_as=counted.stored_as,
-        evaluated_as=f"dequantised to {config.dtype}" if packed else config.dtype,
+        sparsity=sparsity,
+        stored_as=f"{counted.stored_as}, zeros stored"
+        if dense and sparsity > MANY_ZEROS
+        else counted.stored_as,
+        evaluated_as=config.dtype if dense else f"dequantised to {config.dtype}",
         made_by=f"{level.method} ({method.LIBRARY} {version(method.LIBRARY)})",
         reload_error=reload_error,
         seconds=time.monotonic() - started,

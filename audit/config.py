@@ -237,7 +237,16 @@ def _rules(given: Sequence[Rule], suites: Sequence[Suite]) -> tuple[Rule, ...]:
         if rule.suite not in known:
             raise ConfigError(f"rules: {registry.unknown('suite', rule.suite, known)}")
     named = {rule.suite for rule in given}
-    return (*given, *(Rule(suite=name) for name in known if name not in named))
+    rules = (*given, *(Rule(suite=name) for name in known if name not in named))
+    return tuple(_with_metric(rule, suites[known.index(rule.suite)]) for rule in rules)
+
+
+def _with_metric(rule: Rule, suite: Suite) -> Rule:
+    """The rule with its metric named: the hashed config must say what was judged."""
+    metrics = [metric.name for metric in suite.metrics]
+    if rule.metric is not None and rule.metric not in metrics:
+        raise ConfigError(f"rules: {registry.unknown('metric', rule.metric, metrics)}")
+    return rule.model_copy(update={"metric": rule.metric or metrics[0]})
 
 
 def _model(entry: str | ModelEntry, home: Path) -> ModelRef:

@@ -84,8 +84,8 @@ class Variant(Record):
     """Number of weights of the model, whatever they are stored in."""
     bits_per_weight: float
     """Bits of all stored tensors, scales and indices included, over `parameters`."""
-    compressed_parameters: int
-    """Number of weights the method was applied to (embeddings are usually left out)."""
+    compressed_parameters: int | NotMeasured
+    """Number of weights whose stored tensors differ from the original's (embeddings are usually left out)."""
     compressed_bits_per_weight: float | NotMeasured
     """Bits stored for those weights alone, scales included, over their number."""
     sparsity: Share
@@ -319,7 +319,7 @@ class Provenance(Record):
     packages: dict[str, str]
     """Distribution name to version."""
     git_commit: str | NotMeasured
-    """Of the folder the config lies in."""
+    """Of the folder that the audit was started in."""
     config_sha256: str
     """Of the canonical JSON of the config."""
     started: str
@@ -338,7 +338,8 @@ class AuditConfig(Record):
     """Default: one per suite, with the default margin."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Items per task; None: all."""
-    seed: int = 0
+    seed: int = 1234
+    """Of all draws; lm-eval's own default for few-shot examples, so that the same shots are drawn."""
     batch_size: Annotated[int, Field(ge=1)] = 32
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = "auto"
@@ -362,6 +363,10 @@ class AuditLog(Record):
     runs: tuple[Run, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+
+    def to_json(self) -> bytes:
+        """The one byte form of the log: what `audit.json` holds and what its sha256 is taken of."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
 
     @property
     def decision(self) -> Decision:

@@ -135,7 +135,7 @@ class Store:
     def write_log(self, log: AuditLog) -> Path:
         """Write `audit.json`, whole or not at all."""
         path = self.root / "audit.json"
-        _write_whole(path, log.model_dump_json(indent=1).encode() + b"\n")
+        _write_whole(path, log.to_json())
         return path
 
     @contextlib.contextmanager

@@ -18,6 +18,7 @@ _BITS = {
     "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U64": 64, "U32": 32, "U16": 16, "U8": 8, "BOOL": 8,
 }  # fmt: skip
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+_BLOCK_BYTES = 16 << 20
 _MAX_HEADER_BYTES = 100 << 20  # the limit of the safetensors format itself
 
 
@@ -32,9 +33,29 @@ class StoredTensor(NamedTuple):
     file: Path
 
     @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
     def bits(self) -> int:
         """Bits on disk."""
-        return math.prod(self.shape) * _BITS[self.dtype]
+        return self.size * _BITS[self.dtype]
+
+    def equals(self, other: StoredTensor) -> bool:
+        """Whether both hold the same bytes as the same type and shape."""
+        same = (self.dtype, self.shape) == (other.dtype, other.shape)
+        return same and self._digest() == other._digest()
+
+    def _digest(self) -> bytes:
+        digest, left = hashlib.sha256(), self.bits // 8
+        with self.file.open("rb") as stream:
+            stream.seek(self.offset)
+            while left:
+                block = stream.read(min(left, _BLOCK_BYTES))
+                digest.update(block)
+                left -= len(block)
+        return digest.digest()
 
 
 class Contents(NamedTuple):
@@ -43,9 +64,10 @@ class Contents(NamedTuple):
     size_bytes: int
     parameters: int
     bits_per_weight: float
-    compressed_parameters: int
-    """Weights held in packed integers."""
+    compressed_parameters: int | NotMeasured
+    """Weights whose stored tensors differ from the original's."""
     compressed_bits_per_weight: float | NotMeasured
+    """Bits of those tensors alone, scales included, over their weights."""
     stored_as: str
 
 
@@ -77,30 +99,53 @@ def digest(files: list[Path]) -> str:
     return total.hexdigest()
 
 
-def contents(folder: Path) -> Contents:
-    """Count bytes, parameters and bits over the safetensors files of a checkpoint folder."""
-    files = weight_files(folder)
-    size_bytes = sum(path.stat().st_size for path in files)
-    tensors = {tensor.name: tensor for path in files for tensor in _header(path)}
+def contents(folder: Path, original: Path | None = None) -> Contents:
+    """Count bytes, parameters and bits over the safetensors files of a checkpoint folder.
+
+    `original` is the folder that it was made from (None: it is the original): what is stored otherwise
+    than there is what was compressed.
+    """
+    tensors = _tensors(folder)
     packed = {name.removesuffix("_packed") for name in tensors if name.endswith(".weight_packed")}
-    packed_parts = {
-        name for name in tensors if any(name.startswith(f"{stem}_") for stem in _stems(name, packed))
-    }
+    parts = {name for name in tensors if next(_stems(name, packed), None)}
     packed_weights = sum(_logical_size(tensors[f"{stem}_shape"]) for stem in packed)
-    plain_weights = sum(math.prod(t.shape) for n, t in tensors.items() if n not in packed_parts)
-    packed_bits = sum(tensors[name].bits for name in packed_parts)
-    all_bits = sum(tensor.bits for tensor in tensors.values())
-    plain = sorted({t.dtype for n, t in tensors.items() if n not in packed_parts})
-    return Contents(
-        size_bytes=size_bytes,
-        parameters=packed_weights + plain_weights,
-        bits_per_weight=all_bits / (packed_weights + plain_weights),
-        compressed_parameters=packed_weights,
-        compressed_bits_per_weight=packed_bits / packed_weights
-        if packed
-        else NotMeasured("no weight is held in packed integers"),
-        stored_as=_stored_as(folder, plain),
+    plain = {name: tensor for name, tensor in tensors.items() if name not in parts}
+    parameters = packed_weights + sum(tensor.size for tensor in plain.values())
+    changed = _changed(plain, original)
+    touched = (
+        NotMeasured("the original lies in pickle files")
+        if changed is None
+        else packed_weights + sum(tensor.size for tensor in changed)
     )
+    bits_touched = sum(tensors[name].bits for name in parts) + sum(tensor.bits for tensor in changed or ())
+    return Contents(
+        size_bytes=sum(path.stat().st_size for path in weight_files(folder)),
+        parameters=parameters,
+        bits_per_weight=sum(tensor.bits for tensor in tensors.values()) / parameters,
+        compressed_parameters=touched,
+        compressed_bits_per_weight=_ratio(bits_touched, touched),
+        stored_as=_stored_as(folder, sorted({tensor.dtype for tensor in plain.values()})),
+    )
+
+
+def _tensors(folder: Path) -> dict[str, StoredTensor]:
+    return {tensor.name: tensor for path in weight_files(folder) for tensor in _header(path)}
+
+
+def _changed(plain: dict[str, StoredTensor], original: Path | None) -> list[StoredTensor] | None:
+    """The plain tensors that the original does not hold byte for byte; None if that can't be seen."""
+    if original is None:
+        return []
+    if is_pickle(original):
+        return None
+    theirs = _tensors(original)
+    return [tensor for name, tensor in plain.items() if name not in theirs or not tensor.equals(theirs[name])]
+
+
+def _ratio(bits: int, weights: int | NotMeasured) -> float | NotMeasured:
+    if isinstance(weights, NotMeasured):
+        return weights
+    return bits / weights if weights else NotMeasured("nothing was compressed")
 
 
 def pickled_contents(folder: Path, parameters: int) -> Contents:
@@ -111,7 +156,7 @@ def pickled_contents(folder: Path, parameters: int) -> Contents:
         parameters=parameters,
         bits_per_weight=8 * size_bytes / parameters,
         compressed_parameters=0,
-        compressed_bits_per_weight=NotMeasured("the weights lie in a pickle file"),
+        compressed_bits_per_weight=NotMeasured("nothing was compressed"),
         stored_as="pickle, dense",
     )
 

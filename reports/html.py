@@ -9,6 +9,7 @@ from hashlib import sha256
 from markupsafe import Markup
 
 from audit.records import AuditLog
+from reports import reading
 from reports.badge import badge
 from reports.section import Section
 from reports.sections import changed, compressed, drops, limits, method, probe, provenance, verdict
@@ -34,6 +35,7 @@ def render(log: AuditLog) -> bytes:
     page = draw(
         "page.html.j2",
         log=log,
+        title=reading.model_title(log),
         badge=badge,
         sections=sections,
         policy=_policy(scripts),

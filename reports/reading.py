@@ -8,6 +8,12 @@ CONTROL_METHOD = "copy"
 """The method that saves and loads the original unchanged: a check of the measurement, not a product."""
 
 
+def model_title(log: AuditLog) -> str:
+    """The original's name for a headline: the hub's name, or the last part of the folder's."""
+    model = log.config.model
+    return model.name if model.revision else model.name.rstrip("/").rpartition("/")[2] or model.name
+
+
 def products(log: AuditLog) -> list[Level]:
     """The levels that somebody could ship, mildest first."""
     return [level for level in log.config.levels if level.method != CONTROL_METHOD]

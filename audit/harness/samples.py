@@ -87,7 +87,7 @@ def _shown_choices(
     asked = arguments[:n]
     contexts = {context for context, _ in asked}
     one_question = len(contexts) == 1
-    choices = tuple(str(text if one_question else context) for context, text in asked)
+    choices = tuple(str(text if one_question else context).strip() for context, text in asked)
     question = str(asked[0][0] if one_question else asked[0][1])[-SHOWN_CHARACTERS:]
     scores = tuple(float(_first_pair(response)[0]) for response in responses[:n])
     for value in scores:
@@ -98,8 +98,8 @@ def _shown_choices(
     return {
         "question": question,
         "choices": choices,
-        "target": choices[gold].strip() if gold is not None else str(target),
-        "answer": choices[best].strip(),
+        "target": choices[gold] if gold is not None else str(target),
+        "answer": choices[best],
         "scores": scores,
     }
 

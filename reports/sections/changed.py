@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from audit.records import AuditLog, Change, Comparison
+from audit.records import AuditLog, Change, Comparison, Metric, Suite
 from reports import reading
 from reports.section import Section
 from reports.templating import draw
@@ -53,27 +53,36 @@ class Block:
 def section(log: AuditLog) -> Section:
     """One block per level and suite that has something to show."""
     blocks = [
-        _block(suite.title, comparison, several=len(suite.metrics) > 1)
+        _block(suite, metric, comparison)
         for level in log.config.levels
         for suite in log.config.suites
+        for metric in suite.metrics
         for comparison in reading.wholes(log, suite, level)
-        if comparison.n_changed
+        if comparison.n_changed and comparison.metric == metric.name
     ]
     html = draw("changed.html.j2", blocks=blocks, text_limit=TEXT_LIMIT)
     return Section("changed", "Answers that changed", html)
 
 
-def _block(title: str, comparison: Comparison, *, several: bool) -> Block:
-    metric = f", {comparison.metric}" if several else ""
+def _block(suite: Suite, metric: Metric, comparison: Comparison) -> Block:
+    named = f", {metric.name}" if len(suite.metrics) > 1 else ""
     return Block(
         id="-".join(
             anchor(part) for part in ("changed", comparison.variant, comparison.suite, comparison.metric)
         ),
-        title=f"{comparison.variant}: {title}{metric}",
+        title=f"{comparison.variant}: {suite.title}{named}",
         level=comparison.variant,
-        shown=f"showing {count(len(comparison.changed))} of {plural(comparison.n_changed, 'changed item')}",
+        shown=_shown(comparison, pairs=metric.per == "pair"),
         items=[_item(change) for change in comparison.changed],
     )
+
+
+def _shown(comparison: Comparison, *, pairs: bool) -> str:
+    """How many are shown of how many; a pair flips by one of its items or by both."""
+    shown, flipped = count(len(comparison.changed)), comparison.n_changed
+    if pairs:
+        return f"showing {plural(len(comparison.changed), 'item')} of {plural(flipped, 'changed pair')}"
+    return f"showing {shown} of {plural(flipped, 'changed item')}"
 
 
 def _item(change: Change) -> Item:

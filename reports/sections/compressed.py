@@ -76,13 +76,20 @@ def _making_row(variant: Variant) -> list[Cell]:
     return [
         _label(variant),
         _method(variant),
-        f"{compact(variant.compressed_parameters)} of {compact(variant.parameters)}",
+        _compressed(variant),
         variant.evaluated_as,
         f"{variant.reload_error:g}",
         variant.made_by,
         seconds(variant.seconds),
         digest(variant.digest),
     ]
+
+
+def _compressed(variant: Variant) -> Cell:
+    touched = variant.compressed_parameters
+    if isinstance(touched, NotMeasured):
+        return touched
+    return f"{compact(touched)} of {compact(variant.parameters)}"
 
 
 def _label(variant: Variant) -> str:

@@ -17,7 +17,7 @@ def section(log: AuditLog) -> Section:
     html = draw(
         "provenance.html.j2",
         log=log,
-        log_sha256=sha256(log.model_dump_json().encode()).hexdigest(),
+        log_sha256=sha256(log.to_json()).hexdigest(),
         packages=_packages(log),
         cells=_cells(log),
     )

@@ -136,6 +136,8 @@ def _gap(log: AuditLog, verdict: Verdict) -> str:
     """The drop against the margin, in percentage points."""
     comparison = reading.comparison_of(log, verdict)
     margin = points(verdict.rule.margin)
+    if isinstance(verdict.p_value, NotMeasured):
+        return "its numbers decide nothing here"
     if comparison is None or isinstance(comparison.difference, NotMeasured):
         return f"no drop could be had to hold against the margin of {margin} points"
     drop = f"a drop of {points(comparison.difference)} points"
@@ -177,7 +179,8 @@ def _matrix(log: AuditLog) -> Table:
     rules = log.config.rules
     columns = [Column("Level")]
     for rule in rules:
-        metric = f" ({rule.metric})" if rule.metric else ""
+        twice = sum(other.suite == rule.suite for other in rules) > 1
+        metric = f" ({rule.metric})" if twice else ""
         columns.append(
             Column(f"{reading.suite_title(log, rule.suite)}{metric}, margin {points(rule.margin)}")
         )
@@ -194,6 +197,8 @@ def _matrix_cell(log: AuditLog, verdict: Verdict | None) -> Cell:
     comparison = reading.comparison_of(log, verdict)
     if comparison is None or isinstance(comparison.interval, NotMeasured):
         return badge(verdict.decision)
+    if isinstance(verdict.p_value, NotMeasured):
+        return badge(verdict.decision) + Markup(' <span class="aside">not read</span>')
     bound = f"at most {points(comparison.interval.upper)}"
     return badge(verdict.decision) + Markup(' <span class="aside">{}</span>').format(bound)
 

@@ -45,7 +45,21 @@ def test_plain_tensors_count_at_their_own_width(tmp_path: Path) -> None:
     )
     assert counted.parameters == 40
     assert counted.bits_per_weight == (20 * 32 + 20 * 16) / 40
+    assert counted.compressed_parameters == 0
     assert isinstance(counted.compressed_bits_per_weight, NotMeasured)
+
+
+def test_what_differs_from_the_original_is_what_was_compressed(tmp_path: Path) -> None:
+    original = folder(tmp_path / "o", {"w": np.ones((4, 5), np.float32), "v": np.zeros(20, np.float32)})
+    pruned = folder(tmp_path / "p", {"w": np.eye(4, 5, dtype=np.float32), "v": np.zeros(20, np.float32)})
+    counted = weights.contents(pruned, original)
+    assert counted.compressed_parameters == 20
+    assert counted.compressed_bits_per_weight == 32
+
+
+def test_a_copy_of_the_original_compressed_nothing(tmp_path: Path) -> None:
+    original = folder(tmp_path / "o", {"w": np.ones((4, 5), np.float32)})
+    assert weights.contents(folder(tmp_path / "c", {"w": np.ones((4, 5), np.float32)}), original)[3] == 0
 
 
 def test_packed_tensors_count_their_logical_weights_and_all_their_bits(tmp_path: Path) -> None:

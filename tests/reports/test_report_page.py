@@ -103,3 +103,15 @@ def _policy(page: str) -> str:
     found = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     assert found
     return unescape(found[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "title"),
+    [("~/.cache/models/Small-1B/", None, "Small-1B"), ("org/name@main", "c" * 40, "org/name@main")],
+)
+def test_the_headline_names_the_model_and_not_its_folder(
+    log: AuditLog, name: str, revision: str | None, title: str
+) -> None:
+    model = log.config.model.model_copy(update={"name": name, "revision": revision})
+    renamed = log.model_copy(update={"config": log.config.model_copy(update={"model": model})})
+    assert f"<title>What compression cost {title}</title>" in render(renamed).decode()

@@ -49,6 +49,12 @@ def test_a_suite_below_the_accuracy_floor_gives_the_reason_of_the_log(log: Audit
     assert "a broken model looks unbiased" in _answer(log, "int2", text_of)
 
 
+def test_a_suite_that_is_not_read_shows_no_drop_as_if_it_were(log: AuditLog, text_of: Text) -> None:
+    answer = _answer(log, "int2", text_of)
+    assert "Bias: its numbers decide nothing here." in answer
+    assert "not read" in text_of(_html(log))
+
+
 def test_a_level_is_not_passed_by_rules_that_were_never_judged(log: AuditLog, text_of: Text) -> None:
     kept = tuple(v for v in log.verdicts if v.variant != "int8" or v.rule.suite == "accuracy")
     text = _answer(log.model_copy(update={"verdicts": kept}), "int8", text_of)
