@@ -93,6 +93,8 @@ def _shown_choices(
     for value in scores:
         _check_number(value, entry, loaded)
     target = entry["target"]
+    if loaded.task.multiple_input:  # as in WinoGrande, where the contexts are the choices
+        target = loaded.task.doc_to_text(entry["doc"])
     gold = target if isinstance(target, int) and 0 <= target < n else None
     best = max(range(n), key=scores.__getitem__)
     return {

@@ -28,6 +28,6 @@ SUITE = Suite(
         "English only; blunt single questions, no attacks, no jailbreaks, no conversations. What is "
         "measured is which request makes a refusal or a warning likelier, in plain text without the "
         "model's chat template: not what the model would write, and not how much harm an answer would do. "
-        "All tasks ask about the same requests, so their items are not independent."
+        "Each request is asked in one of three ways, so no request counts twice."
     ),
 )

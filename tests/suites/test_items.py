@@ -11,7 +11,7 @@ import pytest
 
 from tests.suites.loaded import documents, pairs, suite, tasks
 
-UNITS = {"accuracy": 600, "bias": 600, "forgetting": 600, "robustness": 600, "safety": 600}
+UNITS = {"accuracy": 600, "bias": 600, "forgetting": 600, "robustness": 600, "safety": 200}
 """Items, or pairs where pairs are counted: what a margin of three points needs."""
 
 
