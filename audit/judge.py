@@ -225,7 +225,7 @@ def _reason(decision: Decision, drop: float, bounds: Bounds, rule: Rule, n: int,
     if decision == "fail":
         return f"{start} ≥ margin {margin} and so is the drop itself"
     hint = (
-        f"about {needed} items would decide if there is no drop"
+        f"about {needed} items would decide (80 % power) if there is no drop and as many answers flip"
         if needed > n
         else "enough to pass a model without a drop: telling a small drop from a large one takes more"
     )

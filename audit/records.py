@@ -158,7 +158,7 @@ class Rule(Record):
     """Non-inferiority margin M, as a difference of proportions: .03 is three points."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """One-sided error of a false pass."""
-    because: str = "3 points: a drop that a user would notice in daily work"
+    because: str = "the default margin: nobody justified it for this use"
     """Why this margin, in words: regulators ask."""
 
 

@@ -124,14 +124,14 @@ def _table(log: AuditLog, suite: Suite, rows: list[Comparison]) -> Table:
         Column("Before, %", numeric=True),
         Column("After, %", numeric=True),
         Column("Drop, points", numeric=True),
-        Column("Interval that decides", numeric=True),
+        Column("Deciding interval", numeric=True),
         *([Column("Tango interval", numeric=True)] if differs else []),
         Column("Lost / gained", numeric=True),
         Column("Flips, %", numeric=True),
         Column("McNemar p", numeric=True),
-        Column("Non-inferiority p", numeric=True),
+        Column("p, drop ≥ margin", numeric=True),
         Column("Pairs", numeric=True),
-        Column("Unpaired, original / level", numeric=True),
+        Column("Un\N{SOFT HYPHEN}paired", numeric=True),
     ]
     cells = [_row(log, suite, comparison, differs) for comparison in rows]
     return Table(f"{suite.title}: the numbers of the plot", columns, cells)

@@ -11,6 +11,9 @@ from reports.tables import Cell, Column, Table
 from reports.templating import draw
 from reports.wording import count, interval_points, points, probability
 
+HEADLINE_PAIRS = 20
+"""Pairs that a group needs to stand in a headline: the worst of many tiny groups is noise."""
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -122,7 +125,9 @@ def _groups(log: AuditLog, suite: Suite) -> Groups | None:
     )
     rows = [_group_row(suite, comparison) for comparison in found]
     return Groups(
-        suite.title, _worst(found[0]), Table(f"{suite.title}: groups, largest drop first", columns, rows)
+        suite.title,
+        _worst(next((c for c in found if c.n_pairs >= HEADLINE_PAIRS), found[0])),
+        Table(f"{suite.title}: groups, largest drop first", columns, rows),
     )
 
 

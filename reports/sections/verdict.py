@@ -70,7 +70,10 @@ def _overall(answers: list[Answer], log: AuditLog) -> str:
         return f"Every level passes every rule: {listed(passed)} may ship under the rules below."
     if not passed:
         return "No level passes every rule: none may ship under the rules below."
-    return f"Under the rules below {listed(passed)} may ship; the other levels may not."
+    return (
+        f"{len(passed)} of {plural(len(answers), 'level')} may ship under the rules below: {listed(passed)}. "
+        "The others may not."
+    )
 
 
 def _answer(log: AuditLog, level: Level) -> Answer:
@@ -109,7 +112,10 @@ def _sentence(log: AuditLog, level: Level) -> str:
     closest = max(verdicts, key=lambda verdict: _upper_excess(log, verdict))
     spare = points(-_upper_excess(log, closest))
     title = reading.suite_title(log, closest.rule.suite)
-    return f"Yes. All {rules} pass; the closest call is {title}, with {spare} points to spare."
+    return (
+        f"Yes: shown to lose less than each margin. All {rules} pass; the closest call is {title}, "
+        f"with {spare} points to spare."
+    )
 
 
 def _artefact(log: AuditLog, level: Level) -> str:
@@ -220,5 +226,5 @@ def _control(log: AuditLog, level: Level) -> str:
     )
     return (
         f"Control ({level.name}): the original measured twice: "
-        f"{plural(flips, 'flip')} of {count(pairs)} answers; {close}."
+        f"{plural(flips, 'flip')} in {count(pairs)} scored units; {close}."
     )

@@ -79,7 +79,7 @@ def test_the_rules_stand_with_margin_alpha_and_reason(log: AuditLog, rows_of: Ro
         "the suite's first",
         "3.00",
         "0.05",
-        "3 points: a drop that a user would notice in daily work",
+        "the default margin: nobody justified it for this use",
     ]
 
 

@@ -16,7 +16,7 @@ Text = Callable[[str], str]
 def test_a_level_that_passes_says_yes_and_how_close_it_was(log: AuditLog, text_of: Text) -> None:
     text = _answer(log, "int8", text_of)
     assert "Pass" in text
-    assert "Yes. All 5 rules pass; the closest call is Forgetting, with 1.68 points to spare." in text
+    assert "All 5 rules pass; the closest call is Forgetting, with 1.68 points to spare." in text
 
 
 def test_a_level_that_fails_says_which_rules_and_by_how_much(log: AuditLog, text_of: Text) -> None:
@@ -86,13 +86,14 @@ def test_decisions_are_told_by_word_and_icon(log: AuditLog) -> None:
 
 
 def test_the_overall_sentence_names_what_may_ship(log: AuditLog, text_of: Text) -> None:
-    assert "Under the rules below int8 may ship; the other levels may not." in text_of(_html(log))
+    assert "1 of 4 levels may ship under the rules below: int8. The others may not." in text_of(_html(log))
 
 
 def test_the_control_is_a_proof_of_measurement_and_no_product(log: AuditLog, text_of: Text) -> None:
     html = _html(log)
-    assert "the original measured twice: 0 flips of 3200 answers; the measurement repeats itself" in text_of(
-        html
+    assert (
+        "the original measured twice: 0 flips in 3200 scored units; the measurement repeats itself"
+        in text_of(html)
     )
     assert "control" not in re.findall(r"<h4><bdi>([^<]+)", html)
 
@@ -100,7 +101,7 @@ def test_the_control_is_a_proof_of_measurement_and_no_product(log: AuditLog, tex
 def test_a_control_that_flips_says_that_the_measurement_does_not_repeat(log: AuditLog, text_of: Text) -> None:
     flips = Flips(lost=2, gained=1, rate=3 / 640)
     changed = _with(log, "control", "bias", flips=flips)
-    assert "3 flips of 3200 answers; the measurement does not repeat itself" in text_of(_html(changed))
+    assert "3 flips in 3200 scored units; the measurement does not repeat itself" in text_of(_html(changed))
 
 
 def test_a_drop_that_could_not_be_had_is_no_number(log: AuditLog, text_of: Text) -> None:
