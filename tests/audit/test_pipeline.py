@@ -92,6 +92,16 @@ def test_every_item_is_paired(log: AuditLog) -> None:
         assert comparison.n_pairs == items[suite] // (2 if per == "pair" and suite != "safety" else 1)
 
 
+def test_the_drill_down_says_what_the_outcome_says(log: AuditLog) -> None:
+    import pandas as pd
+
+    for run in log.runs:
+        for cell in run.cells:
+            rows = pd.read_parquet(Path(log.config.out) / cell.path)
+            assert all(row.target in row.choices for row in rows.itertuples())
+            assert all(row.outcome == (row.answer == row.target) for row in rows.itertuples())
+
+
 def test_each_artefact_is_what_its_level_says(log: AuditLog) -> None:
     original, control, int2 = log.variants
     assert control.digest == original.digest
