@@ -88,7 +88,9 @@ def _shown_choices(
     contexts = {context for context, _ in asked}
     one_question = len(contexts) == 1
     choices = tuple(str(text if one_question else context).strip() for context, text in asked)
-    question = str(asked[0][0] if one_question else asked[0][1])[-SHOWN_CHARACTERS:]
+    question = (
+        str(asked[0][0]) if one_question else f"After which of them is “{asked[0][1].strip()}” likelier?"
+    )
     scores = tuple(float(_first_pair(response)[0]) for response in responses[:n])
     for value in scores:
         _check_number(value, entry, loaded)
@@ -98,7 +100,7 @@ def _shown_choices(
     gold = target if isinstance(target, int) and 0 <= target < n else None
     best = max(range(n), key=scores.__getitem__)
     return {
-        "question": question,
+        "question": question[-SHOWN_CHARACTERS:],
         "choices": choices,
         "target": choices[gold] if gold is not None else str(target),
         "answer": choices[best],

@@ -131,7 +131,7 @@ def _table(log: AuditLog, suite: Suite, rows: list[Comparison]) -> Table:
         Column("McNemar p", numeric=True),
         Column("p, drop ≥ margin", numeric=True),
         Column("Pairs", numeric=True),
-        Column("Un\N{SOFT HYPHEN}paired", numeric=True),
+        Column("Without partner", numeric=True),
     ]
     cells = [_row(log, suite, comparison, differs) for comparison in rows]
     return Table(f"{suite.title}: the numbers of the plot", columns, cells)
