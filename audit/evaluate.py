@@ -97,6 +97,7 @@ def _cell_key(variant: Variant, task: LoadedTask, config: AuditConfig, device: s
         "device": device,
         "batch_size": config.batch_size,
         "threads": config.threads,
+        "shrinkproof": version("shrinkproof"),
         "scorer": f"lm-eval {version('lm-eval')} HFLM",
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
