@@ -32,6 +32,7 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
     use_threads(config.threads)
     for level in config.levels:
         registry.check_options(level)
+    progress.stage("loading the original")
     original = _original(config)
     variants = [original]
     for level in config.levels:
