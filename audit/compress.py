@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from audit import registry, weights
 from audit.errors import CompressionError, ModelError
-from audit.loading import load_model, logits, resolve_device, use_threads
+from audit.loading import linear_layers, load_model, logits, resolve_device, use_threads
 from audit.progress import Progress, Silent
 from audit.records import AuditConfig, Level, NotMeasured, Variant
 from audit.store import Store
@@ -143,13 +143,10 @@ def _finite(values: torch.Tensor, whose: str) -> None:
 
 def _sparsity(model: PreTrainedModel) -> float:
     """Share of exact zeros in the `.weight` of the linear layers, the output head left out."""
-    import torch
-
     zeros = total = 0
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear) and name != "lm_head":
-            zeros += int((module.weight == 0).sum())
-            total += module.weight.numel()
+    for _, module in linear_layers(model):
+        zeros += int((module.weight == 0).sum())
+        total += module.weight.numel()
     return zeros / total if total else 0.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from audit.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Linear
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -56,6 +58,16 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrain
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ModelError(f"{folder} has no loadable tokenizer: {_first_line(error)}") from error
     return tokenizer
+
+
+def linear_layers(model: PreTrainedModel) -> Iterator[tuple[str, Linear]]:
+    """The linear layers by their names, the output head left out (it is often tied to the embeddings)."""
+    import torch
+
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and module is not head:
+            yield name, module
 
 
 def logits(model: PreTrainedModel, ids: Tensor) -> Tensor:

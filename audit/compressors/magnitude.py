@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from audit.loading import logits
+from audit.loading import linear_layers, logits
 from audit.records import Record
 
 if TYPE_CHECKING:
@@ -32,12 +32,10 @@ class Options(Record):
 
 def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
     """Prune the linear layers but the output head; see `Compressor.compress`."""
-    import torch
     from torch.nn.utils import prune
 
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear) and name != "lm_head":
-            prune.l1_unstructured(module, "weight", amount=options.sparsity)  # type: ignore[no-untyped-call]
-            prune.remove(module, "weight")  # type: ignore[no-untyped-call]
+    for _, module in linear_layers(model):
+        prune.l1_unstructured(module, "weight", amount=options.sparsity)  # type: ignore[no-untyped-call]
+        prune.remove(module, "weight")  # type: ignore[no-untyped-call]
     model.save_pretrained(out)
     return logits(model, witness)

@@ -8,16 +8,17 @@ they are (the head is often tied to the embeddings).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from audit.errors import CompressionError
-from audit.loading import logits
+from audit.loading import linear_layers, logits
 from audit.records import Record
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Linear
     from transformers import PreTrainedModel
 
 TITLE = "round-to-nearest weight quantisation, packed (compressed-tensors)"
@@ -73,26 +74,28 @@ def _quantise(model: PreTrainedModel, options: Options) -> None:
         group_size=options.group_size or None,
     )
     scheme = QuantizationScheme(targets=["Linear"], weights=arguments)
-    _check_groups(model, options.group_size)
+    layers = dict(linear_layers(model))
+    _check_groups(layers, options.group_size)
     apply_quantization_config(
         model,
         QuantizationConfig(
             config_groups={"linear": scheme},
-            ignore=["lm_head"],
+            ignore=[name for name, _ in model.named_modules() if name not in layers],
             quantization_status=QuantizationStatus.FROZEN,
         ),
     )
-    for _, module in _linears(model):
+    for module in layers.values():
         if is_module_quantized(module):
-            grouped = module.weight.detach().unflatten(1, (-1, options.group_size or module.weight.shape[1]))
+            width = options.group_size or module.in_features
+            grouped = module.weight.detach().reshape(module.out_features, -1, width)
             scale, zero_point = calculate_qparams(grouped.amin(-1), grouped.amax(-1), arguments)
-            module.weight_scale.data.copy_(scale)
+            module.get_parameter("weight_scale").data.copy_(scale)
             if not options.symmetric:
-                module.weight_zero_point.data.copy_(zero_point)
+                module.get_parameter("weight_zero_point").data.copy_(zero_point)
 
 
-def _check_groups(model: PreTrainedModel, group_size: int) -> None:
-    for name, module in _linears(model):
+def _check_groups(layers: dict[str, Linear], group_size: int) -> None:
+    for name, module in layers.items():
         width = module.weight.shape[1]
         if group_size and width % group_size:
             fits = [size for size in (128, 64, 32, 16, 8) if width % size == 0]
@@ -100,13 +103,3 @@ def _check_groups(model: PreTrainedModel, group_size: int) -> None:
                 f"group_size {group_size} doesn't divide the {width} inputs of {name}. "
                 f"Use one of {', '.join(map(str, fits)) or 'none'}, or 0 for one scale per channel."
             )
-
-
-def _linears(model: PreTrainedModel) -> list[tuple[str, Any]]:
-    import torch
-
-    return [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and name != "lm_head"
-    ]
