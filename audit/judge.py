@@ -25,7 +25,7 @@ from audit.statistics import noninferiority, power
 from audit.statistics.noninferiority import Bounds
 
 CONTROL_METHOD = "copy"
-"""Compressor of the control: an unchanged copy, which must pass if the measurement repeats."""
+"""Compressor of the control: an unchanged copy, which must pass if the measurement repeats; no product."""
 FLOOR_SUITE = "accuracy"
 """Suite that shows whether a variant can still answer; without it, every suite that needs no such proof."""
 

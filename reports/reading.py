@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from audit.judge import CONTROL_METHOD as CONTROL_METHOD
 from audit.records import AuditLog, Comparison, Decision, Level, NotMeasured, Rule, Suite, Variant, Verdict
-
-CONTROL_METHOD = "copy"
-"""The method that saves and loads the original unchanged: a check of the measurement, not a product."""
 
 
 def model_title(log: AuditLog) -> str:
