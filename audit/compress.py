@@ -61,13 +61,8 @@ def _original(config: AuditConfig) -> Variant:
         path=str(folder),
         digest=config.model.digest,
         parent=None,
-        size_bytes=counted.size_bytes,
-        parameters=counted.parameters,
-        bits_per_weight=counted.bits_per_weight,
-        compressed_parameters=counted.compressed_parameters,
-        compressed_bits_per_weight=counted.compressed_bits_per_weight,
+        **counted._asdict(),
         sparsity=_sparsity(model),
-        stored_as=counted.stored_as,
         evaluated_as=config.dtype,
         made_by="as it came",
         reload_error=0.0,
@@ -94,21 +89,16 @@ def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) ->
     counted = weights.contents(folder, Path(original.path))
     sparsity = _sparsity(reloaded)
     dense = counted.stored_as.endswith("dense")
+    if dense and sparsity > MANY_ZEROS:
+        counted = counted._replace(stored_as=f"{counted.stored_as}, zeros stored")
     return Variant(
         name=level.name,
         level=level,
         path=str(folder),
         digest=weights.digest(weights.weight_files(folder)),
         parent=original.digest,
-        size_bytes=counted.size_bytes,
-        parameters=counted.parameters,
-        bits_per_weight=counted.bits_per_weight,
-        compressed_parameters=counted.compressed_parameters,
-        compressed_bits_per_weight=counted.compressed_bits_per_weight,
+        **counted._asdict(),
         sparsity=sparsity,
-        stored_as=f"{counted.stored_as}, zeros stored"
-        if dense and sparsity > MANY_ZEROS
-        else counted.stored_as,
         evaluated_as=config.dtype if dense else f"dequantised to {config.dtype}",
         made_by=f"{level.method} ({method.LIBRARY} {version(method.LIBRARY)})",
         reload_error=reload_error,

@@ -59,7 +59,7 @@ class StoredTensor(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """Counted over the tensors of a checkpoint."""
+    """Counted over the tensors of a checkpoint; the fields are those of a `Variant` of the same names."""
 
     size_bytes: int
     parameters: int
