@@ -1,0 +1,69 @@
+"""Which of a model's layers can be told, by a mask, which tokens see which."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+NEEDED = ("attention_mask", "position_ids", "past_key_values")
+"""Arguments of `forward` without which a branch of the trie can't be told from its neighbour."""
+MASKED_KINDS = {"full_attention", "sliding_attention"}
+"""Kinds of layers in transformers' `layer_types` that do nothing but attend under a mask."""
+MASKED_IMPLEMENTATIONS = {"sdpa", "eager"}
+
+
+class UnsupportedAttention(Exception):
+    """This model can't be scored as a trie; the message is the reason, fit for a log."""
+
+
+def windows(model: PreTrainedModel) -> dict[str, int | None]:
+    """For each kind of attention layer, how many positions back it sees, itself included; None: all.
+
+    Raises UnsupportedAttention where a layer mixes tokens by something else than masked attention.
+    """
+    config = model.config.get_text_config()
+    lacking = [name for name in NEEDED if name not in inspect.signature(model.forward).parameters]
+    if lacking:
+        raise UnsupportedAttention(f"{type(model).__name__} takes no {lacking[0]}")
+    if model.get_output_embeddings() is None:
+        raise UnsupportedAttention(f"{type(model).__name__} has no output embeddings")
+    if config._attn_implementation not in MASKED_IMPLEMENTATIONS:
+        raise UnsupportedAttention(f"attention '{config._attn_implementation}' takes no mask of its own")
+    if getattr(config, "alibi", False):
+        raise UnsupportedAttention("ALiBi counts distances along the row, not along the branch")
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    kinds = set(getattr(config, "layer_types", None) or [_only_kind(window)])
+    if kinds - MASKED_KINDS:
+        raise UnsupportedAttention(f"layers of kind {', '.join(sorted(kinds - MASKED_KINDS))}")
+    return {kind: window if kind == "sliding_attention" else None for kind in sorted(kinds)}
+
+
+def _only_kind(window: int | None) -> str:
+    return "full_attention" if window is None else "sliding_attention"
+
+
+def masks(
+    visible: torch.Tensor, distance: torch.Tensor, windows: Mapping[str, int | None], dtype: torch.dtype
+) -> torch.Tensor | dict[str, torch.Tensor]:
+    """What to pass as `attention_mask`: one additive mask, or one for each kind where there are several.
+
+    `visible` and `distance` are [queries, keys]: may the query see the key, and how many positions lie
+    between them. Masks are [1, 1, queries, keys].
+    """
+    made = {kind: _additive(visible, distance, window, dtype) for kind, window in windows.items()}
+    return made if len(made) > 1 else next(iter(made.values()))
+
+
+def _additive(
+    visible: torch.Tensor, distance: torch.Tensor, window: int | None, dtype: torch.dtype
+) -> torch.Tensor:
+    import torch
+
+    seen = visible if window is None else visible & (distance < window)
+    mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+    return mask.masked_fill_(~seen, torch.finfo(dtype).min)[None, None]

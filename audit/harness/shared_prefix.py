@@ -1,0 +1,241 @@
+"""The scorer: an lm-eval LM that computes each distinct prefix token of a task once.
+
+    python -m audit.harness.shared_prefix run --model shared-prefix --model_args pretrained=... --tasks ...
+
+is lm-eval's own command line with this LM known to it. It is HFLM in all but how log-likelihoods and
+greedy generations are computed: the same arguments, tokens, truncation and answers.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lm_eval.api.registry import register_model
+from lm_eval.models.huggingface import HFLM
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+from numpy.typing import NDArray
+
+from audit.harness import trie as tries
+from audit.harness.attention import UnsupportedAttention, windows
+from audit.harness.measures import Answers, Measured, answers, measure
+from audit.harness.trie import Encoded, Trie
+
+TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
+"""Of a request's log-likelihood against the plain forward, nats; beyond it a model is not scored as a trie."""
+DECOY_TOKENS = 64
+MOST_TOKENS = {"cpu": 256, "cuda": 4096}
+"""More keeps neither device busier (docs/performance.md), and attention grows with it."""
+FEWEST_TOKENS = 32
+MEMORY_SHARE = 0.25
+"""Of the free memory, for one pack."""
+
+_log = logging.getLogger(__name__)
+
+
+@register_model("shared-prefix")
+class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
+    """HFLM that shares prefixes; `fallback` says why not, where a model can't be scored so."""
+
+    def __init__(self, *args: Any, pack_tokens: int | None = None, **others: Any) -> None:
+        """As HFLM; `pack_tokens` bounds the tokens of one forward (None: picked by device and memory)."""
+        super().__init__(*args, **others)
+        self._wanted_pack_tokens = None if pack_tokens is None else int(pack_tokens)
+        self._tries: dict[tuple[tuple[str, str], ...], Trie] = {}
+        self.swap(self._model)
+
+    def swap(self, model: Any) -> None:
+        """Score another model of the same shape and tokenizer from here on; what was planned stays."""
+        self._model = model
+        self._proven_depth = 0
+        self.fallback: str | None = None
+        self._windows: dict[str, int | None] = {}
+        try:
+            self._windows = windows(model)
+        except UnsupportedAttention as why:
+            self._fall_back(str(why))
+
+    @property
+    def pack_tokens(self) -> int:
+        """Most tokens of one forward."""
+        return self._wanted_pack_tokens or pick_pack_tokens(self._model)
+
+    def plan(self, pairs: Sequence[tuple[str, str]]) -> Trie:
+        """The trie of the (context, continuation) pairs, made once."""
+        key = tuple(pairs)
+        if key not in self._tries:
+            self._tries[key] = tries.build(self._encoded(key), self.max_length)
+        return self._tries[key]
+
+    def measure(
+        self,
+        trie: Trie,
+        original: Measured | None = None,
+        advance: Callable[[int], None] = lambda tokens: None,
+    ) -> Measured | None:
+        """All that the model says of the trie; None where it can't be scored as one (see `fallback`)."""
+        self.prove(trie)
+        if self.fallback:
+            return None
+        return measure(self._model, trie, self._windows, self.pack_tokens, original, advance)
+
+    def _loglikelihood_tokens(
+        self, requests: Sequence[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **others: Any
+    ) -> list[tuple[float, bool]]:
+        if not self.fallback:
+            trie = tries.build([(context, answer) for _, context, answer in requests], self.max_length)
+            if found := self._answered([text for text, _, _ in requests], trie):
+                return found
+        theirs: list[tuple[float, bool]] = super()._loglikelihood_tokens(
+            requests, disable_tqdm=disable_tqdm, **others
+        )
+        return theirs
+
+    def _answered(self, texts: Sequence[Any], trie: Trie) -> list[tuple[float, bool]]:
+        """The answers of the trie's requests; none if the model turns out not to be scored so."""
+        self.prove(trie)
+        if self.fallback:
+            return []
+        found = per_request(answers(self._model, trie, self._windows, self.pack_tokens), trie)
+        for text, answer in zip(texts, found, strict=True):
+            if text is not None:  # None: a window of a rolling request, which counts as a whole
+                self.cache_hook.add_partial("loglikelihood", text, answer)
+        return found
+
+    def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """As HFLM; requests that were planned are not tokenised again."""
+        if self.fallback or self.enable_thinking:  # the latter is an error, which HFLM explains
+            theirs: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+            return theirs
+        pairs = [request.args for request in requests]
+        return self._answered(pairs, self.plan(pairs)) or self.loglikelihood(requests, disable_tqdm)
+
+    def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = False) -> list[float]:
+        """As HFLM, all windows of all texts at once."""
+        if self.fallback:
+            theirs: list[float] = super().loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
+            return theirs
+        texts = [request.args[0] for request in requests]
+        windows_of = [self._rolling_windows(text) for text in texts]
+        flat = [(None, *window) for windows in windows_of for window in windows]
+        found = iter(self._loglikelihood_tokens(flat, disable_tqdm=disable_tqdm, override_bs=1))
+        totals = [sum(next(found)[0] for _ in windows) for windows in windows_of]
+        for text, total in zip(texts, totals, strict=True):
+            self.cache_hook.add_partial("loglikelihood_rolling", (text,), total)
+        return totals
+
+    def _rolling_windows(self, text: str) -> list[Encoded]:
+        return [
+            make_disjoint_window(window)
+            for window in get_rolling_token_windows(
+                token_list=self.tok_encode(text),
+                prefix_token=self.prefix_token_id,
+                max_seq_len=self.max_length,
+                context_len=1,
+            )
+        ]
+
+    def _encoded(self, pairs: Sequence[tuple[str, str]]) -> list[Encoded]:
+        """As `TemplateLM.loglikelihood` encodes them; each distinct context once."""
+        encode = self.tok_encode
+        known: dict[str, list[int]] = {}
+
+        def remembered(text: str, **options: Any) -> list[int]:
+            if options or text not in known:
+                ids: list[int] = encode(text, **options)
+                if options:
+                    return ids
+                known[text] = ids
+            return known[text]
+
+        self.tok_encode = remembered
+        try:
+            return [self._encode(context, answer) for context, answer in pairs]
+        finally:
+            del self.tok_encode
+
+    def _encode(self, context: str, answer: str) -> Encoded:
+        if context:
+            encoded: Encoded = self._encode_pair(context, answer)
+            return encoded
+        ids = self.tok_encode(answer, add_special_tokens=False)
+        return ([self.prefix_token_id], ids) if ids[0] != self.prefix_token_id else (ids[:1], ids[1:])
+
+    def prove(self, trie: Trie) -> None:
+        """Hold a few requests of a new model, or deeper ones than before, against the plain forward."""
+        depths = trie.request_depths()
+        deepest = int(depths.max(initial=0))
+        if self.fallback or deepest <= self._proven_depth:
+            return
+        probe = _probe(trie, depths, self.max_length)
+        together = answers(self._model, probe, self._windows, -(-2 * len(probe) // 3))
+        alone = [_plain(self._model, *probe.encoded(request)) for request in range(probe.n_requests)]
+        found = per_request(together, probe)
+        error = max(abs(one - other) for one, (other, _) in zip(alone, found, strict=True))
+        if not error <= TOLERANCE.get(self._model.dtype, 1e-3):  # NaN is no agreement either
+            self._fall_back(f"as a trie its log-likelihoods differ by {error:.3g} from the plain forward's")
+        self._proven_depth = deepest
+
+    def _fall_back(self, reason: str) -> None:
+        self.fallback = reason
+        _log.warning("%s is scored by lm-eval's HFLM: %s", type(self._model).__name__, reason)
+
+
+def per_request(answers: Answers, trie: Trie) -> list[tuple[float, bool]]:
+    """Log-likelihood (nats) and greedy flag of each request, in their order."""
+    total = np.bincount(trie.request, weights=answers.logprob, minlength=trie.n_requests)
+    greedy = np.ones(trie.n_requests, dtype=bool)
+    np.logical_and.at(greedy, trie.request, answers.greedy)
+    return list(zip(total.tolist(), greedy.tolist(), strict=True))
+
+
+def pick_pack_tokens(model: Any) -> int:
+    """Tokens of one forward: what keeps the device busy, or fewer where memory is short.
+
+    Answers don't depend on it beyond rounding, so a run on a fuller machine says the same.
+    """
+    most = MOST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
+    config = model.config.get_text_config()
+    # Logits and their softmax in float32, and some twenty rows of activations, for each token
+    per_token = 4 * (4 * config.vocab_size + 20 * config.hidden_size)
+    fitting = int(MEMORY_SHARE * _free_bytes(model.device)) // per_token
+    return max(FEWEST_TOKENS, min(most, fitting))
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _probe(trie: Trie, depths: NDArray[np.int64], max_length: int) -> Trie:
+    """The deepest request, its neighbour, the shallowest, and a decoy.
+
+    The decoy is another answer to the deepest request and, by its token 0, comes before it in the row: a
+    model that counts distances along the row, and not along the branch, gives itself away.
+    """
+    deepest = int(depths.argmax())
+    neighbour = deepest - 1 if deepest else min(1, trie.n_requests - 1)
+    chosen = [trie.encoded(request) for request in {deepest, neighbour, int(depths.argmin())}]
+    context, continuation = trie.encoded(deepest)
+    decoy = [0, *context[-DECOY_TOKENS:]][: max_length + 1 - len(context)]
+    return tries.build([*chosen, (context, decoy)], max_length)
+
+
+def _plain(model: Any, context: Sequence[int], continuation: Sequence[int]) -> float:
+    """Log-likelihood of one request by itself, with no mask, position or cache of ours."""
+    ids = torch.tensor([*context, *continuation], device=model.device)
+    with torch.inference_mode():
+        logits = model(ids[None, :-1]).logits[0, -len(continuation) :]
+    scored = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+    return float(scored.gather(-1, ids[-len(continuation) :, None]).double().sum())
+
+
+if __name__ == "__main__":
+    from lm_eval.__main__ import cli_evaluate
+
+    cli_evaluate()
