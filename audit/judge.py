@@ -24,8 +24,6 @@ from audit.records import (
 from audit.statistics import noninferiority, power
 from audit.statistics.noninferiority import Bounds
 
-CONTROL_METHOD = "copy"
-"""Compressor of the control: an unchanged copy, which must pass if the measurement repeats; no product."""
 FLOOR_SUITE = "accuracy"
 """Suite that shows whether a variant can still answer; without it, every suite that needs no such proof."""
 
@@ -74,7 +72,7 @@ def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: _Evidenc
     unrepeatable: str | None = None
     for variant in levels:
         verdict = _judge_one(rule, variant.name, evidence)
-        control = variant.level is not None and variant.level.method == CONTROL_METHOD
+        control = variant.level is not None and variant.level.is_control
         if unrepeatable:
             verdict = _withheld(verdict, f"the measurement does not repeat: {unrepeatable}")
         elif stopped_by and verdict.decision == "pass" and not control:

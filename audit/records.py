@@ -66,6 +66,12 @@ class Level(Record):
     options: dict[str, bool | int | float | str] = {}
     """The method's own settings, validated by the method."""
 
+    @property
+    def is_control(self) -> bool:
+        """The original saved, loaded and measured again, an unchanged copy: it must pass if the
+        measurement repeats, and is no product."""
+        return self.method == "copy"
+
 
 class Variant(Record):
     """One artefact on disk. The original is a Variant too (`level` is None)."""

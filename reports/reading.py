@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from audit.judge import CONTROL_METHOD as CONTROL_METHOD
 from audit.records import AuditLog, Comparison, Decision, Level, NotMeasured, Rule, Suite, Variant, Verdict
 
 
@@ -14,12 +13,12 @@ def model_title(log: AuditLog) -> str:
 
 def products(log: AuditLog) -> list[Level]:
     """The levels that somebody could ship, mildest first."""
-    return [level for level in log.config.levels if level.method != CONTROL_METHOD]
+    return [level for level in log.config.levels if not level.is_control]
 
 
 def controls(log: AuditLog) -> list[Level]:
     """The levels that only measure the original once more."""
-    return [level for level in log.config.levels if level.method == CONTROL_METHOD]
+    return [level for level in log.config.levels if level.is_control]
 
 
 def original(log: AuditLog) -> Variant | None:

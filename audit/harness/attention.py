@@ -17,29 +17,29 @@ MASKED_KINDS = {"full_attention", "sliding_attention"}
 MASKED_IMPLEMENTATIONS = {"sdpa", "eager"}
 
 
-class UnsupportedAttention(Exception):
+class UnsupportedAttentionError(Exception):
     """This model can't be scored as a trie; the message is the reason, fit for a log."""
 
 
 def windows(model: PreTrainedModel) -> dict[str, int | None]:
     """For each kind of attention layer, how many positions back it sees, itself included; None: all.
 
-    Raises UnsupportedAttention where a layer mixes tokens by something else than masked attention.
+    Raises UnsupportedAttentionError where a layer mixes tokens by something else than masked attention.
     """
     config = model.config.get_text_config()
     lacking = [name for name in NEEDED if name not in inspect.signature(model.forward).parameters]
     if lacking:
-        raise UnsupportedAttention(f"{type(model).__name__} takes no {lacking[0]}")
-    if model.get_output_embeddings() is None:
-        raise UnsupportedAttention(f"{type(model).__name__} has no output embeddings")
+        raise UnsupportedAttentionError(f"{type(model).__name__} takes no {lacking[0]}")
+    if model.get_output_embeddings() is None:  # type: ignore[no-untyped-call]
+        raise UnsupportedAttentionError(f"{type(model).__name__} has no output embeddings")
     if config._attn_implementation not in MASKED_IMPLEMENTATIONS:
-        raise UnsupportedAttention(f"attention '{config._attn_implementation}' takes no mask of its own")
+        raise UnsupportedAttentionError(f"attention '{config._attn_implementation}' takes no mask of its own")
     if getattr(config, "alibi", False):
-        raise UnsupportedAttention("ALiBi counts distances along the row, not along the branch")
+        raise UnsupportedAttentionError("ALiBi counts distances along the row, not along the branch")
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     kinds = set(getattr(config, "layer_types", None) or [_only_kind(window)])
     if kinds - MASKED_KINDS:
-        raise UnsupportedAttention(f"layers of kind {', '.join(sorted(kinds - MASKED_KINDS))}")
+        raise UnsupportedAttentionError(f"layers of kind {', '.join(sorted(kinds - MASKED_KINDS))}")
     return {kind: window if kind == "sliding_attention" else None for kind in sorted(kinds)}
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,9 @@ class Measured:
     """Of all others."""
 
 
+_Record = TypeVar("_Record", Answers, Positions, Tail, Divergence)
+
+
 def answers(
     model: PreTrainedModel,
     trie: Trie,
@@ -170,7 +173,8 @@ def _entropy(logprobs: torch.Tensor) -> torch.Tensor:
     """[positions] nats; a token of probability 0 adds nothing."""
     import torch
 
-    return torch.special.entr(logprobs.exp()).sum(-1)
+    terms: torch.Tensor = torch.special.entr(logprobs.exp())
+    return terms.sum(-1)
 
 
 def _tail(logprobs: torch.Tensor, generator: torch.Generator) -> Tail:
@@ -221,6 +225,6 @@ def _gather(logprobs: torch.Tensor, ids: NDArray[np.int32]) -> Floats:
     return gathered
 
 
-def _joined(kind: Any, parts: list[Any]) -> Any:
+def _joined(kind: type[_Record], parts: list[_Record]) -> _Record:
     """One record from those of the packs, field by field."""
     return kind(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(kind)))

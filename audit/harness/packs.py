@@ -7,6 +7,7 @@ ancestors only (tree attention as in SpecInfer, Miao et al. 2024, here for scori
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ def bounds(n_nodes: int, pack_tokens: int) -> list[tuple[int, int]]:
     """First and one past the last node of each pack: as few as `pack_tokens` allows, of even size."""
     n_packs = -(-n_nodes // pack_tokens)
     edges = np.linspace(0, n_nodes, n_packs + 1).astype(int).tolist()
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def scored_packs(
@@ -105,7 +106,8 @@ def _logits_at(model: PreTrainedModel, inputs: Mapping[str, Any], places: Ints) 
     def select(_: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         return (arguments[0].index_select(1, index), *arguments[1:])
 
-    handle = model.get_output_embeddings().register_forward_pre_hook(select)
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    handle = head.register_forward_pre_hook(select)
     try:
         with torch.inference_mode():
             logits: torch.Tensor = model(**inputs).logits[0]

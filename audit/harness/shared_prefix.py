@@ -21,12 +21,12 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from numpy.typing import NDArray
 
 from audit.harness import trie as tries
-from audit.harness.attention import UnsupportedAttention, windows
+from audit.harness.attention import UnsupportedAttentionError, windows
 from audit.harness.measures import Answers, Measured, answers, measure
 from audit.harness.trie import Encoded, Trie
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
-"""Of a request's log-likelihood against the plain forward, nats; beyond it a model is not scored as a trie."""
+"""Of a request's log-likelihood against the plain forward, nats: beyond it a model is not believed."""
 DECOY_TOKENS = 64
 MOST_TOKENS = {"cpu": 256, "cuda": 4096}
 """More keeps neither device busier (docs/performance.md), and attention grows with it."""
@@ -56,7 +56,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         self._windows: dict[str, int | None] = {}
         try:
             self._windows = windows(model)
-        except UnsupportedAttention as why:
+        except UnsupportedAttentionError as why:
             self._fall_back(str(why))
 
     @property
@@ -84,7 +84,10 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         return measure(self._model, trie, self._windows, self.pack_tokens, original, advance)
 
     def _loglikelihood_tokens(
-        self, requests: Sequence[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **others: Any
+        self,
+        requests: Sequence[tuple[Any, Sequence[int], Sequence[int]]],
+        disable_tqdm: bool = False,
+        **others: Any,
     ) -> list[tuple[float, bool]]:
         if not self.fallback:
             trie = tries.build([(context, answer) for _, context, answer in requests], self.max_length)
@@ -141,12 +144,12 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
 
     def _encoded(self, pairs: Sequence[tuple[str, str]]) -> list[Encoded]:
         """As `TemplateLM.loglikelihood` encodes them; each distinct context once."""
-        encode = self.tok_encode
+        encode: Callable[..., list[int]] = super().tok_encode
         known: dict[str, list[int]] = {}
 
         def remembered(text: str, **options: Any) -> list[int]:
             if options or text not in known:
-                ids: list[int] = encode(text, **options)
+                ids = encode(text, **options)
                 if options:
                     return ids
                 known[text] = ids
@@ -201,15 +204,15 @@ def pick_pack_tokens(model: Any) -> int:
     most = MOST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
     config = model.config.get_text_config()
     # Logits and their softmax in float32, and some twenty rows of activations, for each token
-    per_token = 4 * (4 * config.vocab_size + 20 * config.hidden_size)
-    fitting = int(MEMORY_SHARE * _free_bytes(model.device)) // per_token
+    per_token: int = 4 * (4 * config.vocab_size + 20 * config.hidden_size)
+    fitting: int = int(MEMORY_SHARE * _free_bytes(model.device)) // per_token
     return max(FEWEST_TOKENS, min(most, fitting))
 
 
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _probe(trie: Trie, depths: NDArray[np.int64], max_length: int) -> Trie:
@@ -221,7 +224,7 @@ def _probe(trie: Trie, depths: NDArray[np.int64], max_length: int) -> Trie:
     deepest = int(depths.argmax())
     neighbour = deepest - 1 if deepest else min(1, trie.n_requests - 1)
     chosen = [trie.encoded(request) for request in {deepest, neighbour, int(depths.argmin())}]
-    context, continuation = trie.encoded(deepest)
+    context, _ = trie.encoded(deepest)
     decoy = [0, *context[-DECOY_TOKENS:]][: max_length + 1 - len(context)]
     return tries.build([*chosen, (context, decoy)], max_length)
 

@@ -85,9 +85,8 @@ def build(requests: Sequence[Encoded], max_length: int) -> Trie:
         flat.append(new[shared:])
         depth.append(np.arange(shared, len(new)))
         grown = np.concatenate([path[:shared], fresh])
-        parent.append(
-            np.concatenate([grown[shared - 1 : shared] if shared else [-1], fresh[:-1]])[: len(fresh)]
-        )
+        above = grown[shared - 1] if shared else -1
+        parent.append(np.concatenate([[above], fresh])[: len(fresh)])
         path, before = grown, new
         nodes[index] = path[-len(requests[index][1]) :]
     token = np.array([one for part in flat for one in part], dtype=np.int64)

@@ -93,7 +93,7 @@ def _compressed(variant: Variant) -> Cell:
 
 
 def _label(variant: Variant) -> str:
-    if variant.level is not None and variant.level.method == reading.CONTROL_METHOD:
+    if variant.level is not None and variant.level.is_control:
         return f"{variant.name} (copy of the original)"
     return variant.name
 
