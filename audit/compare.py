@@ -10,7 +10,18 @@ import numpy as np
 import pandas as pd
 
 from audit.pairing import Units, metric_rows, pair
-from audit.records import Cell, Change, Comparison, Flips, Interval, Metric, NotMeasured, Run, Suite
+from audit.records import (
+    Cell,
+    Change,
+    Comparison,
+    Divergence,
+    Flips,
+    Interval,
+    Metric,
+    NotMeasured,
+    Run,
+    Suite,
+)
 from audit.statistics import mcnemar, noninferiority, proportions
 from audit.statistics.correction import benjamini_hochberg
 from audit.statistics.noninferiority import Bounds
@@ -46,7 +57,7 @@ def compare(
         before = _samples([run for run in of_suite if run.variant == ORIGINAL], read)
         for run in of_suite:
             if run.variant != ORIGINAL:
-                comparisons += _compare_suite(suite, run.variant, before, _samples([run], read))
+                comparisons += _compare_suite(suite, run, before, _samples([run], read))
     return tuple(comparisons)
 
 
@@ -58,15 +69,16 @@ def _samples(runs: Sequence[Run], read: Callable[[Cell], pd.DataFrame]) -> pd.Da
 
 
 def _compare_suite(
-    suite: Suite, variant: str, before: pd.DataFrame | None, after: pd.DataFrame | None
+    suite: Suite, run: Run, before: pd.DataFrame | None, after: pd.DataFrame | None
 ) -> list[Comparison]:
     """All comparisons of one variant on one suite; its groups are one family of tests."""
     comparisons: list[Comparison] = []
     for metric in suite.metrics:
-        subject = _Subject(variant, suite.name, metric)
+        subject = _Subject(run.variant, suite.name, metric)
         rows_before, rows_after = metric_rows(before, metric), metric_rows(after, metric)
         units = pair(rows_before, rows_after, metric)
         whole = _compare_units(units, subject)
+        whole = whole.model_copy(update={"divergence": _divergence(run)})
         comparisons.append(whole.model_copy(update=_changed(units, rows_before, rows_after)))
         comparisons += [
             _compare_units(units.of(group), replace(subject, group=group)) for group in units.groups()
@@ -139,6 +151,23 @@ def _chance(guessing: pd.Series, metric: Metric) -> float | NotMeasured:
     if guessing.isna().any():
         return NotMeasured("free generation: there are no choices to guess from")
     return float(guessing.mean())
+
+
+def _divergence(run: Run) -> Divergence | NotMeasured:
+    """The mean over all positions of the run's cells."""
+    of_cells = [cell.divergence for cell in run.cells]
+    parts = [one for one in of_cells if isinstance(one, Divergence)]
+    if len(parts) < len(of_cells):
+        return next(one for one in of_cells if isinstance(one, NotMeasured))
+    counts = np.array([part.n_positions for part in parts])
+    share = counts / counts.sum()
+    return Divergence(
+        n_positions=int(counts.sum()),
+        kl=float(share @ [part.kl for part in parts]),
+        kl_error=float(np.linalg.norm(share * [part.kl_error for part in parts])),
+        kl_lower=float(share @ [part.kl_lower for part in parts]),
+        same_top=float(share @ [part.same_top for part in parts]),
+    )
 
 
 def _changed(units: Units, before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:

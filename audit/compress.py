@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from audit import registry, weights
 from audit.errors import CompressionError, ModelError
-from audit.loading import linear_layers, load_model, logits, resolve_device, use_threads
+from audit.loading import linear_layers, load_model, logits, resolve_device, resolve_dtype, use_threads
 from audit.progress import Progress, Silent
 from audit.records import AuditConfig, Level, NotMeasured, Variant
 from audit.store import Store
@@ -63,7 +63,7 @@ def _original(config: AuditConfig) -> Variant:
         parent=None,
         **counted._asdict(),
         sparsity=_sparsity(model),
-        evaluated_as=config.dtype,
+        evaluated_as=_computed_in(config),
         made_by="as it came",
         reload_error=0.0,
         seconds=NotMeasured("the original was not made here"),
@@ -99,11 +99,15 @@ def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) ->
         parent=original.digest,
         **counted._asdict(),
         sparsity=sparsity,
-        evaluated_as=config.dtype if dense else f"dequantised to {config.dtype}",
+        evaluated_as=_computed_in(config) if dense else f"dequantised to {_computed_in(config)}",
         made_by=f"{level.method} ({method.LIBRARY} {version(method.LIBRARY)})",
         reload_error=reload_error,
         seconds=time.monotonic() - started,
     )
+
+
+def _computed_in(config: AuditConfig) -> str:
+    return resolve_dtype(config.dtype, resolve_device(config.device))
 
 
 def _load(config: AuditConfig, folder: Path) -> PreTrainedModel:
@@ -142,9 +146,6 @@ def _sparsity(model: PreTrainedModel) -> float:
 
 def _copy_tokenizer(source: Path, target: Path) -> None:
     """Everything beside the weights and the config: the tokenizer must be the original's, byte for byte."""
-    for path in sorted(source.iterdir()):
-        wanted = path.suffix in {".json", ".jinja", ".txt", ".model"} and not path.name.endswith(
-            ".index.json"
-        )
-        if path.is_file() and wanted and not (target / path.name).exists():
+    for path in weights.companions(source):
+        if not (target / path.name).exists():
             shutil.copy2(path, target / path.name)

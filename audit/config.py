@@ -54,10 +54,12 @@ class ConfigFile(Record):
     limit: int | None = None
     seed: int | None = None
     batch_size: int | None = None
+    pack_tokens: int | None = None
     dtype: str | None = None
     device: str | None = None
     threads: int | None = None
     out: str | None = None
+    cache: str | None = None
 
 
 def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditConfig:
@@ -83,7 +85,18 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
     _check_unique("level", [level.name for level in levels] + ["original"])
     _check_unique("suite", [suite.name for suite in suites])
     given = parsed.model_dump(
-        include={"limit", "seed", "batch_size", "dtype", "device", "threads", "out"}, exclude_none=True
+        include={
+            "limit",
+            "seed",
+            "batch_size",
+            "pack_tokens",
+            "dtype",
+            "device",
+            "threads",
+            "out",
+            "cache",
+        },
+        exclude_none=True,
     )
     try:
         return AuditConfig(

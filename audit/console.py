@@ -22,7 +22,7 @@ _MARKS = {"pass": "[green]✔ pass[/]", "fail": "[red]✘ fail[/]", "inconclusiv
 
 
 class TerminalProgress:
-    """Variant, suite and task, items done and time left; a plain line a stage outside a terminal."""
+    """Variant, suite and task, tokens done and time left; a plain line a stage outside a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -31,7 +31,7 @@ class TerminalProgress:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("items"),
+            TextColumn("tokens"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -54,17 +54,17 @@ class TerminalProgress:
         """Show the step; in a log file, print it as a line with the share that is done."""
         self._bar.update(self._task, description=what)
         if not self._console.is_terminal:
-            share = f" ({self._done / self._total:.0%} of the items done)" if self._total else ""
+            share = f" ({self._done / self._total:.0%} of the tokens done)" if self._total else ""
             self._console.print(f"{what}{share}")
 
-    def plan(self, items: float) -> None:
-        """Set the number of items in all."""
-        self._total = items
-        self._bar.update(self._task, total=round(items))
+    def plan(self, tokens: float) -> None:
+        """Set the number of tokens in all."""
+        self._total = tokens
+        self._bar.update(self._task, total=round(tokens))
 
-    def advance(self, items: float) -> None:
-        """Count items as done."""
-        self._done += items
+    def advance(self, tokens: float) -> None:
+        """Count tokens as done."""
+        self._done += tokens
         self._bar.update(self._task, completed=round(self._done))
 
 

@@ -6,86 +6,130 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
-from audit.harness import LoadedTask, load_scorer, load_tasks, score
-from audit.loading import resolve_device, use_threads
+from audit import weights
+from audit.harness import LoadedTask, Measured, Scored, Scorer, load_tasks, scorer_name
+from audit.loading import resolve_device, resolve_dtype, use_threads
 from audit.progress import Progress, Silent
 from audit.provenance import now
-from audit.records import AuditConfig, Cell, Run, Variant
+from audit.records import AuditConfig, Cell, Divergence, NotMeasured, Run, Variant
 from audit.store import Store
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A cell to be had: one task on one variant."""
+
+    variant: Variant
+    task: LoadedTask
+    key: str
+    original: str
+    """Key of the original's cell of the same task, which this one is held against."""
+
+    @property
+    def is_original(self) -> bool:
+        return self.key == self.original
 
 
 def evaluate(
     variants: Sequence[Variant], config: AuditConfig, store: Store, progress: Progress | None = None
 ) -> tuple[Run, ...]:
-    """Every suite on every variant, in the order of the config."""
+    """Every suite on every variant, in the order of the config; the first variant is the original."""
     progress = progress or Silent()
     use_threads(config.threads)
     progress.stage("loading the tasks")
-    suites = {suite.name: load_tasks(suite, limit=config.limit, seed=config.seed) for suite in config.suites}
-    progress.plan(len(variants) * sum(task.n_items for tasks in suites.values() for task in tasks))
+    tasks = [
+        task
+        for suite in config.suites
+        for task in load_tasks(suite, limit=config.limit, seed=config.seed)
+    ]  # fmt: skip
+    wanted = _wanted(variants, tasks, config)
+    _score_missing([cell for cell in wanted if _found(cell, store) is None], config, store, progress)
     return tuple(
-        run for variant in variants for run in _evaluate_one(variant, suites, config, store, progress)
+        Run(
+            variant=variant.name,
+            suite=suite.name,
+            cells=tuple(
+                store.finished_cell(cell.key)
+                for cell in wanted
+                if cell.variant == variant and cell.task.suite == suite
+            ),
+        )
+        for variant in variants
+        for suite in config.suites
     )
 
 
-def _evaluate_one(
-    variant: Variant,
-    suites: dict[str, tuple[LoadedTask, ...]],
-    config: AuditConfig,
-    store: Store,
-    progress: Progress,
-) -> list[Run]:
-    device = resolve_device(config.device)
-    scorer = None
-    runs = []
-    for suite, tasks in suites.items():
-        cells = []
-        for task in tasks:
-            key = _cell_key(variant, task, config, device)
-            cell = store.cell(key)
-            if cell is None:
-                progress.stage(f"{variant.name}: {suite}: {task.name}")
-                scorer = scorer or load_scorer(variant, config, device)
-                cell = _score_cell(scorer, key, task, config, store, progress)
-            else:
-                progress.advance(task.n_items)
-            cells.append(cell)
-        runs.append(Run(variant=variant.name, suite=suite, cells=tuple(cells)))
-    return runs
+def _wanted(variants: Sequence[Variant], tasks: Sequence[LoadedTask], config: AuditConfig) -> list[_Wanted]:
+    """All cells of the audit, the original's first."""
+    originals = {task.name: _cell_key(variants[0], task, config) for task in tasks}
+    return [
+        _Wanted(variant, task, _cell_key(variant, task, config), originals[task.name])
+        for variant in variants
+        for task in tasks
+    ]
 
 
-def _score_cell(
-    scorer: Any, key: str, task: LoadedTask, config: AuditConfig, store: Store, progress: Progress
-) -> Cell:
+def _found(cell: _Wanted, store: Store) -> Cell | None:
+    """The finished cell; the original's may come from an earlier audit."""
+    return store.cell(cell.key) or (store.borrowed_cell(cell.key) if cell.is_original else None)
+
+
+def _score_missing(missing: Sequence[_Wanted], config: AuditConfig, store: Store, progress: Progress) -> None:
+    """Plan every task once, then score cell after cell; each variant is loaded once."""
+    if not missing:
+        return
+    scorer = Scorer(config, resolve_device(config.device))
+    progress.stage(f"loading {missing[0].variant.name}")
+    scorer.load(missing[0].variant)
+    progress.stage("planning the tasks")
+    tokens = {cell.task.name: 0 for cell in missing}
+    for cell in missing:
+        tokens[cell.task.name] = tokens[cell.task.name] or scorer.plan(cell.task)
+    progress.plan(sum(tokens[cell.task.name] for cell in missing))
+    for cell in missing:
+        progress.stage(f"{cell.variant.name}: {cell.task.suite.name}: {cell.task.name}")
+        scorer.load(cell.variant)
+        _score(scorer, cell, store, progress)
+
+
+def _score(scorer: Scorer, wanted: _Wanted, store: Store, progress: Progress) -> None:
     started, clock = now(), time.monotonic()
-    requests_per_item = _requests_per_item(task)
-    samples = score(scorer, task, config, lambda requests: progress.advance(requests / requests_per_item))
+    original = None if wanted.is_original else Measured.of_arrays(store.arrays(wanted.original))
+    scored = scorer.score(wanted.task, original, progress.advance)
     cell = Cell(
-        task=task.name, key=key, path="", sha256="", n_items=0, task_version=task.version,
-        num_fewshot=task.num_fewshot, seconds=time.monotonic() - clock, started=started,
+        task=wanted.task.name, key=wanted.key, path="", sha256="", n_items=0,
+        task_version=wanted.task.version, num_fewshot=wanted.task.num_fewshot, scorer=scored.scorer,
+        divergence=_divergence(wanted, scored), seconds=time.monotonic() - clock, started=started,
     )  # fmt: skip
-    return store.add_cell(cell, samples)
+    store.add_cell(cell, scored.samples, scored.arrays(), lend=wanted.is_original)
 
 
-def _requests_per_item(task: LoadedTask) -> float:
-    """How many requests an item makes, from its first document: enough for a progress bar."""
-    if task.task.OUTPUT_TYPE != "multiple_choice":
-        return 1.0
-    choices = task.task.doc_to_choice(next(iter(task.task.eval_docs)))
-    return float(max(1, len(choices)))
+def _divergence(wanted: _Wanted, scored: Scored) -> Divergence | NotMeasured:
+    """The means over the task's scored positions."""
+    if wanted.is_original:
+        return NotMeasured("the original is what the others are held against")
+    if scored.measured is None:
+        return NotMeasured(f"no position of '{wanted.task.name}' was scored by {scorer_name()}")
+    if scored.measured.divergence is None:
+        return NotMeasured(f"no position of '{wanted.task.name}' was scored on the original")
+    return scored.measured.divergence.mean()
 
 
-def _cell_key(variant: Variant, task: LoadedTask, config: AuditConfig, device: str) -> str:
-    """sha256 of all that determines the samples.
+def _cell_key(variant: Variant, task: LoadedTask, config: AuditConfig) -> str:
+    """sha256 of all that determines the samples, so that they can be used again wherever it is the same.
 
     The variant's name is part of it, so that the control is measured and not copied from the original.
+    Threads, batch and pack sizes are not: they move a log-likelihood by rounding only.
     """
+    device = resolve_device(config.device)
     parts = {
         "variant": variant.name,
         "weights": variant.digest,
+        "companions": weights.companions_digest(Path(variant.path)),
+        "tokenizer": weights.companions_digest(Path(config.model.path)),
         "task": task.name,
         "task_digest": task.digest,
         "limit": config.limit,
@@ -93,11 +137,8 @@ def _cell_key(variant: Variant, task: LoadedTask, config: AuditConfig, device: s
         "columns": [task.suite.group_by, task.suite.pair_by],
         "metrics": [metric.harness_metric for metric in task.suite.metrics],
         "seed": config.seed,
-        "dtype": config.dtype,
+        "dtype": resolve_dtype(config.dtype, device),
         "device": device,
-        "batch_size": config.batch_size,
-        "threads": config.threads,
-        "shrinkproof": version("shrinkproof"),
-        "scorer": f"lm-eval {version('lm-eval')} HFLM",
+        "scorer": scorer_name(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

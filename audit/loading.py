@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def load_model(
-    folder: Path, *, dtype: str = "float32", device: str = "cpu", trust_remote_code: bool = False,
+    folder: Path, *, dtype: str = "auto", device: str = "cpu", trust_remote_code: bool = False,
     allow_pickle: bool = False,
 ) -> PreTrainedModel:  # fmt: skip
     """The causal language model in `folder`, ready to compute in `dtype`.
@@ -30,7 +30,7 @@ def load_model(
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=getattr(torch, dtype),
+            dtype=getattr(torch, resolve_dtype(dtype, device)),
             trust_remote_code=trust_remote_code,
             use_safetensors=None if allow_pickle else True,
             local_files_only=True,
@@ -95,6 +95,13 @@ def resolve_device(device: str) -> str:
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def resolve_dtype(dtype: str, device: str) -> str:
+    """`auto` to bfloat16 on a GPU, which computes in it several times faster, else float32."""
+    if dtype != "auto":
+        return dtype
+    return "bfloat16" if device.startswith("cuda") else "float32"
 
 
 def _dequantised(folder: Path) -> dict[str, Any]:

@@ -11,11 +11,11 @@ class Progress(Protocol):
     def stage(self, what: str) -> None:
         """A new step began."""
 
-    def plan(self, items: float) -> None:
-        """So many items will be scored in all."""
+    def plan(self, tokens: float) -> None:
+        """So many tokens will be computed in all."""
 
-    def advance(self, items: float) -> None:
-        """So many more items are done."""
+    def advance(self, tokens: float) -> None:
+        """So many more tokens are done."""
 
 
 class Silent:
@@ -24,8 +24,8 @@ class Silent:
     def stage(self, what: str) -> None:
         """Ignore."""
 
-    def plan(self, items: float) -> None:
+    def plan(self, tokens: float) -> None:
         """Ignore."""
 
-    def advance(self, items: float) -> None:
+    def advance(self, tokens: float) -> None:
         """Ignore."""

@@ -192,6 +192,23 @@ class Sample(Record):
     """Log-likelihood of each choice; empty for free generation."""
 
 
+class Divergence(Record):
+    """How far a variant's next-token distributions are from the original's, right answer or wrong.
+
+    A position is a distinct prefix after which a token of an answer was scored.
+    """
+
+    n_positions: int
+    kl: float
+    """Mean KL(original ‖ variant), nats a position; unbiased, so near 0 it may be slightly negative."""
+    kl_error: float
+    """Standard error of the mean that comes from drawing the tail of the vocabulary instead of summing it."""
+    kl_lower: float
+    """What the mean is at least, whatever the tail holds."""
+    same_top: Share
+    """Share of positions whose likeliest token is the original's."""
+
+
 class Cell(Record):
     """One task scored on one variant: the unit of resuming."""
 
@@ -202,9 +219,16 @@ class Cell(Record):
     """Parquet file, relative to the run folder."""
     sha256: str
     """Of the parquet file."""
+    measured_path: str = ""
+    """Safetensors file of what the scored positions showed; empty where none was scored."""
+    measured_sha256: str = ""
     n_items: int
     task_version: str
     num_fewshot: int
+    scorer: str
+    """What computed the answers; if it is not the shared-prefix scorer, why not."""
+    divergence: Divergence | NotMeasured
+    """From the original, over the task's scored positions."""
     seconds: float
     started: str
     """UTC, ISO 8601."""
@@ -290,6 +314,8 @@ class Comparison(Record):
     after_lower: Share | NotMeasured
     """The same of `after`: is the variant above chance, so that bias and safety can be read?"""
     method: str
+    divergence: Divergence | NotMeasured = NotMeasured("read over whole suites only")
+    """From the original, over the suite's scored positions: moves before answers flip."""
     changed: tuple[Change, ...] = ()
     """Items that flipped, lost ones first; bounded, the rest lies in the parquet files."""
     n_changed: int = 0
@@ -346,14 +372,20 @@ class AuditConfig(Record):
     """Items per task; None: all."""
     seed: int = 1234
     """Of all draws; lm-eval's own default for few-shot examples, so that the same shots are drawn."""
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    """Rows generated at once, and rows of lm-eval's own scorer where ours can't be used."""
+    pack_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Tokens of one forward when answers are scored; None: picked by device and free memory."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """`auto`: bfloat16 on a GPU, else float32."""
     device: str = "auto"
     """`auto`: a CUDA device if there is one, else the CPU."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads of torch; None: torch's own choice."""
     out: str = "shrinkproof-run"
     """Run folder; no part of the config's identity."""
+    cache: str = "~/.cache/shrinkproof"
+    """Where the original's results wait for the next audit of it; no part of the config's identity."""
 
 
 class AuditLog(Record):

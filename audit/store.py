@@ -2,8 +2,12 @@
 
     config.json               the config that the folder belongs to
     variants/<name>/          a checkpoint, with variant.json
-    cells/<key>/              samples.parquet and cell.json: one task on one variant
+    cells/<key>/              one task on one variant: samples.parquet, cell.json, and what the scored
+                              positions showed in measured.safetensors
     audit.json                the log
+
+A cell's key says all that determines it, so the original's cells also lie in a cache, from which the
+next audit of the same original takes them.
 
 Folders are filled under a temporary name and renamed, which is atomic: after `kill -9` a folder
 either has its final name and is complete, or is rubbish that the next run clears away.
@@ -19,7 +23,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -31,7 +35,9 @@ from audit.records import AuditConfig, AuditLog, Cell, Sample, Variant
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
+SAMPLES, MEASURED = "samples.parquet", "measured.safetensors"
 _HALF = ".half-"
 _FULL = "the disk is full. Free some space and run the same command: finished cells are kept"
 
@@ -39,9 +45,10 @@ _FULL = "the disk is full. Free some space and run the same command: finished ce
 class Store:
     """One run folder, held by one run at a time."""
 
-    def __init__(self, root: Path, lock: IO[str]) -> None:
+    def __init__(self, root: Path, lock: IO[str], cache: Path) -> None:
         self.root = root
         self._lock = lock
+        self._cache = cache / "cells"
 
     @classmethod
     @contextlib.contextmanager
@@ -64,7 +71,7 @@ class Store:
                 ) from None
             _clear_half_written(root)
             _claim(root, config)
-            yield cls(root, lock)
+            yield cls(root, lock, Path(config.cache).expanduser())
 
     # Variants
 
@@ -95,34 +102,77 @@ class Store:
     # Cells
 
     def cell(self, key: str) -> Cell | None:
-        """The finished cell of that key whose samples still have their digest, else None."""
-        folder = self.root / "cells" / key
-        try:
-            cell = Cell.model_validate_json((folder / "cell.json").read_bytes())
-            whole = _sha256(self.root / cell.path) == cell.sha256
-        except (FileNotFoundError, ValidationError):
-            return None
-        return cell if whole else None
+        """The finished cell of that key whose files still have their digests, else None."""
+        return _whole_cell(self.root, self.root / "cells" / key)
 
-    def add_cell(self, cell: Cell, samples: Sequence[Sample]) -> Cell:
-        """Write a cell and its samples; returns it with path, digest and count filled in."""
+    def finished_cell(self, key: str) -> Cell:
+        """The cell of that key, which must be there."""
+        cell = self.cell(key)
+        if cell is None:
+            raise StoreError(f"{self.root / 'cells' / key} was damaged while the audit ran. Run it again.")
+        return cell
+
+    def borrowed_cell(self, key: str) -> Cell | None:
+        """The cell of that key from the cache, copied into this run; None where it has none."""
+        theirs = self._cache / key
+        if _whole_cell(self._cache.parent, theirs) is None:
+            return None
+        with self._filling(self.root / "cells" / key) as folder:
+            shutil.copytree(theirs, folder, dirs_exist_ok=True)
+        return self.cell(key)
+
+    def add_cell(
+        self, cell: Cell, samples: Sequence[Sample], arrays: Mapping[str, NDArray[Any]], *, lend: bool
+    ) -> Cell:
+        """Write a cell; returns it with paths, digests and count filled in.
+
+        `lend` puts a copy into the cache, for the next audit.
+        """
         import pandas as pd
+        from safetensors.numpy import save_file
 
         final = self.root / "cells" / cell.key
+        place = final.relative_to(self.root)
         with self._filling(final) as folder:
-            table = folder / "samples.parquet"
-            columns = list(Sample.model_fields)
-            frame = pd.DataFrame([sample.model_dump() for sample in samples], columns=columns)
-            frame.to_parquet(table, index=False)
-            cell = cell.model_copy(
-                update={
-                    "path": str(final.relative_to(self.root) / table.name),
-                    "sha256": _sha256(table),
-                    "n_items": len(samples) // max(1, frame["metric"].nunique()),
-                }
+            frame = pd.DataFrame(
+                [sample.model_dump() for sample in samples], columns=list(Sample.model_fields)
             )
+            frame.to_parquet(folder / SAMPLES, index=False)
+            found = {
+                "path": str(place / SAMPLES),
+                "sha256": _sha256(folder / SAMPLES),
+                "n_items": len(samples) // max(1, frame["metric"].nunique()),
+            }
+            if arrays:
+                save_file(dict(arrays), folder / MEASURED)
+                found |= {
+                    "measured_path": str(place / MEASURED),
+                    "measured_sha256": _sha256(folder / MEASURED),
+                }
+            cell = cell.model_copy(update=found)
             (folder / "cell.json").write_text(cell.model_dump_json(indent=1))
+        if lend:
+            self._lend(final)
         return cell
+
+    def _lend(self, finished: Path) -> None:
+        # The cache only spares work: a full or read-only disk there must not stop an audit
+        with contextlib.suppress(OSError):
+            self._cache.mkdir(parents=True, exist_ok=True)
+            scratch = Path(tempfile.mkdtemp(prefix=_HALF, dir=self._cache))
+            try:
+                shutil.copytree(finished, scratch, dirs_exist_ok=True)
+                if not (self._cache / finished.name).exists():
+                    scratch.rename(self._cache / finished.name)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+    def arrays(self, key: str) -> dict[str, NDArray[Any]]:
+        """What the scored positions of a finished cell showed; empty where nothing was measured."""
+        from safetensors.numpy import load_file
+
+        cell = self.finished_cell(key)
+        return load_file(self.root / cell.measured_path) if cell.measured_path else {}
 
     def read(self, cell: Cell) -> pd.DataFrame:
         """The samples of a cell, one row an item and metric, with the columns of `Sample`."""
@@ -152,6 +202,19 @@ class Store:
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
+
+
+def _whole_cell(root: Path, folder: Path) -> Cell | None:
+    """The cell in a folder under `root`, if all of its files are there and have their digests."""
+    try:
+        cell = Cell.model_validate_json((folder / "cell.json").read_bytes())
+        files = {cell.path: cell.sha256}
+        if cell.measured_path:
+            files[cell.measured_path] = cell.measured_sha256
+        whole = all(_sha256(root / path) == digest for path, digest in files.items())
+    except (FileNotFoundError, ValidationError):
+        return None
+    return cell if whole else None
 
 
 def read_log(run: Path) -> AuditLog:
@@ -187,7 +250,7 @@ def config_digest(config: AuditConfig) -> str:
 
 def _identity(config: AuditConfig) -> dict[str, Any]:
     # The weights' digest pins the model, so where it and the run lie is no part of what is audited.
-    identity = config.model_dump(mode="json", exclude={"out"})
+    identity = config.model_dump(mode="json", exclude={"out", "cache"})
     identity["model"].pop("path")
     return identity
 

@@ -71,6 +71,24 @@ class Contents(NamedTuple):
     stored_as: str
 
 
+def companions(folder: Path) -> list[Path]:
+    """The files beside the weights that settings, tokenizer and chat template are read from, sorted."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file()
+        and path.suffix in {".json", ".jinja", ".txt", ".model"}
+        and not path.name.endswith(".index.json")
+        and path.name != "variant.json"
+    )
+
+
+def companions_digest(folder: Path) -> str:
+    """sha256 over the names and sha256 of the companions."""
+    named = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in companions(folder)]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
+
+
 def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
     """The weight files of a model folder, sorted; refuses pickles unless they are allowed."""
     if not (folder / "config.json").is_file():

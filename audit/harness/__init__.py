@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from audit.harness.scoring import load_scorer, score
+from audit.harness.measures import Measured
+from audit.harness.scoring import Scored, Scorer, scorer_name
 from audit.harness.tasks import LoadedTask, load_tasks
 
-__all__ = ["LoadedTask", "load_scorer", "load_tasks", "score"]
+__all__ = ["LoadedTask", "Measured", "Scored", "Scorer", "load_tasks", "scorer_name"]

@@ -9,13 +9,14 @@ log-sum inequality bounds it from below.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audit import records
 from audit.harness.packs import scored_packs
 from audit.harness.trie import Ints, Trie
 
@@ -30,6 +31,20 @@ TOP_K = 64
 TAIL_DRAWS = 64
 SEED = 1234
 """Of the tail's draws: the same positions give the same draws in every audit."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where each target stands: the key to all other arrays."""
+
+    request: Ints
+    """[targets] index of the request, in the task's order."""
+    offset: Ints
+    """[targets] place in its continuation, from 0."""
+    token: Ints
+    """[targets] id of the token that was scored."""
+    position: Ints
+    """[targets] index of the position that scores it."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +94,23 @@ class Divergence:
     same_top: Bools
     """[positions] the likeliest token is the original's."""
 
+    def mean(self) -> records.Divergence:
+        """Over the positions."""
+        n = len(self.kl)
+        return records.Divergence(
+            n_positions=n,
+            kl=float(self.kl.mean()),
+            kl_error=float(np.sqrt((self.kl_error**2).sum()) / n),
+            kl_lower=float(self.kl_lower.mean()),
+            same_top=float(self.same_top.mean()),
+        )
+
 
 @dataclass(frozen=True)
 class Measured:
     """One model on one trie."""
 
+    places: Places
     answers: Answers
     positions: Positions
     tail: Tail | None
@@ -91,8 +118,30 @@ class Measured:
     divergence: Divergence | None
     """Of all others."""
 
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """All arrays by name, `positions.entropy` and so on."""
+        parts = {name: part for name, part in vars(self).items() if part is not None}
+        return {
+            f"{name}.{one.name}": getattr(part, one.name)
+            for name, part in parts.items()
+            for one in fields(part)
+        }
 
-_Record = TypeVar("_Record", Answers, Positions, Tail, Divergence)
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Measured | None:
+        """The same again; None of no arrays."""
+        if not arrays:
+            return None
+        return cls(
+            places=_part(Places, "places", arrays),
+            answers=_part(Answers, "answers", arrays),
+            positions=_part(Positions, "positions", arrays),
+            tail=_part(Tail, "tail", arrays) if "tail.mass" in arrays else None,
+            divergence=_part(Divergence, "divergence", arrays) if "divergence.kl" in arrays else None,
+        )
+
+
+_Record = TypeVar("_Record", Places, Answers, Positions, Tail, Divergence)
 
 
 def answers(
@@ -136,6 +185,7 @@ def measure(
             divergences.append(_divergence(logprobs, original, here))
         advance(pack.n_tokens)
     return Measured(
+        places=Places(trie.request, trie.offset, trie.target, np.unique(trie.node, return_inverse=True)[1]),
         answers=_joined(Answers, answered),
         positions=_joined(Positions, described),
         tail=_joined(Tail, tails) if original is None else None,
@@ -228,3 +278,8 @@ def _gather(logprobs: torch.Tensor, ids: NDArray[np.int32]) -> Floats:
 def _joined(kind: type[_Record], parts: list[_Record]) -> _Record:
     """One record from those of the packs, field by field."""
     return kind(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(kind)))
+
+
+def _part(kind: type[_Record], name: str, arrays: Mapping[str, NDArray[Any]]) -> _Record:
+    """One record back from its named arrays."""
+    return kind(*(arrays[f"{name}.{one.name}"] for one in fields(kind)))

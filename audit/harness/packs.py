@@ -19,7 +19,7 @@ from audit.harness.trie import Ints, Trie
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
+    from transformers import DynamicCache, PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class ScoredPack:
     logits: torch.Tensor
     """[scored nodes, vocabulary], in the model's dtype and on its device."""
     n_tokens: int
+    keys: Ints
+    """The nodes whose keys and values `cache` holds, in its order: every ancestor in the pack or before it."""
+    cache: DynamicCache
+    """Valid until the next pack is asked for."""
 
 
 def bounds(n_nodes: int, pack_tokens: int) -> list[tuple[int, int]]:
@@ -57,7 +61,7 @@ def scored_packs(
         scored, row = np.unique(trie.node[targets], return_inverse=True)
         inputs = {**_inputs(model, trie, nodes, keys, windows), "past_key_values": cache}
         logits = _logits_at(model, inputs, scored - start)
-        yield ScoredPack(targets, row, logits, n_tokens=stop - start)
+        yield ScoredPack(targets, row, logits, n_tokens=stop - start, keys=keys, cache=cache)
         del logits
         if stop < len(trie):
             path = trie.path(stop)

@@ -1,11 +1,16 @@
-"""Score one task with one model through lm-eval."""
+"""Score tasks through lm-eval: one scorer for all variants, one plan for all of a task's runs."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from audit.errors import EvaluationError
 from audit.harness.samples import to_samples
@@ -13,68 +18,116 @@ from audit.harness.tasks import LoadedTask
 from audit.loading import load_model, load_tokenizer
 from audit.records import AuditConfig, Sample, Variant
 
-
-def load_scorer(variant: Variant, config: AuditConfig, device: str) -> Any:
-    """lm-eval's LM over the variant's checkpoint; the tokenizer is the original's."""
-    from lm_eval.models.huggingface import HFLM
-
-    class QuietHFLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
-        """HFLM without its own progress bars: ours counts over the whole audit."""
-
-        def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> Any:
-            return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
-
-        def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
-            return super().generate_until(requests, disable_tqdm=disable_tqdm)
-
-    trust = config.model.trust_remote_code
-    model = load_model(
-        Path(variant.path), dtype=config.dtype, device=device, trust_remote_code=trust,
-        allow_pickle=config.model.allow_pickle,
-    )  # fmt: skip
-    tokenizer = load_tokenizer(Path(config.model.path), trust_remote_code=trust)
-    return QuietHFLM(pretrained=model, tokenizer=tokenizer, batch_size=config.batch_size)
+if TYPE_CHECKING:
+    from audit.harness.measures import Measured
+    from audit.harness.recorder import Recorder
 
 
-def score(
-    scorer: Any, loaded: LoadedTask, config: AuditConfig, advance: Callable[[float], None]
-) -> tuple[Sample, ...]:
-    """The task's samples, in document order; `advance` is told of each share of an item that is done.
+@dataclass(frozen=True)
+class Scored:
+    """One task on one variant."""
 
-    Raises EvaluationError when lm-eval fails, ModelError when a log-likelihood is no number.
-    """
-    from lm_eval.evaluator import evaluate
+    samples: tuple[Sample, ...]
+    """In document order."""
+    measured: Measured | None
+    """What the scored positions showed; None where nothing was scored as a trie."""
+    scorer: str
+    """What computed it, and why if it is not ours."""
+    requests: NDArray[np.int64]
+    """[requests, 2] document and choice of each request of `measured`."""
 
-    _seed(config.seed)
-    scorer.set_cache_hook(_Counter(advance))
-    try:
-        results = evaluate(
-            lm=scorer,
-            task_dict={"tasks": {loaded.name: loaded.task}, "groups": {}, "group_map": {}},
-            limit=config.limit,
-            bootstrap_iters=0,
-            log_samples=True,
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What was measured, each request with its document; empty where nothing was."""
+        if self.measured is None:
+            return {}
+        doc_id, choice = self.requests.T.copy()
+        return {**self.measured.to_arrays(), "request.doc_id": doc_id, "request.choice": choice}
+
+
+class Scorer:
+    """A model in memory, and the plans of the tasks, which outlive it."""
+
+    def __init__(self, config: AuditConfig, device: str) -> None:
+        self._config, self._device = config, device
+        self._lm: Recorder | None = None
+        self._variant: Variant | None = None
+
+    def load(self, variant: Variant) -> None:
+        """Bring the variant's weights into memory, in place of the last one's."""
+        if self._variant == variant:
+            return
+        if self._lm is not None:
+            self._lm.release()
+        model = load_model(
+            Path(variant.path), dtype=self._config.dtype, device=self._device,
+            trust_remote_code=self._config.model.trust_remote_code,
+            allow_pickle=self._config.model.allow_pickle,
+        )  # fmt: skip
+        self._variant = variant
+        if self._lm is not None:
+            self._lm.swap(model)
+        else:
+            self._lm = self._recorder(model)
+
+    def plan(self, loaded: LoadedTask) -> int:
+        """Build the task's requests, once for all variants; returns how many tokens a run computes."""
+        loaded.build(self._config.limit)
+        return self._ready().cost(loaded.task.instances)
+
+    def score(
+        self, loaded: LoadedTask, original: Measured | None, advance: Callable[[float], None]
+    ) -> Scored:
+        """The planned task on the loaded variant; `advance` is told of tokens as they are done.
+
+        Raises EvaluationError when lm-eval fails, ModelError when a log-likelihood is no number.
+        """
+        from lm_eval.evaluator import evaluate
+
+        lm = self._ready()
+        _seed(self._config.seed)
+        lm.listen(original, advance)
+        try:
+            results = evaluate(
+                lm=lm,
+                task_dict={"tasks": {loaded.name: loaded.task}, "groups": {}, "group_map": {}},
+                limit=self._config.limit,
+                bootstrap_iters=0,
+                log_samples=True,
+            )
+        except Exception as error:  # a task's own code may raise anything
+            raise EvaluationError(
+                f"task '{loaded.name}' of suite '{loaded.suite.name}' failed: {type(error).__name__}: {error}"
+            ) from error
+        samples = to_samples(results["samples"][loaded.name], loaded)
+        asked = np.array([(request.doc_id, request.idx) for request in loaded.task.instances])
+        return Scored(samples, lm.measured, scorer_name(lm.fallback), asked)
+
+    def _ready(self) -> Recorder:
+        if self._lm is None:
+            raise RuntimeError("load a variant first")
+        return self._lm
+
+    def _recorder(self, model: Any) -> Recorder:
+        """lm-eval's LM over the model; the tokenizer is the original's for every variant."""
+        from audit.harness.recorder import Recorder
+
+        tokenizer = load_tokenizer(
+            Path(self._config.model.path), trust_remote_code=self._config.model.trust_remote_code
         )
-    except Exception as error:  # a task's own code may raise anything
-        raise EvaluationError(
-            f"task '{loaded.name}' of suite '{loaded.suite.name}' failed: {type(error).__name__}: {error}"
-        ) from error
-    return to_samples(results["samples"][loaded.name], loaded)
+        return Recorder(
+            pretrained=model, tokenizer=tokenizer, batch_size=self._config.batch_size,
+            pack_tokens=self._config.pack_tokens,
+        )  # fmt: skip
 
 
-class _Counter:
-    """lm-eval's hook for response caches, told of each answered request as it is answered."""
-
-    def __init__(self, advance: Callable[[float], None]) -> None:
-        self._advance = advance
-
-    def add_partial(self, kind: str, request: Any, response: Any) -> None:
-        """One more request is answered."""
-        self._advance(1)
+def scorer_name(fallback: str | None = None) -> str:
+    """The scorer and its version, for the log and for a cell's key."""
+    if fallback:
+        return f"lm-eval {version('lm-eval')} HFLM: {fallback}"
+    return f"shared-prefix {version('shrinkproof')}, lm-eval {version('lm-eval')}"
 
 
 def _seed(seed: int) -> None:
-    import numpy as np
     import torch
 
     random.seed(seed)

@@ -20,6 +20,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from numpy.typing import NDArray
 
+from audit.harness import completions, generation
 from audit.harness import trie as tries
 from audit.harness.attention import UnsupportedAttentionError, windows
 from audit.harness.measures import Answers, Measured, answers, measure
@@ -33,6 +34,8 @@ MOST_TOKENS = {"cpu": 256, "cuda": 4096}
 FEWEST_TOKENS = 32
 MEMORY_SHARE = 0.25
 """Of the free memory, for one pack."""
+AUTO_ROWS = 16
+"""Of a generation, where the batch size is to be picked."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         self._model = model
         self._proven_depth = 0
         self.fallback: str | None = None
+        self.generation_fallback: str | None = None
+        self._generation_proven = False
         self._windows: dict[str, int | None] = {}
         try:
             self._windows = windows(model)
@@ -141,6 +146,68 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
                 context_len=1,
             )
         ]
+
+    def generate_until(
+        self,
+        requests: Any,
+        disable_tqdm: bool = False,
+        advance: Callable[[int], None] = lambda tokens: None,
+    ) -> list[str]:
+        """As HFLM at batch size 1; greedy requests share prefixes and grow together, `batch_size` at a time."""
+        found = self._generated([request.args for request in requests], advance)
+        rest = [index for index in range(len(requests)) if index not in found]
+        if rest:
+            theirs = super().generate_until([requests[index] for index in rest], disable_tqdm=disable_tqdm)
+            found.update(zip(rest, theirs, strict=True))
+        return [found[index] for index in range(len(requests))]
+
+    def _generated(
+        self, asked: Sequence[tuple[str, dict[str, Any]]], advance: Callable[[int], None]
+    ) -> dict[int, str]:
+        """The answers by request; those lack that are not greedy, or all once the model is seen to differ."""
+        if not self._generates():
+            return {}
+        longest = generation.longest_supported(self._model)
+        read = [completions.completion(self, *pair, longest) for pair in asked]
+        chosen = [(index, one) for index, one in enumerate(read) if one is not None]
+        prompts = [one.prompt for _, one in chosen]
+        rows = self.batch_size if isinstance(self.batch_size, int) else AUTO_ROWS
+        found: dict[int, str] = {}
+        for place, tokens in generation.generate(
+            self._model, prompts, self._windows, rows, self.pack_tokens, advance
+        ):
+            if not self._agrees(prompts[place], tokens):
+                break
+            index, one = chosen[place]
+            found[index] = completions.text(self, tokens, one.until)
+            self.cache_hook.add_partial("generate_until", asked[index], found[index])
+        return found
+
+    def _generates(self) -> bool:
+        """Whether this model's greedy decoding is known to be ours; says why not, once."""
+        if self.fallback or self.generation_fallback:
+            return False
+        reason = generation.unsupported(self._model)
+        if self.mixed_precision_dtype is not None:
+            reason = "mixed precision is asked for"
+        if reason:
+            self._leave_generation(reason)
+        return reason is None
+
+    def _agrees(self, prompt: generation.Prompt, tokens: list[int]) -> bool:
+        """Hold the answers of a new model against its own `generate`, until one was longer than the prefill's."""
+        if self._generation_proven:
+            return True
+        gap = generation.disagreement(self._model, prompt.tokens, tokens)
+        if not gap <= TOLERANCE.get(self._model.dtype, 1e-3):
+            self._leave_generation(f"the likeliest token by its own `generate` is so by {gap:.3g} (logit)")
+            return False
+        self._generation_proven = len(tokens) > 1
+        return True
+
+    def _leave_generation(self, reason: str) -> None:
+        self.generation_fallback = reason
+        _log.warning("%s generates by lm-eval's HFLM: %s", type(self._model).__name__, reason)
 
     def _encoded(self, pairs: Sequence[tuple[str, str]]) -> list[Encoded]:
         """As `TemplateLM.loglikelihood` encodes them; each distinct context once."""

@@ -27,6 +27,17 @@ class LoadedTask:
     digest: str
     """sha256 over the task's config and its documents, up to the limit."""
 
+    def build(self, limit: int | None) -> None:
+        """Build the requests once: drawn again, shots would differ from one variant to the next."""
+        task = self.task
+        task.build_all_requests(limit=limit, rank=0, world_size=1)
+
+        def unanswered(**_: Any) -> None:
+            for request in task.instances:
+                request.resps, request.filtered_resps = [], {}
+
+        task.build_all_requests = unanswered
+
 
 def load_tasks(suite: Suite, *, limit: int | None, seed: int) -> tuple[LoadedTask, ...]:
     """The tasks of a suite, groups and tags opened.

@@ -1,0 +1,219 @@
+"""Greedy generation for many prompts: shared prefixes are computed once, rows go on as others finish.
+
+The prompts are a trie, prefilled pack by pack in depth-first order. A prompt is prefilled when a row falls
+free, so memory holds the rows in use and one pack, whatever the number of prompts (continuous batching as in
+Orca, Yu et al. 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audit.harness import trie as tries
+from audit.harness.attention import masks
+from audit.harness.packs import ScoredPack, scored_packs
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from audit.harness.row_cache import RowCache
+
+Windows = Mapping[str, int | None]
+
+PROOF_TOKENS = 8
+
+_HARMLESS = {
+    "_from_model_config", "transformers_version", "bos_token_id", "pad_token_id", "eos_token_id",
+    "decoder_start_token_id", "max_length", "use_cache", "cache_implementation",
+    "do_sample", "temperature", "top_k", "top_p", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff",
+}  # fmt: skip
+"""Settings of a GenerationConfig that don't matter to greedy decoding, or that are honoured (eos)."""
+_NEUTRAL = {
+    "min_length": 0, "num_beams": 1, "repetition_penalty": 1.0, "encoder_repetition_penalty": 1.0,
+    "length_penalty": 1.0, "no_repeat_ngram_size": 0, "encoder_no_repeat_ngram_size": 0, "num_return_sequences": 1,
+    "num_beam_groups": 1, "diversity_penalty": 0.0,
+}  # fmt: skip
+"""Values at which settings do nothing, None and False aside."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What to continue, and until when."""
+
+    tokens: Sequence[int]
+    most: int
+    """New tokens, at least 1."""
+    ended: Callable[[list[int]], bool]
+    """Asked after each new token, of all new tokens, whether it was the last."""
+
+
+@dataclass
+class _Row:
+    index: int
+    prompt: Prompt
+    tokens: list[int] = field(default_factory=list)
+
+    def take(self, token: int) -> bool:
+        """Add a token; was it the last?"""
+        self.tokens.append(token)
+        return self.prompt.ended(self.tokens) or len(self.tokens) >= self.prompt.most
+
+
+@dataclass(frozen=True)
+class _Prefilled:
+    row: _Row
+    first: int
+    """Its first new token."""
+    layers: Sequence[Any]
+    places: torch.Tensor
+    """Where in the layers its keys and values lie."""
+
+
+def generate(
+    model: PreTrainedModel,
+    prompts: Sequence[Prompt],
+    windows: Windows,
+    rows: int,
+    pack_tokens: int,
+    advance: Callable[[int], None] = lambda tokens: None,
+) -> Iterator[tuple[int, list[int]]]:
+    """Index and new tokens of each prompt, as they finish, at most `rows` of them growing at a time.
+
+    `advance` is told of prompt tokens as they are computed and of new tokens as they appear.
+    """
+    waiting = _prefilled(model, prompts, windows, pack_tokens, advance)
+    growing: list[_Row] = []
+    cache: RowCache | None = None
+    while True:
+        while len(growing) < rows and (ready := next(waiting, None)) is not None:
+            advance(1)
+            if ready.row.take(ready.first):
+                yield ready.row.index, ready.row.tokens
+                continue
+            cache = cache if cache is not None else _row_cache(min(rows, len(prompts)), ready.layers)
+            cache.admit(ready.layers, ready.places)
+            growing.append(ready.row)
+        if not growing or cache is None:
+            return
+        following = _step(model, cache, windows, [row.tokens[-1] for row in growing])
+        advance(len(growing))
+        finished = [
+            slot for slot, (row, token) in enumerate(zip(growing, following, strict=True)) if row.take(token)
+        ]
+        for slot in reversed(finished):  # so that the last row, which takes the place, is one that goes on
+            yield growing[slot].index, growing[slot].tokens
+            cache.release(slot)
+            growing[slot] = growing[-1]
+            growing.pop()
+
+
+def _row_cache(rows: int, layers: Sequence[Any]) -> RowCache:
+    from audit.harness.row_cache import RowCache
+
+    return RowCache(rows, layers)
+
+
+def _prefilled(
+    model: PreTrainedModel,
+    prompts: Sequence[Prompt],
+    windows: Windows,
+    pack_tokens: int,
+    advance: Callable[[int], None],
+) -> Iterator[_Prefilled]:
+    """The prompts in the trie's order, each valid until the next is asked for."""
+    # The token to come is a target, so that the head runs at each prompt's end; 0 stands for it
+    longest = max((len(prompt.tokens) for prompt in prompts), default=0)
+    trie = tries.build([(prompt.tokens, [0]) for prompt in prompts], longest)
+    for pack in scored_packs(model, trie, windows, pack_tokens):
+        advance(pack.n_tokens)
+        yield from _ready(pack, trie, prompts)
+
+
+def _ready(pack: ScoredPack, trie: tries.Trie, prompts: Sequence[Prompt]) -> Iterator[_Prefilled]:
+    """The prompts that end in the pack."""
+    import torch
+
+    first = pack.logits.argmax(-1).tolist()
+    for index, node, row in zip(trie.request[pack.targets], trie.node[pack.targets], pack.row, strict=True):
+        places = np.searchsorted(pack.keys, [*trie.path(node), node])
+        yield _Prefilled(
+            _Row(int(index), prompts[index]), first[row], pack.cache.layers, torch.from_numpy(places)
+        )
+
+
+def _step(model: PreTrainedModel, cache: RowCache, windows: Windows, tokens: list[int]) -> list[int]:
+    """The next token of every row."""
+    import torch
+
+    position = cache.extend()[:, None]
+    key = torch.arange(cache.width, device=position.device)[None]
+    made = masks(key <= position, position - key, windows, model.dtype)
+    with torch.inference_mode():
+        logits = model(
+            input_ids=torch.tensor(tokens, device=model.device)[:, None],
+            position_ids=position,
+            attention_mask=_by_row(made),
+            past_key_values=cache,
+            use_cache=True,
+        ).logits
+    following: list[int] = logits[:, -1].argmax(-1).tolist()
+    return following
+
+
+def _by_row(mask: torch.Tensor | dict[str, torch.Tensor]) -> Any:
+    """Masks of queries of one row to masks of one query for each row."""
+    if isinstance(mask, dict):
+        return {kind: one.transpose(0, 2) for kind, one in mask.items()}
+    return mask.transpose(0, 2)
+
+
+def unsupported(model: PreTrainedModel) -> str | None:
+    """Why this model's greedy decoding is more than the likeliest token each time; None if it isn't."""
+    config = getattr(model, "generation_config", None)
+    if config is None:
+        return "it has no generation config"
+    changing = [
+        name
+        for name, value in config.to_diff_dict().items()
+        if name not in _HARMLESS and value is not None and value is not False and value != _NEUTRAL.get(name)
+    ]
+    return f"its generation config sets {', '.join(sorted(changing))}" if changing else None
+
+
+def longest_supported(model: PreTrainedModel) -> int | None:
+    """Tokens beyond which the rotary frequencies depend on the longest row at hand; None: they never do."""
+    config = model.config.get_text_config()
+    ropes = getattr(config, "rope_parameters", None) or {}
+    found = [
+        int(rope.get("original_max_position_embeddings") or config.max_position_embeddings)
+        for rope in [ropes, *ropes.values()]
+        if isinstance(rope, dict)
+        and any(kind in str(rope.get("rope_type")) for kind in ("dynamic", "longrope"))
+    ]
+    return min(found, default=None)
+
+
+def disagreement(model: PreTrainedModel, prompt: Sequence[int], tokens: Sequence[int]) -> float:
+    """Where the model's own `generate` leaves ours: its token's logit above ours there; 0 if it doesn't."""
+    import torch
+
+    ids = torch.tensor([prompt], device=model.device)
+    plain = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=min(PROOF_TOKENS, len(tokens)),
+        do_sample=False,
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
+    for theirs, ours, logits in zip(
+        plain.sequences[0, len(prompt) :].tolist(), tokens, plain.logits, strict=False
+    ):
+        if theirs != ours:
+            return float(logits[0, theirs].float() - logits[0, ours].float())
+    return 0.0

@@ -1,0 +1,50 @@
+"""The scorer of an audit: answers lm-eval, and keeps what else the pass over the logits showed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from audit.harness.measures import Measured
+from audit.harness.shared_prefix import SharedPrefixLM, per_request
+
+
+class Recorder(SharedPrefixLM):
+    """Between `listen` and the next one it scores one task."""
+
+    def __init__(self, *args: Any, **others: Any) -> None:
+        super().__init__(*args, **others)
+        self.listen(None, lambda tokens: None)
+
+    def listen(self, original: Measured | None, advance: Callable[[float], None]) -> None:
+        """Begin a task: what to hold the answers against, and who is told of tokens as they are done."""
+        self._original, self._advance = original, advance
+        self.measured: Measured | None = None
+
+    def release(self) -> None:
+        """Let go of the model, before the next one is loaded."""
+        self._model = None
+
+    def cost(self, instances: Any) -> int:
+        """Tokens that a run of the requests computes; they are planned by it."""
+        return len(self.plan([instance.args for instance in instances]))
+
+    def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> list[tuple[float, bool]]:
+        """As HFLM, without its own progress bar: ours counts over the whole audit."""
+        trie = self.plan([request.args for request in requests])
+        self.measured = self.measure(trie, self._original, self._advance)
+        if self.measured is not None:
+            return per_request(self.measured.answers, trie)
+        self.set_cache_hook(_Counter(self._advance, len(trie) / len(requests)))
+        return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+
+
+class _Counter:
+    """lm-eval's hook for response caches, told of each answered request as it is answered."""
+
+    def __init__(self, advance: Callable[[float], None], tokens: float) -> None:
+        self._advance, self._tokens = advance, tokens
+
+    def add_partial(self, kind: str, request: Any, response: Any) -> None:
+        """One more request is answered."""
+        self._advance(self._tokens)
