@@ -166,7 +166,7 @@ def _divergence(run: Run) -> Divergence | NotMeasured:
         kl=float(share @ [part.kl for part in parts]),
         kl_error=float(np.linalg.norm(share * [part.kl_error for part in parts])),
         kl_lower=float(share @ [part.kl_lower for part in parts]),
-        same_top=float(share @ [part.same_top for part in parts]),
+        same_top=sum(round(part.same_top * part.n_positions) for part in parts) / int(counts.sum()),
     )
 
 

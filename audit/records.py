@@ -384,8 +384,9 @@ class AuditConfig(Record):
     """CPU threads of torch; None: torch's own choice."""
     out: str = "shrinkproof-run"
     """Run folder; no part of the config's identity."""
-    cache: str = "~/.cache/shrinkproof"
-    """Where the original's results wait for the next audit of it; no part of the config's identity."""
+    cache: str | None = None
+    """Where the original's results wait for its next audit; None: `shrinkproof` in the user's cache folder.
+    No part of the config's identity."""
 
 
 class AuditLog(Record):

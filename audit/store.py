@@ -71,7 +71,7 @@ class Store:
                 ) from None
             _clear_half_written(root)
             _claim(root, config)
-            yield cls(root, lock, Path(config.cache).expanduser())
+            yield cls(root, lock, Path(config.cache or _user_cache()).expanduser())
 
     # Variants
 
@@ -122,7 +122,12 @@ class Store:
         return self.cell(key)
 
     def add_cell(
-        self, cell: Cell, samples: Sequence[Sample], arrays: Mapping[str, NDArray[Any]], *, lend: bool
+        self,
+        cell: Cell,
+        samples: Sequence[Sample],
+        arrays: Mapping[str, NDArray[Any]] | None = None,
+        *,
+        lend: bool = False,
     ) -> Cell:
         """Write a cell; returns it with paths, digests and count filled in.
 
@@ -145,6 +150,7 @@ class Store:
             }
             if arrays:
                 save_file(dict(arrays), folder / MEASURED)
+                (folder / MEASURED).chmod(0o644)
                 found |= {
                     "measured_path": str(place / MEASURED),
                     "measured_sha256": _sha256(folder / MEASURED),
@@ -202,6 +208,10 @@ class Store:
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "shrinkproof"
 
 
 def _whole_cell(root: Path, folder: Path) -> Cell | None:

@@ -18,6 +18,12 @@ def tiny() -> Path:
     return tiny_model()
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds what another one left in the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+
+
 @pytest.fixture
 def broken_copy(tiny: Path, tmp_path: Path) -> Path:
     """A copy of the tiny model that a test may damage."""

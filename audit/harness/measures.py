@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import rel_entr
 
 from audit import records
 from audit.harness.packs import scored_packs
@@ -180,7 +181,7 @@ def measure(
         answered.append(_answers(logprobs, pack.row, trie.target[pack.targets]))
         described.append(_positions(logprobs))
         if original is None:
-            tails.append(_tail(logprobs, generator))
+            tails.append(_tail(logprobs, described[-1], generator))
         else:
             divergences.append(_divergence(logprobs, original, here))
         advance(pack.n_tokens)
@@ -227,21 +228,20 @@ def _entropy(logprobs: torch.Tensor) -> torch.Tensor:
     return terms.sum(-1)
 
 
-def _tail(logprobs: torch.Tensor, generator: torch.Generator) -> Tail:
+def _tail(logprobs: torch.Tensor, top: Positions, generator: torch.Generator) -> Tail:
     import torch
 
-    top = logprobs.topk(min(TOP_K, logprobs.shape[-1]), dim=-1).indices
-    rest = logprobs.exp().scatter_(-1, top, 0.0)
-    mass = rest.double().sum(-1)
+    top_id = torch.from_numpy(top.top_id).long().to(logprobs.device)
+    rest = logprobs.exp().scatter_(-1, top_id, 0.0)
     # A vocabulary no larger than the top has no tail: draw the last token, which then weighs nothing
-    rest[mass == 0, -1] = 1.0
+    rest[rest.sum(-1) == 0, -1] = 1.0
     drawn = (
         torch.multinomial(rest, TAIL_DRAWS, replacement=True, generator=generator)
         if len(rest)
         else torch.empty(0, TAIL_DRAWS, dtype=torch.int64, device=rest.device)
     )
     return Tail(
-        mass=mass.cpu().numpy(),
+        mass=_beyond(top.top_logprob),
         id=drawn.int().cpu().numpy(),
         logprob=logprobs.gather(-1, drawn).cpu().numpy(),
     )
@@ -256,15 +256,19 @@ def _divergence(logprobs: torch.Tensor, original: Measured, here: slice) -> Dive
     q_top, q_tail = _gather(logprobs, top_id), _gather(logprobs, tail_id)
     of_top = (np.exp(p_top) * (p_top - q_top)).sum(axis=1)
     ratios = original.tail.logprob[here].astype(np.float64) - q_tail
-    q_mass = np.maximum(1 - np.exp(q_top).sum(axis=1), np.finfo(np.float32).tiny)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        of_tail_at_least = np.where(p_mass > 0, p_mass * (np.log(p_mass) - np.log(q_mass)), 0.0)
+    of_tail_at_least = rel_entr(p_mass, np.maximum(_beyond(q_top), np.finfo(np.float32).eps))
     return Divergence(
         kl=of_top + p_mass * ratios.mean(axis=1),
         kl_error=p_mass * ratios.std(axis=1, ddof=1) / np.sqrt(ratios.shape[1]),
         kl_lower=np.maximum(of_top + of_tail_at_least, 0.0),
         same_top=logprobs.argmax(-1).cpu().numpy() == top_id[:, 0],
     )
+
+
+def _beyond(logprobs: NDArray[Any]) -> Floats:
+    """[positions] what is left of probability 1 beyond the given tokens."""
+    left: Floats = 1 - np.exp(logprobs.astype(np.float64)).sum(axis=1)
+    return left.clip(min=0.0)
 
 
 def _gather(logprobs: torch.Tensor, ids: NDArray[np.int32]) -> Floats:

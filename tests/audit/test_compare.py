@@ -50,6 +50,8 @@ def cell(key: str) -> Cell:
         n_items=1,
         task_version="1",
         num_fewshot=0,
+        scorer="shared-prefix 0.1.0",
+        divergence=NotMeasured("a test"),
         seconds=0,
         started="",
     )

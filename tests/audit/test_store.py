@@ -31,7 +31,7 @@ def sample(doc_id: int = 0) -> Sample:
 def cell(key: str = "k") -> Cell:
     return Cell(
         task="t", key=key, path="", sha256="", n_items=0, task_version="1", num_fewshot=0, seconds=0.0,
-        started="now",
+        started="now", scorer="none", divergence=NotMeasured("a test"),
     )  # fmt: skip
 
 

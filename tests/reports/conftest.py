@@ -261,6 +261,8 @@ def _run(variant: str, suite: str) -> Run:
         n_items=PAIRS,
         task_version="1.0",
         num_fewshot=3,
+        scorer="shared-prefix 0.1.0",
+        divergence=NotMeasured("a test"),
         seconds=12.5,
         started="2026-11-24T08:01:00Z",
     )
