@@ -52,3 +52,10 @@ def minimums(session: nox.Session) -> None:
     """The tests on the oldest versions that pyproject allows."""
     session.install("-e", ".[dev]", "-c", "fixtures/minimums.txt")
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The scorer's speed, memory and growth against lm-eval, written to docs/performance.md."""
+    session.install("-e", ".[gguf]")
+    session.run("python", "-m", "fixtures.bench", *session.posargs)
