@@ -48,7 +48,7 @@ def completion(
 
 
 class _Ended:
-    """Whether the last token is an end of text, or a stop string appears near the end, as HFLM looks for it."""
+    """Whether the last token ends the text, or a stop string stands at its end, as HFLM looks for it."""
 
     def __init__(self, lm: HFLM, until: list[str]) -> None:
         eos = lm.model.generation_config.eos_token_id

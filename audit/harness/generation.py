@@ -30,13 +30,14 @@ PROOF_TOKENS = 8
 _HARMLESS = {
     "_from_model_config", "transformers_version", "bos_token_id", "pad_token_id", "eos_token_id",
     "decoder_start_token_id", "max_length", "use_cache", "cache_implementation",
-    "do_sample", "temperature", "top_k", "top_p", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff",
+    "do_sample", "temperature", "top_k", "top_p", "top_h", "min_p", "typical_p",
+    "epsilon_cutoff", "eta_cutoff",
 }  # fmt: skip
 """Settings of a GenerationConfig that don't matter to greedy decoding, or that are honoured (eos)."""
 _NEUTRAL = {
     "min_length": 0, "num_beams": 1, "repetition_penalty": 1.0, "encoder_repetition_penalty": 1.0,
-    "length_penalty": 1.0, "no_repeat_ngram_size": 0, "encoder_no_repeat_ngram_size": 0, "num_return_sequences": 1,
-    "num_beam_groups": 1, "diversity_penalty": 0.0,
+    "length_penalty": 1.0, "no_repeat_ngram_size": 0, "encoder_no_repeat_ngram_size": 0,
+    "num_return_sequences": 1, "num_beam_groups": 1, "diversity_penalty": 0.0,
 }  # fmt: skip
 """Values at which settings do nothing, None and False aside."""
 
@@ -53,25 +54,32 @@ class Prompt:
 
 
 @dataclass
-class _Row:
+class Generated:
+    """A prompt's answer, while it grows and after."""
+
     index: int
+    """Of the prompt."""
     prompt: Prompt
     tokens: list[int] = field(default_factory=list)
+    logits: list[float] = field(default_factory=list)
+    """Of each token, where it was chosen."""
 
-    def take(self, token: int) -> bool:
+    def take(self, token: int, logit: float) -> bool:
         """Add a token; was it the last?"""
         self.tokens.append(token)
+        self.logits.append(logit)
         return self.prompt.ended(self.tokens) or len(self.tokens) >= self.prompt.most
 
 
 @dataclass(frozen=True)
 class _Prefilled:
-    row: _Row
-    first: int
-    """Its first new token."""
+    index: int
+    token: int
+    """The first new one."""
+    logit: float
     layers: Sequence[Any]
     places: torch.Tensor
-    """Where in the layers its keys and values lie."""
+    """Where in the layers the prompt's keys and values lie."""
 
 
 def generate(
@@ -81,35 +89,42 @@ def generate(
     rows: int,
     pack_tokens: int,
     advance: Callable[[int], None] = lambda tokens: None,
-) -> Iterator[tuple[int, list[int]]]:
-    """Index and new tokens of each prompt, as they finish, at most `rows` of them growing at a time.
+) -> Iterator[Generated]:
+    """The answers as they finish, at most `rows` of them growing at a time.
 
     `advance` is told of prompt tokens as they are computed and of new tokens as they appear.
     """
     waiting = _prefilled(model, prompts, windows, pack_tokens, advance)
-    growing: list[_Row] = []
+    growing: list[Generated] = []
     cache: RowCache | None = None
     while True:
         while len(growing) < rows and (ready := next(waiting, None)) is not None:
+            answer = Generated(ready.index, prompts[ready.index])
             advance(1)
-            if ready.row.take(ready.first):
-                yield ready.row.index, ready.row.tokens
+            if answer.take(ready.token, ready.logit):
+                yield answer
                 continue
-            cache = cache if cache is not None else _row_cache(min(rows, len(prompts)), ready.layers)
+            if cache is None:
+                cache = _row_cache(min(rows, len(prompts)), ready.layers)
             cache.admit(ready.layers, ready.places)
-            growing.append(ready.row)
-        if not growing or cache is None:
+            growing.append(answer)
+        if cache is None or not growing:
             return
-        following = _step(model, cache, windows, [row.tokens[-1] for row in growing])
         advance(len(growing))
-        finished = [
-            slot for slot, (row, token) in enumerate(zip(growing, following, strict=True)) if row.take(token)
-        ]
-        for slot in reversed(finished):  # so that the last row, which takes the place, is one that goes on
-            yield growing[slot].index, growing[slot].tokens
-            cache.release(slot)
-            growing[slot] = growing[-1]
-            growing.pop()
+        yield from _grow(model, cache, windows, growing)
+
+
+def _grow(
+    model: PreTrainedModel, cache: RowCache, windows: Windows, growing: list[Generated]
+) -> Iterator[Generated]:
+    """One token for each; those that are finished by it leave."""
+    chosen = _step(model, cache, windows, [answer.tokens[-1] for answer in growing])
+    last = [answer.take(*one) for answer, one in zip(growing, chosen, strict=True)]
+    for slot in reversed(np.flatnonzero(last).tolist()):  # so that the last row, which moves, goes on
+        yield growing[slot]
+        cache.release(slot)
+        growing[slot] = growing[-1]
+        growing.pop()
 
 
 def _row_cache(rows: int, layers: Sequence[Any]) -> RowCache:
@@ -125,44 +140,51 @@ def _prefilled(
     pack_tokens: int,
     advance: Callable[[int], None],
 ) -> Iterator[_Prefilled]:
-    """The prompts in the trie's order, each valid until the next is asked for."""
+    """The prompts in the trie's order; the layers of each are valid until the next is asked for."""
     # The token to come is a target, so that the head runs at each prompt's end; 0 stands for it
     longest = max((len(prompt.tokens) for prompt in prompts), default=0)
     trie = tries.build([(prompt.tokens, [0]) for prompt in prompts], longest)
     for pack in scored_packs(model, trie, windows, pack_tokens):
         advance(pack.n_tokens)
-        yield from _ready(pack, trie, prompts)
+        yield from _ready(pack, trie)
 
 
-def _ready(pack: ScoredPack, trie: tries.Trie, prompts: Sequence[Prompt]) -> Iterator[_Prefilled]:
+def _ready(pack: ScoredPack, trie: tries.Trie) -> Iterator[_Prefilled]:
     """The prompts that end in the pack."""
     import torch
 
-    first = pack.logits.argmax(-1).tolist()
-    for index, node, row in zip(trie.request[pack.targets], trie.node[pack.targets], pack.row, strict=True):
-        places = np.searchsorted(pack.keys, [*trie.path(node), node])
-        yield _Prefilled(
-            _Row(int(index), prompts[index]), first[row], pack.cache.layers, torch.from_numpy(places)
-        )
+    chosen = _likeliest(pack.logits)
+    requests, nodes = trie.request[pack.targets].tolist(), trie.node[pack.targets].tolist()
+    for index, node, row in zip(requests, nodes, pack.row.tolist(), strict=True):
+        places = torch.from_numpy(np.searchsorted(pack.keys, [*trie.path(node), node]))
+        token, logit = chosen[row]
+        yield _Prefilled(index, token, logit, pack.cache.layers, places)
 
 
-def _step(model: PreTrainedModel, cache: RowCache, windows: Windows, tokens: list[int]) -> list[int]:
-    """The next token of every row."""
+def _step(
+    model: PreTrainedModel, cache: RowCache, windows: Windows, tokens: list[int]
+) -> list[tuple[int, float]]:
+    """The next token of every row, and its logit."""
     import torch
 
     position = cache.extend()[:, None]
-    key = torch.arange(cache.width, device=position.device)[None]
-    made = masks(key <= position, position - key, windows, model.dtype)
+    key = torch.arange(cache.lengths.longest, device=position.device)[None]
+    mask = masks(key <= position, position - key, windows, model.dtype)
     with torch.inference_mode():
         logits = model(
             input_ids=torch.tensor(tokens, device=model.device)[:, None],
             position_ids=position,
-            attention_mask=_by_row(made),
+            attention_mask=_by_row(mask),
             past_key_values=cache,
             use_cache=True,
-        ).logits
-    following: list[int] = logits[:, -1].argmax(-1).tolist()
-    return following
+        ).logits[:, -1]
+    return _likeliest(logits)
+
+
+def _likeliest(logits: torch.Tensor) -> list[tuple[int, float]]:
+    """Token and logit of each row."""
+    best = logits.max(-1)
+    return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
 
 
 def _by_row(mask: torch.Tensor | dict[str, torch.Tensor]) -> Any:
@@ -198,22 +220,27 @@ def longest_supported(model: PreTrainedModel) -> int | None:
     return min(found, default=None)
 
 
-def disagreement(model: PreTrainedModel, prompt: Sequence[int], tokens: Sequence[int]) -> float:
-    """Where the model's own `generate` leaves ours: its token's logit above ours there; 0 if it doesn't."""
+def disagreement(model: PreTrainedModel, answer: Generated) -> float:
+    """How far the first logits are from those of the model's own `generate`.
+
+    Up to the first token that differs, the largest error of a greatest logit; at that token also by how much
+    the model prefers its own.
+    """
     import torch
 
-    ids = torch.tensor([prompt], device=model.device)
-    plain = model.generate(
+    ids = torch.tensor([answer.prompt.tokens], device=model.device)
+    plain: Any = model.generate(  # type: ignore[operator]  # a Module's attribute may be anything
         ids,
         attention_mask=torch.ones_like(ids),
-        max_new_tokens=min(PROOF_TOKENS, len(tokens)),
+        max_new_tokens=min(PROOF_TOKENS, len(answer.tokens)),
         do_sample=False,
         return_dict_in_generate=True,
         output_logits=True,
     )
-    for theirs, ours, logits in zip(
-        plain.sequences[0, len(prompt) :].tolist(), tokens, plain.logits, strict=False
-    ):
+    error = 0.0
+    for (logits,), ours, logit in zip(plain.logits, answer.tokens, answer.logits, strict=False):
+        theirs, best = int(logits.argmax()), float(logits.max())
+        error = max(error, abs(best - logit), best - float(logits[ours]))
         if theirs != ours:
-            return float(logits[0, theirs].float() - logits[0, ours].float())
-    return 0.0
+            break
+    return error

@@ -34,7 +34,7 @@ class ScoredPack:
     """[scored nodes, vocabulary], in the model's dtype and on its device."""
     n_tokens: int
     keys: Ints
-    """The nodes whose keys and values `cache` holds, in its order: every ancestor in the pack or before it."""
+    """The nodes whose keys and values `cache` holds, in its order: the pack's and their ancestors'."""
     cache: DynamicCache
     """Valid until the next pack is asked for."""
 

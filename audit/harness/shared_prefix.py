@@ -153,7 +153,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         disable_tqdm: bool = False,
         advance: Callable[[int], None] = lambda tokens: None,
     ) -> list[str]:
-        """As HFLM at batch size 1; greedy requests share prefixes and grow together, `batch_size` at a time."""
+        """As HFLM at batch size 1; greedy requests share prefixes and grow `batch_size` at a time."""
         found = self._generated([request.args for request in requests], advance)
         rest = [index for index in range(len(requests)) if index not in found]
         if rest:
@@ -173,13 +173,13 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         prompts = [one.prompt for _, one in chosen]
         rows = self.batch_size if isinstance(self.batch_size, int) else AUTO_ROWS
         found: dict[int, str] = {}
-        for place, tokens in generation.generate(
+        for answer in generation.generate(
             self._model, prompts, self._windows, rows, self.pack_tokens, advance
         ):
-            if not self._agrees(prompts[place], tokens):
+            if not self._agrees(answer):
                 break
-            index, one = chosen[place]
-            found[index] = completions.text(self, tokens, one.until)
+            index, one = chosen[answer.index]
+            found[index] = completions.text(self, answer.tokens, one.until)
             self.cache_hook.add_partial("generate_until", asked[index], found[index])
         return found
 
@@ -194,15 +194,15 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
             self._leave_generation(reason)
         return reason is None
 
-    def _agrees(self, prompt: generation.Prompt, tokens: list[int]) -> bool:
-        """Hold the answers of a new model against its own `generate`, until one was longer than the prefill's."""
+    def _agrees(self, answer: generation.Generated) -> bool:
+        """Hold a new model's answers against its own `generate`, until one was longer than a token."""
         if self._generation_proven:
             return True
-        gap = generation.disagreement(self._model, prompt.tokens, tokens)
-        if not gap <= TOLERANCE.get(self._model.dtype, 1e-3):
-            self._leave_generation(f"the likeliest token by its own `generate` is so by {gap:.3g} (logit)")
+        error = generation.disagreement(self._model, answer)
+        if not error <= TOLERANCE.get(self._model.dtype, 1e-3):
+            self._leave_generation(f"its logits differ by {error:.3g} from those of its own `generate`")
             return False
-        self._generation_proven = len(tokens) > 1
+        self._generation_proven = len(answer.tokens) > 1
         return True
 
     def _leave_generation(self, reason: str) -> None:
