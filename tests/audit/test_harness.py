@@ -145,6 +145,20 @@ def test_a_column_that_the_task_has_not_is_named(tiny: Path, tmp_path: Path) -> 
         run_audit(config)
 
 
+def test_every_level_is_asked_after_the_same_shots(tiny: Path, tmp_path: Path) -> None:
+    entry = {
+        "name": "mine",
+        "tasks": [{"name": "sums", "num_fewshot": 2}],
+        "include_path": str(own_task(tmp_path / "a")),
+    }
+    log = run_audit(
+        load_config(
+            {"model": str(tiny), "levels": ["control", "int8"], "suites": [entry], "out": str(tmp_path / "r")}
+        )
+    )
+    assert [(one.n_pairs, one.n_unpaired_before) for one in log.comparisons] == [(8, 0), (8, 0)]
+
+
 def test_samples_say_question_choices_answer_and_scores(tiny: Path, tmp_path: Path) -> None:
     entry = {
         "name": "mine",
