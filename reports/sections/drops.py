@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from audit.records import AuditLog, Comparison, Interval, NotMeasured, Suite
+from audit.records import AuditLog, Comparison, Divergence, Interval, NotMeasured, Suite
 from reports import reading
 from reports.badge import badge
 from reports.forest import Kind, Mark, forest
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import anchor, count, interval_points, listed, plural, points, probability, rate
+from reports.wording import anchor, count, interval_points, listed, plural, points, probability, rate, signed
 
 FINDINGS: dict[Kind, str] = {
     "pass": "Inside the margin",
@@ -35,6 +35,8 @@ class Drop:
     reading: str
     """What to look for in the plot."""
     table: Table
+    moved: Table
+    """How far the distributions moved, flips or none."""
     controls: list[str]
 
 
@@ -62,6 +64,7 @@ def _drop(log: AuditLog, suite: Suite) -> Drop:
         spoken=_spoken(suite, marks, margins),
         reading=_what_to_see(marks, rows, margins) + _other_alpha(log, suite, rows),
         table=_table(log, suite, rows),
+        moved=_moved(log, suite),
         controls=_controls(log, suite),
     )
 
@@ -153,6 +156,33 @@ def _row(log: AuditLog, suite: Suite, comparison: Comparison, differs: bool) -> 
         NotMeasured("no rule judges this metric") if verdict is None else probability(verdict.p_value),
         count(comparison.n_pairs),
         f"{count(comparison.n_unpaired_before)} / {count(comparison.n_unpaired_after)}",
+    ]
+
+
+def _moved(log: AuditLog, suite: Suite) -> Table:
+    """The divergence from the original, controls included: one row a level, whatever its metrics."""
+    columns = [
+        Column("Level"),
+        Column("KL divergence, nats a position", numeric=True),
+        Column("Error of the truncation", numeric=True),
+        Column("At least", numeric=True),
+        Column("Same likeliest token, %", numeric=True),
+        Column("Positions", numeric=True),
+    ]
+    firsts = [found[0] for level in log.config.levels if (found := reading.wholes(log, suite, level))]
+    rows = [[comparison.variant, *_distance(comparison.divergence)] for comparison in firsts]
+    return Table(f"{suite.title}: how far the next token's probabilities moved", columns, rows)
+
+
+def _distance(found: Divergence | NotMeasured) -> list[Cell]:
+    if isinstance(found, NotMeasured):
+        return [found, "", "", "", ""]
+    return [
+        signed(found.kl, 4),
+        f"± {found.kl_error:.4f}",
+        f"{found.kl_lower:.4f}",
+        points(found.same_top),
+        count(found.n_positions),
     ]
 
 

@@ -18,6 +18,7 @@ def section(log: AuditLog) -> Section:
         products=[level.name for level in reading.products(log)],
         needing=[suite.title for suite in log.config.suites if suite.needs_competence],
         methods=_methods(log),
+        scorers=sorted({cell.scorer for run in log.runs for cell in run.cells}),
         rules=_rules(log),
         metrics=_metrics(log),
     )

@@ -15,6 +15,7 @@ from audit.records import (
     Change,
     Comparison,
     Decision,
+    Divergence,
     Flips,
     Interval,
     Level,
@@ -280,7 +281,8 @@ def _comparisons(level: str, suite: str) -> list[Comparison]:
     tiny = _comparison(level, suite, "tiny", 3, 0, 0).model_copy(
         update={"interval": NotMeasured("3 pairs; this interval needs 10")}
     )
-    return [whole, *parts, tiny]
+    moved = Divergence(n_positions=840, kl=(lost + gained) / 500, kl_error=1e-4, kl_lower=0.0, same_top=0.75)
+    return [whole.model_copy(update={"divergence": moved}), *parts, tiny]
 
 
 def _comparison(level: str, suite: str, group: str | None, pairs: int, lost: int, gained: int) -> Comparison:

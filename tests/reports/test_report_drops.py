@@ -29,12 +29,27 @@ def test_every_number_of_every_suite_comparison_stands_in_the_tables(log: AuditL
 
 
 def test_the_row_holds_the_decision_and_the_p_of_the_verdict(log: AuditLog, rows_of: Rows) -> None:
-    rows = {row[0]: row for row in rows_of(_articles(log)["bias"])}
+    rows = {row[0]: row for row in rows_of(_articles(log)["bias"]) if len(row) > 6}
     assert (rows["int8"][1], rows["int8"][9]) == ("Pass", "0.0123")
     assert (rows["int2"][1], rows["int2"][9]) == (
         "Inconclusive",
         "not measured: the accuracy floor was not reached",
     )
+
+
+def test_how_far_the_probabilities_moved_stands_beside_the_drop(log: AuditLog, rows_of: Rows) -> None:
+    rows = {row[0]: row for row in rows_of(_articles(log)["bias"]) if len(row) == 6}
+    one = next(c for c in _wholes(log) if (c.suite, c.variant) == ("bias", "int8"))
+    assert rows["int8"][1:] == [f"{one.divergence.kl:.4f}", "± 0.0001", "0.0000", "75.00", "840"]
+
+
+def test_a_divergence_that_could_not_be_had_gives_its_reason_once(log: AuditLog, rows_of: Rows) -> None:
+    reason = NotMeasured("free generation")
+    blind = log.model_copy(
+        update={"comparisons": tuple(c.model_copy(update={"divergence": reason}) for c in log.comparisons)}
+    )
+    rows = {row[0]: row for row in rows_of(_articles(blind)["bias"]) if len(row) == 6}
+    assert rows["int8"][1:] == ["not measured: free generation", "", "", "", ""]
 
 
 def test_the_plot_holds_the_numbers_of_the_log(log: AuditLog) -> None:
