@@ -64,7 +64,11 @@ class TerminalProgress:
 
     def advance(self, tokens: float) -> None:
         """Count tokens as done."""
-        self._done += tokens
+        self.reach(self._done + tokens)
+
+    def reach(self, tokens: float) -> None:
+        """Set the number of tokens that are done."""
+        self._done = tokens
         self._bar.update(self._task, completed=round(self._done))
 
 

@@ -88,11 +88,14 @@ def _score_missing(missing: Sequence[_Wanted], config: AuditConfig, store: Store
     tokens = {cell.task.name: 0 for cell in missing}
     for cell in missing:
         tokens[cell.task.name] = tokens[cell.task.name] or scorer.plan(cell.task)
-    progress.plan(sum(tokens[cell.task.name] for cell in missing))
+    total, done = sum(tokens[cell.task.name] for cell in missing), 0
+    progress.plan(total)
     for cell in missing:
         progress.stage(f"{cell.variant.name}: {cell.task.suite.name}: {cell.task.name}")
         scorer.load(cell.variant)
         _score(scorer, cell, store, progress)
+        done += tokens[cell.task.name]
+        progress.reach(done)  # a generation may end before its most tokens
 
 
 def _score(scorer: Scorer, wanted: _Wanted, store: Store, progress: Progress) -> None:

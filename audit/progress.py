@@ -17,6 +17,9 @@ class Progress(Protocol):
     def advance(self, tokens: float) -> None:
         """So many more tokens are done."""
 
+    def reach(self, tokens: float) -> None:
+        """So many tokens are done in all, or need not be."""
+
 
 class Silent:
     """Nobody listens."""
@@ -28,4 +31,7 @@ class Silent:
         """Ignore."""
 
     def advance(self, tokens: float) -> None:
+        """Ignore."""
+
+    def reach(self, tokens: float) -> None:
         """Ignore."""

@@ -133,6 +133,12 @@ def _row_cache(rows: int, layers: Sequence[Any]) -> RowCache:
     return RowCache(rows, layers)
 
 
+def trie_of(prompts: Sequence[Prompt]) -> tries.Trie:
+    """The prompts' trie; a target at the end of each, so that the head runs there: 0 stands for the token."""
+    longest = max((len(prompt.tokens) for prompt in prompts), default=0)
+    return tries.build([(prompt.tokens, [0]) for prompt in prompts], longest)
+
+
 def _prefilled(
     model: PreTrainedModel,
     prompts: Sequence[Prompt],
@@ -141,9 +147,7 @@ def _prefilled(
     advance: Callable[[int], None],
 ) -> Iterator[_Prefilled]:
     """The prompts in the trie's order; the layers of each are valid until the next is asked for."""
-    # The token to come is a target, so that the head runs at each prompt's end; 0 stands for it
-    longest = max((len(prompt.tokens) for prompt in prompts), default=0)
-    trie = tries.build([(prompt.tokens, [0]) for prompt in prompts], longest)
+    trie = trie_of(prompts)
     for pack in scored_packs(model, trie, windows, pack_tokens):
         advance(pack.n_tokens)
         yield from _ready(pack, trie)

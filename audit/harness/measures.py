@@ -93,7 +93,7 @@ class Divergence:
     kl_lower: Floats
     """[positions] what the divergence is at least: the tail taken as one token."""
     same_top: Bools
-    """[positions] the likeliest token is the original's."""
+    """[positions] no token is likelier than the one that is likeliest to the original."""
 
     def mean(self) -> records.Divergence:
         """Over the positions."""
@@ -157,7 +157,7 @@ def answers(
     for pack in scored_packs(model, trie, windows, pack_tokens):
         parts.append(_answers(_log_softmax(pack.logits), pack.row, trie.target[pack.targets]))
         advance(pack.n_tokens)
-    return _joined(Answers, parts)
+    return _joined(Answers, parts) if parts else Answers(np.empty(0), np.empty(0, dtype=bool))
 
 
 def measure(
@@ -261,7 +261,8 @@ def _divergence(logprobs: torch.Tensor, original: Measured, here: slice) -> Dive
         kl=of_top + p_mass * ratios.mean(axis=1),
         kl_error=p_mass * ratios.std(axis=1, ddof=1) / np.sqrt(ratios.shape[1]),
         kl_lower=np.maximum(of_top + of_tail_at_least, 0.0),
-        same_top=logprobs.argmax(-1).cpu().numpy() == top_id[:, 0],
+        # Not by two argmax: of tied tokens, common in bfloat16, they pick any
+        same_top=q_top[:, 0] == logprobs.amax(-1).double().cpu().numpy(),
     )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from audit.harness import generation
 from audit.harness.measures import Measured
 from audit.harness.shared_prefix import SharedPrefixLM, per_request
+
+KINDS = ("loglikelihood", "loglikelihood_rolling", "generate_until")
+"""Of lm-eval's requests."""
 
 
 class Recorder(SharedPrefixLM):
@@ -18,25 +22,36 @@ class Recorder(SharedPrefixLM):
 
     def listen(self, original: Measured | None, advance: Callable[[float], None]) -> None:
         """Begin a task: what to hold the answers against, and who is told of tokens as they are done."""
-        self._original, self._advance = original, advance
+        self._original, self.advance = original, advance
         self.measured: Measured | None = None
 
     def release(self) -> None:
         """Let go of the model, before the next one is loaded."""
         self._model = None
 
-    def cost(self, instances: Any) -> int:
-        """Tokens that a run of the requests computes; they are planned by it."""
-        return len(self.plan([instance.args for instance in instances]))
+    def cost(self, requests: Sequence[Any]) -> int:
+        """Tokens that a run of the requests computes at most; those to be scored are planned by it."""
+        of_kind = {kind: [one.args for one in requests if one.request_type == kind] for kind in KINDS}
+        prompts = [found.prompt for args in of_kind["generate_until"] if (found := self.completion(*args))]
+        return (
+            (len(self.plan(of_kind["loglikelihood"])) if of_kind["loglikelihood"] else 0)
+            + sum(len(self.tok_encode(text)) for (text,) in of_kind["loglikelihood_rolling"])
+            + len(generation.trie_of(prompts))
+            + sum(prompt.most for prompt in prompts)
+        )
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> list[tuple[float, bool]]:
         """As HFLM, without its own progress bar: ours counts over the whole audit."""
         trie = self.plan([request.args for request in requests])
-        self.measured = self.measure(trie, self._original, self._advance)
+        self.measured = self.measure(trie, self._original)
         if self.measured is not None:
             return per_request(self.measured.answers, trie)
-        self.set_cache_hook(_Counter(self._advance, len(trie) / len(requests)))
+        self.set_cache_hook(_Counter(self.advance, len(trie) / len(requests)))
         return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+
+    def generate_until(self, requests: Any, disable_tqdm: bool = True) -> list[str]:
+        """As SharedPrefixLM, without a progress bar of its own."""
+        return super().generate_until(requests, disable_tqdm=disable_tqdm)
 
 
 class _Counter:

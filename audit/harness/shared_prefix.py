@@ -18,7 +18,6 @@ import torch
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
-from numpy.typing import NDArray
 
 from audit.harness import completions, generation
 from audit.harness import trie as tries
@@ -29,9 +28,11 @@ from audit.harness.trie import Encoded, Trie
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
 """Of a request's log-likelihood against the plain forward, nats: beyond it a model is not believed."""
 DECOY_TOKENS = 64
-MOST_TOKENS = {"cpu": 256, "cuda": 4096}
+MOST_TOKENS = {"cpu": 384, "cuda": 4096}
 """More keeps neither device busier (docs/performance.md), and attention grows with it."""
 FEWEST_TOKENS = 32
+LOGITS_COPIES = 4
+"""Float32 copies of the logits at once: as computed, log-softmax, its exponential, and one under way."""
 MEMORY_SHARE = 0.25
 """Of the free memory, for one pack."""
 AUTO_ROWS = 16
@@ -49,6 +50,8 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         super().__init__(*args, **others)
         self._wanted_pack_tokens = None if pack_tokens is None else int(pack_tokens)
         self._tries: dict[tuple[tuple[str, str], ...], Trie] = {}
+        self.advance: Callable[[float], None] = lambda tokens: None
+        """Told of tokens as they are computed."""
         self.swap(self._model)
 
     def swap(self, model: Any) -> None:
@@ -58,9 +61,9 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         self.fallback: str | None = None
         self.generation_fallback: str | None = None
         self._generation_proven = False
-        self._windows: dict[str, int | None] = {}
+        self.windows: dict[str, int | None] = {}
         try:
-            self._windows = windows(model)
+            self.windows = windows(model)
         except UnsupportedAttentionError as why:
             self._fall_back(str(why))
 
@@ -76,17 +79,12 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
             self._tries[key] = tries.build(self._encoded(key), self.max_length)
         return self._tries[key]
 
-    def measure(
-        self,
-        trie: Trie,
-        original: Measured | None = None,
-        advance: Callable[[int], None] = lambda tokens: None,
-    ) -> Measured | None:
+    def measure(self, trie: Trie, original: Measured | None = None) -> Measured | None:
         """All that the model says of the trie; None where it can't be scored as one (see `fallback`)."""
         self.prove(trie)
         if self.fallback:
             return None
-        return measure(self._model, trie, self._windows, self.pack_tokens, original, advance)
+        return measure(self._model, trie, self.windows, self.pack_tokens, original, self.advance)
 
     def _loglikelihood_tokens(
         self,
@@ -96,7 +94,8 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
     ) -> list[tuple[float, bool]]:
         if not self.fallback:
             trie = tries.build([(context, answer) for _, context, answer in requests], self.max_length)
-            if found := self._answered([text for text, _, _ in requests], trie):
+            found = self._answered([text for text, _, _ in requests], trie)
+            if not self.fallback:
                 return found
         theirs: list[tuple[float, bool]] = super()._loglikelihood_tokens(
             requests, disable_tqdm=disable_tqdm, **others
@@ -104,11 +103,11 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         return theirs
 
     def _answered(self, texts: Sequence[Any], trie: Trie) -> list[tuple[float, bool]]:
-        """The answers of the trie's requests; none if the model turns out not to be scored so."""
+        """The answers of the trie's requests; none if the model turns out to be one for `fallback`."""
         self.prove(trie)
         if self.fallback:
             return []
-        found = per_request(answers(self._model, trie, self._windows, self.pack_tokens), trie)
+        found = per_request(answers(self._model, trie, self.windows, self.pack_tokens, self.advance), trie)
         for text, answer in zip(texts, found, strict=True):
             if text is not None:  # None: a window of a rolling request, which counts as a whole
                 self.cache_hook.add_partial("loglikelihood", text, answer)
@@ -116,11 +115,13 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """As HFLM; requests that were planned are not tokenised again."""
-        if self.fallback or self.enable_thinking:  # the latter is an error, which HFLM explains
-            theirs: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
-            return theirs
-        pairs = [request.args for request in requests]
-        return self._answered(pairs, self.plan(pairs)) or self.loglikelihood(requests, disable_tqdm)
+        if not self.fallback and not self.enable_thinking:  # the latter is an error, which HFLM explains
+            pairs = [request.args for request in requests]
+            found = self._answered(pairs, self.plan(pairs))
+            if not self.fallback:
+                return found
+        theirs: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+        return theirs
 
     def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = False) -> list[float]:
         """As HFLM, all windows of all texts at once."""
@@ -147,34 +148,26 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
             )
         ]
 
-    def generate_until(
-        self,
-        requests: Any,
-        disable_tqdm: bool = False,
-        advance: Callable[[int], None] = lambda tokens: None,
-    ) -> list[str]:
+    def generate_until(self, requests: Any, disable_tqdm: bool = False) -> list[str]:
         """As HFLM at batch size 1; greedy requests share prefixes and grow `batch_size` at a time."""
-        found = self._generated([request.args for request in requests], advance)
+        found = self._generated([request.args for request in requests])
         rest = [index for index in range(len(requests)) if index not in found]
         if rest:
             theirs = super().generate_until([requests[index] for index in rest], disable_tqdm=disable_tqdm)
             found.update(zip(rest, theirs, strict=True))
         return [found[index] for index in range(len(requests))]
 
-    def _generated(
-        self, asked: Sequence[tuple[str, dict[str, Any]]], advance: Callable[[int], None]
-    ) -> dict[int, str]:
+    def _generated(self, asked: Sequence[tuple[str, dict[str, Any]]]) -> dict[int, str]:
         """The answers by request; those lack that are not greedy, or all once the model is seen to differ."""
         if not self._generates():
             return {}
-        longest = generation.longest_supported(self._model)
-        read = [completions.completion(self, *pair, longest) for pair in asked]
+        read = [self.completion(*pair) for pair in asked]
         chosen = [(index, one) for index, one in enumerate(read) if one is not None]
         prompts = [one.prompt for _, one in chosen]
         rows = self.batch_size if isinstance(self.batch_size, int) else AUTO_ROWS
         found: dict[int, str] = {}
         for answer in generation.generate(
-            self._model, prompts, self._windows, rows, self.pack_tokens, advance
+            self._model, prompts, self.windows, rows, self.pack_tokens, self.advance
         ):
             if not self._agrees(answer):
                 break
@@ -182,6 +175,11 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
             found[index] = completions.text(self, answer.tokens, one.until)
             self.cache_hook.add_partial("generate_until", asked[index], found[index])
         return found
+
+    def completion(self, context: str, gen_kwargs: dict[str, Any]) -> completions.Completion | None:
+        """The request as it will be generated; None if HFLM will have to."""
+        longest = generation.longest_supported(self._model)
+        return completions.completion(self, context, gen_kwargs, longest)
 
     def _generates(self) -> bool:
         """Whether this model's greedy decoding is known to be ours; says why not, once."""
@@ -236,19 +234,21 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         return ([self.prefix_token_id], ids) if ids[0] != self.prefix_token_id else (ids[:1], ids[1:])
 
     def prove(self, trie: Trie) -> None:
-        """Hold a few requests of a new model, or deeper ones than before, against the plain forward."""
-        depths = trie.request_depths()
-        deepest = int(depths.max(initial=0))
-        if self.fallback or deepest <= self._proven_depth:
+        """Hold a few requests of a new model, or deeper ones than before, against the plain forward.
+
+        They are taken from the deepest trie that is planned, so that one proof does for all.
+        """
+        deepest = max([trie, *self._tries.values()], key=Trie.longest)
+        if self.fallback or trie.longest() <= self._proven_depth:
             return
-        probe = _probe(trie, depths, self.max_length)
-        together = answers(self._model, probe, self._windows, -(-2 * len(probe) // 3))
+        probe = _probe(deepest, self.max_length)
+        together = answers(self._model, probe, self.windows, -(-2 * len(probe) // 3))
         alone = [_plain(self._model, *probe.encoded(request)) for request in range(probe.n_requests)]
         found = per_request(together, probe)
         error = max(abs(one - other) for one, (other, _) in zip(alone, found, strict=True))
         if not error <= TOLERANCE.get(self._model.dtype, 1e-3):  # NaN is no agreement either
             self._fall_back(f"as a trie its log-likelihoods differ by {error:.3g} from the plain forward's")
-        self._proven_depth = deepest
+        self._proven_depth = deepest.longest()
 
     def _fall_back(self, reason: str) -> None:
         self.fallback = reason
@@ -269,11 +269,16 @@ def pick_pack_tokens(model: Any) -> int:
     Answers don't depend on it beyond rounding, so a run on a fuller machine says the same.
     """
     most = MOST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
-    config = model.config.get_text_config()
-    # Logits and their softmax in float32, and some twenty rows of activations, for each token
-    per_token: int = 4 * (4 * config.vocab_size + 20 * config.hidden_size)
-    fitting: int = int(MEMORY_SHARE * _free_bytes(model.device)) // per_token
+    fitting = int(MEMORY_SHARE * _free_bytes(model.device)) // bytes_per_token(model)
     return max(FEWEST_TOKENS, min(most, fitting))
+
+
+def bytes_per_token(model: Any) -> int:
+    """Of a pack whose tokens are all scored: logits and what is made of them, and the activations."""
+    config = model.config.get_text_config()
+    logits = LOGITS_COPIES * config.vocab_size
+    activations = 4 * config.hidden_size + 3 * getattr(config, "intermediate_size", 4 * config.hidden_size)
+    return int(4 * (logits + activations))
 
 
 def _free_bytes(device: torch.device) -> int:
@@ -282,12 +287,13 @@ def _free_bytes(device: torch.device) -> int:
     return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
-def _probe(trie: Trie, depths: NDArray[np.int64], max_length: int) -> Trie:
+def _probe(trie: Trie, max_length: int) -> Trie:
     """The deepest request, its neighbour, the shallowest, and a decoy.
 
     The decoy is another answer to the deepest request and, by its token 0, comes before it in the row: a
     model that counts distances along the row, and not along the branch, gives itself away.
     """
+    depths = trie.request_depths()
     deepest = int(depths.argmax())
     neighbour = deepest - 1 if deepest else min(1, trie.n_requests - 1)
     chosen = [trie.encoded(request) for request in {deepest, neighbour, int(depths.argmin())}]

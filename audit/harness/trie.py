@@ -58,6 +58,10 @@ class Trie:
         whole = [*self.token[self.path(last)].tolist(), int(self.token[last]), continuation[-1]]
         return whole[: -len(continuation)], continuation
 
+    def longest(self) -> int:
+        """Tokens that the longest request feeds; 0 without any."""
+        return int(self.depth.max(initial=-1)) + 1
+
     def request_depths(self) -> Ints:
         """[requests] how many tokens each feeds."""
         deepest = np.zeros(self.n_requests, dtype=np.int64)

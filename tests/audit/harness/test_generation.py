@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -36,9 +37,11 @@ def asked(**changes: Any) -> list[Request]:
     return [(prompt, {"max_gen_toks": 3 + place % 4 * 3, **kwargs}) for place, prompt in enumerate(prompts())]
 
 
-def answers(lm: HFLM, requests: list[Request], **options: Any) -> list[str]:
+def answers(lm: HFLM, requests: list[Request], advance: Callable[[float], None] | None = None) -> list[str]:
+    if advance is not None:
+        lm.advance = advance
     instances = [Instance("generate_until", {}, one, index) for index, one in enumerate(requests)]
-    found: list[str] = lm.generate_until(instances, disable_tqdm=True, **options)
+    found: list[str] = lm.generate_until(instances, disable_tqdm=True)
     return found
 
 
