@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from audit import registry, weights
 from audit.errors import CompressionError, ModelError
-from audit.loading import linear_layers, load_model, logits, resolve_device, resolve_dtype, use_threads
+from audit.loading import linear_layers, load_model, logits, resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
 from audit.records import AuditConfig, Level, NotMeasured, Variant
 from audit.store import Store
@@ -29,7 +29,6 @@ RELOAD_TOLERANCE = 1e-3
 def compress(config: AuditConfig, store: Store, progress: Progress | None = None) -> tuple[Variant, ...]:
     """The original and every level as Variants; what the run folder already holds is not made again."""
     progress = progress or Silent()
-    use_threads(config.threads)
     for level in config.levels:
         registry.check_options(level)
     progress.stage("loading the original")

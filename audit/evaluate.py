@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit import weights
-from audit.harness import LoadedTask, Measured, Scored, Scorer, load_tasks, scorer_name
-from audit.loading import resolve_device, resolve_dtype, use_threads
+from audit.harness import LoadedTask, Measured, Scored, Scorer, load_tasks, scorer_name, source_digest
+from audit.loading import resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
 from audit.provenance import now
 from audit.records import AuditConfig, Cell, Divergence, NotMeasured, Run, Variant
@@ -38,7 +38,6 @@ def evaluate(
 ) -> tuple[Run, ...]:
     """Every suite on every variant, in the order of the config; the first variant is the original."""
     progress = progress or Silent()
-    use_threads(config.threads)
     progress.stage("loading the tasks")
     tasks = [
         task
@@ -114,10 +113,12 @@ def _divergence(wanted: _Wanted, scored: Scored) -> Divergence | NotMeasured:
     """The means over the task's scored positions."""
     if wanted.is_original:
         return NotMeasured("the original is what the others are held against")
+    if wanted.task.generates:
+        return NotMeasured("free generation: no answer is scored")
     if scored.measured is None:
-        return NotMeasured(f"no position of '{wanted.task.name}' was scored by {scorer_name()}")
+        return NotMeasured(f"'{wanted.task.name}' was scored by {scored.scorer}")
     if scored.measured.divergence is None:
-        return NotMeasured(f"no position of '{wanted.task.name}' was scored on the original")
+        return NotMeasured(f"'{wanted.task.name}' was not scored by {scorer_name()} on the original")
     return scored.measured.divergence.mean()
 
 
@@ -142,6 +143,6 @@ def _cell_key(variant: Variant, task: LoadedTask, config: AuditConfig) -> str:
         "seed": config.seed,
         "dtype": resolve_dtype(config.dtype, device),
         "device": device,
-        "scorer": scorer_name(),
+        "scorer": [scorer_name(), source_digest()],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

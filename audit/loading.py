@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,13 +80,17 @@ def logits(model: PreTrainedModel, ids: Tensor) -> Tensor:
     return result
 
 
-def use_threads(threads: int | None) -> int:
-    """Set torch's CPU threads (None: leave torch's choice) and say how many there are."""
+@contextlib.contextmanager
+def cpu_threads(threads: int | None) -> Iterator[int]:
+    """torch's CPU threads while the block runs (None: as they are); how many there are."""
     import torch
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return torch.get_num_threads()
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
 
 
 def resolve_device(device: str) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from audit import provenance
 from audit.errors import StoreError
-from audit.loading import resolve_device, use_threads
+from audit.loading import cpu_threads, resolve_device
 from audit.records import AuditConfig, AuditLog, Comparison, Run, Variant, Verdict
 from audit.store import Store, config_digest
 
@@ -21,6 +21,7 @@ class Draft:
     config: AuditConfig
     command: str
     started: str
+    threads: int
     variants: tuple[Variant, ...] = ()
     runs: tuple[Run, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
@@ -35,7 +36,7 @@ class Draft:
             provenance=provenance.collect(
                 command=self.command,
                 device=resolve_device(self.config.device),
-                threads=use_threads(self.config.threads),
+                threads=self.threads,
                 config_sha256=config_digest(self.config),
                 started=self.started,
             ),
@@ -49,11 +50,12 @@ class Draft:
 @contextlib.contextmanager
 def recorded(config: AuditConfig, store: Store, command: str) -> Iterator[Draft]:
     """A draft whose log is written at the end: as `stopped`, with the reason, if the block raises."""
-    draft = Draft(config=config, command=command, started=provenance.now())
-    try:
-        yield draft
-    except BaseException as error:
-        with contextlib.suppress(StoreError, OSError):  # the first error is the one to tell
-            store.write_log(draft.log("stopped", f"{type(error).__name__}: {error}"))
-        raise
+    with cpu_threads(config.threads) as threads:
+        draft = Draft(config=config, command=command, started=provenance.now(), threads=threads)
+        try:
+            yield draft
+        except BaseException as error:
+            with contextlib.suppress(StoreError, OSError):  # the first error is the one to tell
+                store.write_log(draft.log("stopped", f"{type(error).__name__}: {error}"))
+            raise
     store.write_log(draft.log())

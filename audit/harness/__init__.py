@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.harness.measures import Measured
-from audit.harness.scoring import Scored, Scorer, scorer_name
+from audit.harness.scoring import Scored, Scorer, scorer_name, source_digest
 from audit.harness.tasks import LoadedTask, load_tasks
 
-__all__ = ["LoadedTask", "Measured", "Scored", "Scorer", "load_tasks", "scorer_name"]
+__all__ = ["LoadedTask", "Measured", "Scored", "Scorer", "load_tasks", "scorer_name", "source_digest"]

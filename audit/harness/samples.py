@@ -64,7 +64,7 @@ def _shown(entry: Mapping[str, Any], loaded: LoadedTask) -> dict[str, Any]:
         return _shown_choices(entry, arguments, responses, loaded)
     question = str(arguments[0][0])[-SHOWN_CHARACTERS:]
     target = str(entry["target"])
-    if loaded.task.OUTPUT_TYPE == "generate_until":
+    if loaded.generates:
         answer = str(responses[0])[:SHOWN_CHARACTERS]
         return {"question": question, "choices": (), "target": target, "answer": answer, "scores": ()}
     log_likelihood, greedy = _first_pair(responses[0])

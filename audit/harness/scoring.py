@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,7 +101,8 @@ class Scorer:
             ) from error
         samples = to_samples(results["samples"][loaded.name], loaded)
         asked = np.array([(request.doc_id, request.idx) for request in loaded.task.instances])
-        return Scored(samples, lm.measured, scorer_name(lm.fallback), asked)
+        fallback = lm.fallback or (lm.generation_fallback if loaded.generates else None)
+        return Scored(samples, lm.measured, scorer_name(fallback), asked)
 
     def _ready(self) -> Recorder:
         if self._lm is None:
@@ -125,6 +127,12 @@ def scorer_name(fallback: str | None = None) -> str:
     if fallback:
         return f"lm-eval {version('lm-eval')} HFLM: {fallback}"
     return f"shared-prefix {version('shrinkproof')}, lm-eval {version('lm-eval')}"
+
+
+def source_digest() -> str:
+    """sha256 over this package's sources: a version number does not change with every change of a scorer."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def _seed(seed: int) -> None:

@@ -27,6 +27,11 @@ class LoadedTask:
     digest: str
     """sha256 over the task's config and its documents, up to the limit."""
 
+    @property
+    def generates(self) -> bool:
+        """Whether the model writes its answers, so that none is scored."""
+        return bool(self.task.OUTPUT_TYPE == "generate_until")
+
     def build(self, limit: int | None) -> None:
         """Build the requests once: drawn again, shots would differ from one variant to the next."""
         task = self.task

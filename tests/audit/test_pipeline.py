@@ -15,6 +15,7 @@ import pytest
 
 from audit import AuditLog, gate, load_config, read_log, run_audit
 from audit.errors import ModelError, ShrinkproofError
+from audit.harness import LoadedTask, Scored, Scorer
 
 LIMIT = 60
 
@@ -22,7 +23,7 @@ LIMIT = 60
 def settings(tiny: Path, out: Path, **changes: Any) -> dict[str, Any]:
     return {
         "model": str(tiny), "levels": ["control", "int2"], "limit": LIMIT, "threads": 1, "batch_size": 64,
-        "out": str(out), **changes,
+        "out": str(out), "cache": f"{out}-cache", **changes,
     }  # fmt: skip
 
 
@@ -49,6 +50,7 @@ def untimed(log: AuditLog) -> Any:
             cell.pop("seconds")
             cell.pop("started")
     data["config"].pop("out")
+    data["config"].pop("cache")
     return data
 
 
@@ -125,9 +127,30 @@ def test_running_again_scores_nothing_and_gives_the_same_log(
     def scored(*_: object) -> None:
         raise AssertionError("a finished cell was scored again")
 
-    monkeypatch.setattr("audit.evaluate.score", scored)
+    monkeypatch.setattr("audit.evaluate.Scorer.score", scored)
     again = run_audit(load_config(settings(tiny, Path(log.config.out))))
     assert untimed(again) == untimed(log)
+
+
+def test_the_originals_results_are_taken_over_by_its_next_audit(
+    log: AuditLog, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    first = run_audit(load_config({**settings(tiny, tmp_path / "a"), "cache": str(cache)}))
+    damaged = next(iter(sorted((cache / "cells").iterdir()))) / "samples.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    scored = []
+    real = Scorer.score
+
+    def counted(self: Scorer, task: LoadedTask, *others: Any) -> Scored:
+        scored.append(task.name)
+        return real(self, task, *others)
+
+    monkeypatch.setattr("audit.evaluate.Scorer.score", counted)
+    again = run_audit(load_config({**settings(tiny, tmp_path / "b"), "cache": str(cache)}))
+    tasks = sum(len(run.cells) for run in first.runs if run.variant == "original")
+    assert len(scored) == 2 * tasks + 1  # two levels, and the original's damaged cell
+    assert untimed(again)["comparisons"] == untimed(log)["comparisons"]
 
 
 def test_a_fresh_run_gives_the_same_log(log: AuditLog, tiny: Path, tmp_path: Path) -> None:
@@ -212,7 +235,7 @@ def test_an_error_leaves_a_log_that_says_it_was_stopped(
     def failing(*_: object) -> None:
         raise ModelError("planted")
 
-    monkeypatch.setattr("audit.evaluate.score", failing)
+    monkeypatch.setattr("audit.evaluate.Scorer.score", failing)
     with pytest.raises(ModelError, match="planted"):
         run_audit(load_config(settings(tiny, tmp_path / "run", suites=["accuracy"])))
     stopped = read_log(tmp_path / "run")
