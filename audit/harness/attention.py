@@ -43,6 +43,19 @@ def windows(model: PreTrainedModel) -> dict[str, int | None]:
     return {kind: window if kind == "sliding_attention" else None for kind in sorted(kinds)}
 
 
+def longest_supported(model: PreTrainedModel) -> int | None:
+    """Tokens beyond which the rotary frequencies depend on the longest row at hand; None: they never do."""
+    config = model.config.get_text_config()
+    ropes = getattr(config, "rope_parameters", None) or {}
+    found = [
+        int(rope.get("original_max_position_embeddings") or config.max_position_embeddings)
+        for rope in [ropes, *ropes.values()]
+        if isinstance(rope, dict)
+        and any(kind in str(rope.get("rope_type")) for kind in ("dynamic", "longrope"))
+    ]
+    return min(found, default=None)
+
+
 def _only_kind(window: int | None) -> str:
     return "full_attention" if window is None else "sliding_attention"
 

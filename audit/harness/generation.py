@@ -211,19 +211,6 @@ def unsupported(model: PreTrainedModel) -> str | None:
     return f"its generation config sets {', '.join(sorted(changing))}" if changing else None
 
 
-def longest_supported(model: PreTrainedModel) -> int | None:
-    """Tokens beyond which the rotary frequencies depend on the longest row at hand; None: they never do."""
-    config = model.config.get_text_config()
-    ropes = getattr(config, "rope_parameters", None) or {}
-    found = [
-        int(rope.get("original_max_position_embeddings") or config.max_position_embeddings)
-        for rope in [ropes, *ropes.values()]
-        if isinstance(rope, dict)
-        and any(kind in str(rope.get("rope_type")) for kind in ("dynamic", "longrope"))
-    ]
-    return min(found, default=None)
-
-
 def disagreement(model: PreTrainedModel, answer: Generated) -> float:
     """How far the first logits are from those of the model's own `generate`.
 

@@ -21,7 +21,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from audit.harness import completions, generation
 from audit.harness import trie as tries
-from audit.harness.attention import UnsupportedAttentionError, windows
+from audit.harness.attention import UnsupportedAttentionError, longest_supported, windows
 from audit.harness.measures import Answers, Measured, answers, measure
 from audit.harness.trie import Encoded, Trie
 
@@ -178,8 +178,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
 
     def completion(self, context: str, gen_kwargs: dict[str, Any]) -> completions.Completion | None:
         """The request as it will be generated; None if HFLM will have to."""
-        longest = generation.longest_supported(self._model)
-        return completions.completion(self, context, gen_kwargs, longest)
+        return completions.completion(self, context, gen_kwargs, longest_supported(self._model))
 
     def _generates(self) -> bool:
         """Whether this model's greedy decoding is known to be ours; says why not, once."""
@@ -240,6 +239,10 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         """
         deepest = max([trie, *self._tries.values()], key=Trie.longest)
         if self.fallback or trie.longest() <= self._proven_depth:
+            return
+        limit = longest_supported(self._model)
+        if limit is not None and deepest.longest() > limit:
+            self._fall_back(f"beyond {limit} tokens its rotary frequencies depend on the longest request")
             return
         probe = _probe(deepest, self.max_length)
         together = answers(self._model, probe, self.windows, -(-2 * len(probe) // 3))

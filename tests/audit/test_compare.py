@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from audit.compare import MOST_CHANGED, compare
-from audit.records import Cell, Comparison, Flips, Interval, Metric, NotMeasured, Run, Suite, Task
+from audit.records import Cell, Comparison, Divergence, Flips, Interval, Metric, NotMeasured, Run, Suite, Task
 from audit.statistics import correction, exact, mcnemar, proportions, tango
 
 ITEM = Metric(name="accuracy", source="share right")
@@ -65,6 +65,37 @@ def run_compare(
     runs = [Run(variant=name, suite="facts", cells=(cell(name),)) for name in tables]
     suite = Suite(name="facts", title="Facts", question="?", tasks=(Task(name="facts"),), metrics=metrics)
     return compare(runs, [suite], lambda one: tables[one.key])
+
+
+def test_a_divergence_is_the_mean_over_the_positions_of_all_cells() -> None:
+    moved = [
+        Divergence(n_positions=30, kl=0.2, kl_error=0.03, kl_lower=0.1, same_top=0.5),
+        Divergence(n_positions=10, kl=0.6, kl_error=0.04, kl_lower=0.5, same_top=0.9),
+    ]
+    cells = tuple(cell(f"level{i}").model_copy(update={"divergence": one}) for i, one in enumerate(moved))
+    found = _divergence_of(cells)
+    assert isinstance(found, Divergence)
+    assert found.n_positions == 40
+    assert found.kl == pytest.approx(0.3)
+    assert found.kl_error == pytest.approx(np.hypot(0.75 * 0.03, 0.25 * 0.04))
+    assert found.kl_lower == pytest.approx(0.2)
+    assert found.same_top == 24 / 40
+
+
+def test_a_divergence_that_one_cell_has_not_is_not_measured() -> None:
+    measured = Divergence(n_positions=30, kl=0.2, kl_error=0.03, kl_lower=0.1, same_top=0.5)
+    cells = (cell("level0").model_copy(update={"divergence": measured}), cell("level1"))
+    assert _divergence_of(cells) == NotMeasured("a test")
+
+
+def _divergence_of(cells: tuple[Cell, ...]) -> Divergence | NotMeasured:
+    """The divergence of a variant with those cells."""
+    runs = [
+        Run(variant="original", suite="facts", cells=(cell("original"),)),
+        Run(variant="level", suite="facts", cells=cells),
+    ]
+    suite = Suite(name="facts", title="Facts", question="?", tasks=(Task(name="facts"),), metrics=(ITEM,))
+    return compare(runs, [suite], lambda _: samples([1, 0]))[0].divergence
 
 
 def flips(comparison: Comparison) -> tuple[int, int]:

@@ -16,6 +16,7 @@ import pytest
 from audit import AuditLog, gate, load_config, read_log, run_audit
 from audit.errors import ModelError, ShrinkproofError
 from audit.harness import LoadedTask, Scored, Scorer
+from audit.progress import Silent
 
 LIMIT = 60
 
@@ -151,6 +152,21 @@ def test_the_originals_results_are_taken_over_by_its_next_audit(
     tasks = sum(len(run.cells) for run in first.runs if run.variant == "original")
     assert len(scored) == 2 * tasks + 1  # two levels, and the original's damaged cell
     assert untimed(again)["comparisons"] == untimed(log)["comparisons"]
+
+
+def test_progress_counts_the_tokens_that_were_planned(tiny: Path, tmp_path: Path) -> None:
+    class Told(Silent):
+        planned = done = 0.0
+
+        def plan(self, tokens: float) -> None:
+            self.planned = tokens
+
+        def advance(self, tokens: float) -> None:
+            self.done += tokens
+
+    told = Told()
+    run_audit(load_config(settings(tiny, tmp_path / "run", suites=["forgetting"])), progress=told)
+    assert told.done == told.planned > 0
 
 
 def test_a_fresh_run_gives_the_same_log(log: AuditLog, tiny: Path, tmp_path: Path) -> None:

@@ -109,6 +109,17 @@ def test_a_model_that_cannot_be_recognised_is_found_by_its_numbers(tokenizer: An
     assert "its log-likelihoods differ by" in str(ours.fallback)
 
 
+def test_frequencies_that_depend_on_the_longest_request_leave_a_model_to_hflm(tokenizer: Any) -> None:
+    rope = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4}
+    model = family("llama", rope_parameters=rope, max_position_embeddings=16)
+    requests = questions(model)
+    ours, theirs = scorer(model, tokenizer, max_length=200), hflm(model, tokenizer, max_length=200)
+    assert max(len(context) + len(answer) for _, context, answer in requests) > 17
+    found = ours._loglikelihood_tokens(requests, disable_tqdm=True)
+    assert found == theirs._loglikelihood_tokens(requests, disable_tqdm=True)
+    assert "beyond 16 tokens its rotary frequencies depend" in str(ours.fallback)
+
+
 @pytest.mark.parametrize("name", [*RECOGNISED, "gpt_neo"])
 def test_a_model_that_falls_back_gets_hflms_own_numbers(name: str, tokenizer: Any) -> None:
     model = family(name)
