@@ -45,7 +45,8 @@ def evaluate(
         for task in load_tasks(suite, limit=config.limit, seed=config.seed)
     ]  # fmt: skip
     wanted = _wanted(variants, tasks, config)
-    _score_missing([cell for cell in wanted if _found(cell, store) is None], config, store, progress)
+    missing = {cell.key: cell for cell in wanted if _found(cell, store) is None}
+    _score_missing(list(missing.values()), config, store, progress)
     return tuple(
         Run(
             variant=variant.name,
@@ -63,11 +64,11 @@ def evaluate(
 
 def _wanted(variants: Sequence[Variant], tasks: Sequence[LoadedTask], config: AuditConfig) -> list[_Wanted]:
     """All cells of the audit, the original's first."""
-    originals = {task.name: _cell_key(variants[0], task, config) for task in tasks}
+    originals = [_cell_key(variants[0], task, config) for task in tasks]
     return [
-        _Wanted(variant, task, _cell_key(variant, task, config), originals[task.name])
+        _Wanted(variant, task, _cell_key(variant, task, config), original)
         for variant in variants
-        for task in tasks
+        for task, original in zip(tasks, originals, strict=True)
     ]
 
 
@@ -84,16 +85,15 @@ def _score_missing(missing: Sequence[_Wanted], config: AuditConfig, store: Store
     progress.stage(f"loading {missing[0].variant.name}")
     scorer.load(missing[0].variant)
     progress.stage("planning the tasks")
-    tokens = {cell.task.name: 0 for cell in missing}
-    for cell in missing:
-        tokens[cell.task.name] = tokens[cell.task.name] or scorer.plan(cell.task)
-    total, done = sum(tokens[cell.task.name] for cell in missing), 0
-    progress.plan(total)
+    tasks = {cell.original: cell.task for cell in missing}
+    tokens = {key: scorer.plan(task) for key, task in tasks.items()}
+    progress.plan(sum(tokens[cell.original] for cell in missing))
+    done = 0
     for cell in missing:
         progress.stage(f"{cell.variant.name}: {cell.task.suite.name}: {cell.task.name}")
         scorer.load(cell.variant)
         _score(scorer, cell, store, progress)
-        done += tokens[cell.task.name]
+        done += tokens[cell.original]
         progress.reach(done)  # a generation may end before its most tokens
 
 

@@ -46,8 +46,12 @@ class Recorder(SharedPrefixLM):
         self.measured = self.measure(trie, self._original)
         if self.measured is not None:
             return per_request(self.measured.answers, trie)
+        quiet_hook = self.cache_hook
         self.set_cache_hook(_Counter(self.advance, len(trie) / len(requests)))
-        return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+        try:
+            return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+        finally:
+            self.set_cache_hook(quiet_hook)
 
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> list[str]:
         """As SharedPrefixLM, without a progress bar of its own."""

@@ -15,7 +15,7 @@ import yaml
 from audit import load_config, run_audit
 from audit.errors import EvaluationError
 from audit.harness import load_tasks
-from audit.records import AuditLog, Metric, Suite, Task
+from audit.records import AuditLog, Divergence, Metric, Suite, Task
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 OFFICIAL = ("arc_easy", "piqa", "lambada_openai")
@@ -157,6 +157,20 @@ def test_every_level_is_asked_after_the_same_shots(tiny: Path, tmp_path: Path) -
         )
     )
     assert [(one.n_pairs, one.n_unpaired_before) for one in log.comparisons] == [(8, 0), (8, 0)]
+
+
+def test_a_task_may_stand_in_two_suites(tiny: Path, tmp_path: Path) -> None:
+    common = {"tasks": ["sums"], "include_path": str(own_task(tmp_path / "a"))}
+    suites = [
+        {"name": "plain", **common}, {"name": "grouped", "group_by": "kind", **common},
+        {"name": "again", **common},
+    ]  # fmt: skip
+    config = {"model": str(tiny), "levels": ["int8"], "suites": suites, "out": str(tmp_path / "r")}
+    log = run_audit(load_config(config))
+    wholes = {one.suite: one for one in log.comparisons if one.group is None}
+    assert {one.n_pairs for one in wholes.values()} == {8}
+    assert wholes["plain"].divergence == wholes["grouped"].divergence == wholes["again"].divergence
+    assert isinstance(wholes["plain"].divergence, Divergence)
 
 
 def test_samples_say_question_choices_answer_and_scores(tiny: Path, tmp_path: Path) -> None:
