@@ -60,7 +60,7 @@ def scored_packs(
         targets = slice(*np.searchsorted(trie.node, [start, stop]).tolist())
         scored, row = np.unique(trie.node[targets], return_inverse=True)
         inputs = {**_inputs(model, trie, nodes, keys, windows), "past_key_values": cache}
-        logits = _logits_at(model, inputs, scored - start)
+        logits = logits_at(model, inputs, scored - start)
         yield ScoredPack(targets, row, logits, n_tokens=stop - start, keys=keys, cache=cache)
         del logits
         if stop < len(trie):
@@ -97,7 +97,7 @@ def _keep(cache: Any, places: Ints) -> None:
         layer.values = layer.values.index_select(-2, index)
 
 
-def _logits_at(model: PreTrainedModel, inputs: Mapping[str, Any], places: Ints) -> torch.Tensor:
+def logits_at(model: PreTrainedModel, inputs: Mapping[str, Any], places: Ints) -> torch.Tensor:
     """Logits at the given places of the one row, [places, vocabulary].
 
     A hook on the output head, and not a forward of our own, keeps what some models do to the logits

@@ -23,6 +23,7 @@ from audit.harness import completions, generation
 from audit.harness import trie as tries
 from audit.harness.attention import UnsupportedAttentionError, longest_supported, windows
 from audit.harness.measures import Answers, Measured, answers, measure
+from audit.harness.packs import logits_at
 from audit.harness.trie import Encoded, Trie
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
@@ -307,11 +308,11 @@ def _probe(trie: Trie, max_length: int) -> Trie:
 
 def _plain(model: Any, context: Sequence[int], continuation: Sequence[int]) -> float:
     """Log-likelihood of one request by itself, with no mask, position or cache of ours."""
-    ids = torch.tensor([*context, *continuation], device=model.device)
-    with torch.inference_mode():
-        logits = model(ids[None, :-1]).logits[0, -len(continuation) :]
-    scored = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-    return float(scored.gather(-1, ids[-len(continuation) :, None]).double().sum())
+    fed = [*context, *continuation][:-1]
+    scored = np.arange(len(context) - 1, len(fed))
+    logits = logits_at(model, {"input_ids": torch.tensor([fed], device=model.device)}, scored)
+    logprobs = torch.log_softmax(logits, dim=-1, dtype=torch.float32).cpu()
+    return float(logprobs.gather(-1, torch.tensor(continuation)[:, None]).double().sum())
 
 
 if __name__ == "__main__":
