@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,17 @@ MASKED_IMPLEMENTATIONS = {"sdpa", "eager"}
 
 class UnsupportedAttentionError(Exception):
     """This model can't be scored as a trie; the message is the reason, fit for a log."""
+
+
+@dataclass(frozen=True)
+class MaskedModel:
+    """A model whose layers are told by masks which tokens see which."""
+
+    model: PreTrainedModel
+    windows: Mapping[str, int | None]
+    """By kind of layer, how many positions back it sees (see `windows`)."""
+    pack_tokens: int
+    """Most tokens of one forward."""
 
 
 def windows(model: PreTrainedModel) -> dict[str, int | None]:
@@ -61,14 +73,15 @@ def _only_kind(window: int | None) -> str:
 
 
 def masks(
-    visible: torch.Tensor, distance: torch.Tensor, windows: Mapping[str, int | None], dtype: torch.dtype
+    visible: torch.Tensor, distance: torch.Tensor, masked: MaskedModel
 ) -> torch.Tensor | dict[str, torch.Tensor]:
     """What to pass as `attention_mask`: one additive mask, or one for each kind where there are several.
 
     `visible` and `distance` are [queries, keys]: may the query see the key, and how many positions lie
     between them. Masks are [1, 1, queries, keys].
     """
-    made = {kind: _additive(visible, distance, window, dtype) for kind, window in windows.items()}
+    dtype = masked.model.dtype
+    made = {kind: _additive(visible, distance, window, dtype) for kind, window in masked.windows.items()}
     return made if len(made) > 1 else next(iter(made.values()))
 
 

@@ -7,14 +7,14 @@ Orca, Yu et al. 2022).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from audit.harness import trie as tries
-from audit.harness.attention import masks
+from audit.harness.attention import MaskedModel, masks
 from audit.harness.packs import ScoredPack, scored_packs
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from audit.harness.row_cache import RowCache
-
-Windows = Mapping[str, int | None]
 
 PROOF_TOKENS = 8
 
@@ -83,18 +81,16 @@ class _Prefilled:
 
 
 def generate(
-    model: PreTrainedModel,
+    masked: MaskedModel,
     prompts: Sequence[Prompt],
-    windows: Windows,
     rows: int,
-    pack_tokens: int,
     advance: Callable[[int], None] = lambda tokens: None,
 ) -> Iterator[Generated]:
     """The answers as they finish, at most `rows` of them growing at a time.
 
     `advance` is told of prompt tokens as they are computed and of new tokens as they appear.
     """
-    waiting = _prefilled(model, prompts, windows, pack_tokens, advance)
+    waiting = _prefilled(masked, prompts, advance)
     growing: list[Generated] = []
     cache: RowCache | None = None
     while True:
@@ -111,14 +107,12 @@ def generate(
         if cache is None or not growing:
             return
         advance(len(growing))
-        yield from _grow(model, cache, windows, growing)
+        yield from _grow(masked, cache, growing)
 
 
-def _grow(
-    model: PreTrainedModel, cache: RowCache, windows: Windows, growing: list[Generated]
-) -> Iterator[Generated]:
+def _grow(masked: MaskedModel, cache: RowCache, growing: list[Generated]) -> Iterator[Generated]:
     """One token for each; those that are finished by it leave."""
-    chosen = _step(model, cache, windows, [answer.tokens[-1] for answer in growing])
+    chosen = _step(masked, cache, [answer.tokens[-1] for answer in growing])
     last = [answer.take(*one) for answer, one in zip(growing, chosen, strict=True)]
     for slot in reversed(np.flatnonzero(last).tolist()):  # so that the last row, which moves, goes on
         yield growing[slot]
@@ -140,15 +134,13 @@ def trie_of(prompts: Sequence[Prompt]) -> tries.Trie:
 
 
 def _prefilled(
-    model: PreTrainedModel,
+    masked: MaskedModel,
     prompts: Sequence[Prompt],
-    windows: Windows,
-    pack_tokens: int,
     advance: Callable[[int], None],
 ) -> Iterator[_Prefilled]:
     """The prompts in the trie's order; the layers of each are valid until the next is asked for."""
     trie = trie_of(prompts)
-    for pack in scored_packs(model, trie, windows, pack_tokens):
+    for pack in scored_packs(masked, trie):
         advance(pack.n_tokens)
         yield from _ready(pack, trie)
 
@@ -165,18 +157,16 @@ def _ready(pack: ScoredPack, trie: tries.Trie) -> Iterator[_Prefilled]:
         yield _Prefilled(index, token, logit, pack.cache.layers, places)
 
 
-def _step(
-    model: PreTrainedModel, cache: RowCache, windows: Windows, tokens: list[int]
-) -> list[tuple[int, float]]:
+def _step(masked: MaskedModel, cache: RowCache, tokens: list[int]) -> list[tuple[int, float]]:
     """The next token of every row, and its logit."""
     import torch
 
     position = cache.extend()[:, None]
     key = torch.arange(cache.lengths.longest, device=position.device)[None]
-    mask = masks(key <= position, position - key, windows, model.dtype)
+    mask = masks(key <= position, position - key, masked)
     with torch.inference_mode():
-        logits = model(
-            input_ids=torch.tensor(tokens, device=model.device)[:, None],
+        logits = masked.model(
+            input_ids=torch.tensor(tokens, device=masked.model.device)[:, None],
             position_ids=position,
             attention_mask=_by_row(mask),
             past_key_values=cache,

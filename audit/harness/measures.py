@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from scipy.special import rel_entr
 
 from audit import records
+from audit.harness.attention import MaskedModel
 from audit.harness.packs import scored_packs
 from audit.harness.trie import Ints, Trie
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -146,35 +146,31 @@ _Record = TypeVar("_Record", Places, Answers, Positions, Tail, Divergence)
 
 
 def answers(
-    model: PreTrainedModel,
+    masked: MaskedModel,
     trie: Trie,
-    windows: dict[str, int | None],
-    pack_tokens: int,
     advance: Callable[[int], None] = lambda tokens: None,
 ) -> Answers:
     """Log-probability and greedy flag of every target; `advance` is told of tokens as they are done."""
     parts = []
-    for pack in scored_packs(model, trie, windows, pack_tokens):
+    for pack in scored_packs(masked, trie):
         parts.append(_answers(_log_softmax(pack.logits), pack.row, trie.target[pack.targets]))
         advance(pack.n_tokens)
     return _joined(Answers, parts) if parts else Answers(np.empty(0), np.empty(0, dtype=bool))
 
 
 def measure(
-    model: PreTrainedModel,
+    masked: MaskedModel,
     trie: Trie,
-    windows: dict[str, int | None],
-    pack_tokens: int,
     original: Measured | None = None,
     advance: Callable[[int], None] = lambda tokens: None,
 ) -> Measured:
     """The answers, and what each position says beyond them; `original` is what the model is held against."""
     import torch
 
-    generator = torch.Generator(device=model.device).manual_seed(SEED)
+    generator = torch.Generator(device=masked.model.device).manual_seed(SEED)
     answered, described, tails, divergences = [], [], [], []
     done = 0
-    for pack in scored_packs(model, trie, windows, pack_tokens):
+    for pack in scored_packs(masked, trie):
         logprobs = _log_softmax(pack.logits)
         here = slice(done, done + len(logprobs))
         done = here.stop

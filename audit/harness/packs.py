@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audit.harness.attention import masks
+from audit.harness.attention import MaskedModel, masks
 from audit.harness.trie import Ints, Trie
 
 if TYPE_CHECKING:
@@ -46,21 +46,19 @@ def bounds(n_nodes: int, pack_tokens: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def scored_packs(
-    model: PreTrainedModel, trie: Trie, windows: Mapping[str, int | None], pack_tokens: int
-) -> Iterator[ScoredPack]:
+def scored_packs(masked: MaskedModel, trie: Trie) -> Iterator[ScoredPack]:
     """The packs of `trie` in order, each forwarded once."""
     from transformers import DynamicCache
 
     cache = DynamicCache()
     path = np.empty(0, dtype=np.int64)
-    for start, stop in bounds(len(trie), pack_tokens):
+    for start, stop in bounds(len(trie), masked.pack_tokens):
         nodes = np.arange(start, stop)
         keys = np.concatenate([path, nodes])
         targets = slice(*np.searchsorted(trie.node, [start, stop]).tolist())
         scored, row = np.unique(trie.node[targets], return_inverse=True)
-        inputs = {**_inputs(model, trie, nodes, keys, windows), "past_key_values": cache}
-        logits = logits_at(model, inputs, scored - start)
+        inputs = {**_inputs(masked, trie, nodes, keys), "past_key_values": cache}
+        logits = logits_at(masked.model, inputs, scored - start)
         yield ScoredPack(targets, row, logits, n_tokens=stop - start, keys=keys, cache=cache)
         del logits
         if stop < len(trie):
@@ -68,13 +66,11 @@ def scored_packs(
             _keep(cache, np.searchsorted(keys, path))
 
 
-def _inputs(
-    model: PreTrainedModel, trie: Trie, nodes: Ints, keys: Ints, windows: Mapping[str, int | None]
-) -> dict[str, Any]:
+def _inputs(masked: MaskedModel, trie: Trie, nodes: Ints, keys: Ints) -> dict[str, Any]:
     import torch
 
     def tensor(values: Ints) -> torch.Tensor:
-        return torch.from_numpy(values).to(model.device)
+        return torch.from_numpy(values).to(masked.model.device)
 
     query, key, position = tensor(nodes)[:, None], tensor(keys)[None], tensor(trie.depth[nodes])
     visible = (key <= query) & (query < tensor(trie.end[keys])[None])
@@ -82,7 +78,7 @@ def _inputs(
     return {
         "input_ids": tensor(trie.token[nodes])[None],
         "position_ids": position[None],
-        "attention_mask": masks(visible, distance, windows, model.dtype),
+        "attention_mask": masks(visible, distance, masked),
         "use_cache": True,
     }
 

@@ -21,7 +21,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from audit.harness import completions, generation
 from audit.harness import trie as tries
-from audit.harness.attention import UnsupportedAttentionError, longest_supported, windows
+from audit.harness.attention import MaskedModel, UnsupportedAttentionError, longest_supported, windows
 from audit.harness.measures import Answers, Measured, answers, measure
 from audit.harness.packs import logits_at
 from audit.harness.trie import Encoded, Trie
@@ -62,16 +62,16 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         self.fallback: str | None = None
         self.generation_fallback: str | None = None
         self._generation_proven = False
-        self.windows: dict[str, int | None] = {}
+        self._windows: dict[str, int | None] = {}
         try:
-            self.windows = windows(model)
+            self._windows = windows(model)
         except UnsupportedAttentionError as why:
             self._fall_back(str(why))
 
-    @property
-    def pack_tokens(self) -> int:
-        """Most tokens of one forward."""
-        return self._wanted_pack_tokens or pick_pack_tokens(self._model)
+    def masked(self, pack_tokens: int | None = None) -> MaskedModel:
+        """The model in memory, with the packs that it was given or that fit now."""
+        wanted = pack_tokens or self._wanted_pack_tokens or pick_pack_tokens(self._model)
+        return MaskedModel(self._model, self._windows, wanted)
 
     def plan(self, pairs: Sequence[tuple[str, str]]) -> Trie:
         """The trie of the (context, continuation) pairs, made once."""
@@ -85,7 +85,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         self.prove(trie)
         if self.fallback:
             return None
-        return measure(self._model, trie, self.windows, self.pack_tokens, original, self.advance)
+        return measure(self.masked(), trie, original, self.advance)
 
     def _loglikelihood_tokens(
         self,
@@ -108,7 +108,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         self.prove(trie)
         if self.fallback:
             return []
-        found = per_request(answers(self._model, trie, self.windows, self.pack_tokens, self.advance), trie)
+        found = per_request(answers(self.masked(), trie, self.advance), trie)
         for text, answer in zip(texts, found, strict=True):
             if text is not None:  # None: a window of a rolling request, which counts as a whole
                 self.cache_hook.add_partial("loglikelihood", text, answer)
@@ -167,9 +167,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         prompts = [one.prompt for _, one in chosen]
         rows = self.batch_size if isinstance(self.batch_size, int) else AUTO_ROWS
         found: dict[int, str] = {}
-        for answer in generation.generate(
-            self._model, prompts, self.windows, rows, self.pack_tokens, self.advance
-        ):
+        for answer in generation.generate(self.masked(), prompts, rows, self.advance):
             if not self._agrees(answer):
                 break
             index, one = chosen[answer.index]
@@ -246,7 +244,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
             self._fall_back(f"beyond {limit} tokens its rotary frequencies depend on the longest request")
             return
         probe = _probe(deepest, self.max_length)
-        together = answers(self._model, probe, self.windows, -(-2 * len(probe) // 3))
+        together = answers(self.masked(-(-2 * len(probe) // 3)), probe)
         alone = [_plain(self._model, *probe.encoded(request)) for request in range(probe.n_requests)]
         found = per_request(together, probe)
         error = max(abs(one - other) for one, (other, _) in zip(alone, found, strict=True))

@@ -13,7 +13,7 @@ import torch
 from families import family
 from numpy.typing import NDArray
 
-from audit.harness.attention import windows
+from audit.harness.attention import MaskedModel, windows
 from audit.harness.measures import TAIL_DRAWS, TOP_K, Divergence, Measured, answers, measure
 from audit.harness.trie import Trie, build
 
@@ -63,7 +63,7 @@ def plain(model: Any, trie: Trie, places: Any) -> Floats:
 
 
 def scored(model: Any, trie: Trie, original: Measured | None = None, pack_tokens: int = PACK) -> Measured:
-    return measure(model, trie, windows(model), pack_tokens, original)
+    return measure(MaskedModel(model, windows(model), pack_tokens), trie, original)
 
 
 def divergence(model: Any, trie: Trie, original: Measured) -> Divergence:
@@ -192,7 +192,7 @@ def test_the_original_agrees_with_itself_where_two_tokens_tie() -> None:
 
 
 def test_measuring_gives_the_answers_of_scoring(large: Pair) -> None:
-    alone = answers(large.model, large.trie, windows(large.model), PACK)
+    alone = answers(MaskedModel(large.model, windows(large.model), PACK), large.trie)
     assert large.original.answers.logprob.tolist() == alone.logprob.tolist()
     assert large.original.answers.greedy.tolist() == alone.greedy.tolist()
     places = large.original.places

@@ -11,7 +11,7 @@ from families import family, questions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit.harness.attention import windows
+from audit.harness.attention import MaskedModel, windows
 from audit.harness.measures import Answers, answers
 from audit.harness.packs import bounds, scored_packs
 from audit.harness.trie import Encoded, Trie, build
@@ -53,7 +53,7 @@ def few(request: pytest.FixtureRequest) -> Any:
 def test_the_size_of_packs_changes_no_answer(model: Any) -> None:
     trie = build([request[1:] for request in questions(model)], 1000)
     expected = one_by_one(model, trie)
-    found = [answers(model, trie, windows(model), size) for size in PACK_SIZES]
+    found = [answers(MaskedModel(model, windows(model), size), trie) for size in PACK_SIZES]
     for one in found:
         assert summed(one, trie) == pytest.approx(expected, abs=1e-4)
         assert one.greedy.tolist() == found[0].greedy.tolist()
@@ -69,7 +69,7 @@ def test_any_trie_is_scored_as_its_requests_one_by_one(
     few: Any, requests: list[Encoded], pack_tokens: int
 ) -> None:
     trie = build(requests, 1000)
-    found = answers(few, trie, windows(few), pack_tokens)
+    found = answers(MaskedModel(few, windows(few), pack_tokens), trie)
     assert summed(found, trie) == pytest.approx(one_by_one(few, trie), abs=1e-4)
 
 
@@ -92,7 +92,7 @@ def test_a_pack_attends_to_itself_and_to_the_path_before_it(llama: Any) -> None:
 
     handle = llama.register_forward_pre_hook(look, with_kwargs=True)
     try:
-        list(scored_packs(llama, trie, windows(llama), 17))
+        list(scored_packs(MaskedModel(llama, windows(llama), 17), trie))
     finally:
         handle.remove()
     assert seen == [
@@ -102,12 +102,12 @@ def test_a_pack_attends_to_itself_and_to_the_path_before_it(llama: Any) -> None:
 
 def test_packs_tell_of_all_their_tokens(llama: Any) -> None:
     trie, told = build([request[1:] for request in questions(llama)], 1000), list[int]()
-    answers(llama, trie, windows(llama), 17, told.append)
+    answers(MaskedModel(llama, windows(llama), 17), trie, told.append)
     assert sum(told) == len(trie)
     assert len(told) == -(-len(trie) // 17)
 
 
 def test_the_output_head_is_left_as_it_was(llama: Any) -> None:
     trie = build([request[1:] for request in questions(llama)], 1000)
-    answers(llama, trie, windows(llama), 17)
+    answers(MaskedModel(llama, windows(llama), 17), trie)
     assert llama(torch.tensor([[1, 2, 3]])).logits.shape[1] == 3
