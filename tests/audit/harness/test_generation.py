@@ -15,6 +15,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from audit.harness import generation
+from audit.harness.attention import MaskedModel, windows
 from audit.harness.shared_prefix import SharedPrefixLM
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "then", "it", "ran", "to", "old", "house", "where"]
@@ -131,7 +132,7 @@ def test_what_prompts_share_is_computed_once(tokenizer: Any) -> None:
 def test_a_prompt_waits_uncomputed_until_a_row_is_free(llama: Any, tokenizer: Any) -> None:
     told, pack = Counter(), 8
     waiting = [generation.Prompt(tokenizer(one).input_ids, MOST, lambda tokens: False) for one in prompts()]
-    first = next(generation.generate(llama, waiting, {"full_attention": None}, 1, pack, told))
+    first = next(generation.generate(MaskedModel(llama, windows(llama), pack), waiting, 1, told))
     assert told.tokens <= len(first.prompt.tokens) + pack + MOST
 
 
