@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-NEEDED = ("attention_mask", "position_ids", "past_key_values")
+NEEDED = ("attention_mask", "position_ids")
 """Arguments of `forward` without which a branch of the trie can't be told from its neighbour."""
+CACHE_NAMES = ("cache", "past_key_values")
+"""What `forward` calls keys and values computed before: transformers renamed it in 5.24."""
 MASKED_KINDS = {"full_attention", "sliding_attention"}
 """Kinds of layers in transformers' `layer_types` that do nothing but attend under a mask."""
 MASKED_IMPLEMENTATIONS = {"sdpa", "eager"}
@@ -32,6 +34,12 @@ class MaskedModel:
     pack_tokens: int
     """Most tokens of one forward."""
 
+    @property
+    def cache_name(self) -> str:
+        """The argument by which this model's `forward` takes keys and values."""
+        taken = inspect.signature(self.model.forward).parameters
+        return next(name for name in CACHE_NAMES if name in taken)
+
 
 def windows(model: PreTrainedModel) -> dict[str, int | None]:
     """For each kind of attention layer, how many positions back it sees, itself included; None: all.
@@ -39,7 +47,10 @@ def windows(model: PreTrainedModel) -> dict[str, int | None]:
     Raises UnsupportedAttentionError where a layer mixes tokens by something else than masked attention.
     """
     config = model.config.get_text_config()
-    lacking = [name for name in NEEDED if name not in inspect.signature(model.forward).parameters]
+    taken = inspect.signature(model.forward).parameters
+    lacking = [name for name in NEEDED if name not in taken]
+    if not any(name in taken for name in CACHE_NAMES):
+        lacking.append(CACHE_NAMES[0])
     if lacking:
         raise UnsupportedAttentionError(f"{type(model).__name__} takes no {lacking[0]}")
     if model.get_output_embeddings() is None:  # type: ignore[no-untyped-call]

@@ -169,8 +169,8 @@ def _step(masked: MaskedModel, cache: RowCache, tokens: list[int]) -> list[tuple
             input_ids=torch.tensor(tokens, device=masked.model.device)[:, None],
             position_ids=position,
             attention_mask=_by_row(mask),
-            past_key_values=cache,
             use_cache=True,
+            **{masked.cache_name: cache},
         ).logits[:, -1]
     return _likeliest(logits)
 

@@ -57,7 +57,7 @@ def scored_packs(masked: MaskedModel, trie: Trie) -> Iterator[ScoredPack]:
         keys = np.concatenate([path, nodes])
         targets = slice(*np.searchsorted(trie.node, [start, stop]).tolist())
         scored, row = np.unique(trie.node[targets], return_inverse=True)
-        inputs = {**_inputs(masked, trie, nodes, keys), "past_key_values": cache}
+        inputs = {**_inputs(masked, trie, nodes, keys), masked.cache_name: cache}
         logits = logits_at(masked.model, inputs, scored - start)
         yield ScoredPack(targets, row, logits, n_tokens=stop - start, keys=keys, cache=cache)
         del logits
