@@ -214,8 +214,7 @@ def test_answers_reach_lm_evals_cache_once_each(llama: Any, tokenizer: Any) -> N
     assert cache.seen == [*expected, ("loglikelihood_rolling", (TEXT,), total[0])]
 
 
-def test_the_decoy_of_the_proof_fits_the_model(tokenizer: Any) -> None:
-    # The deepest request fills the model's length: one token more has no position embedding
+def test_requests_may_fill_a_model_to_its_last_position(tokenizer: Any) -> None:
     model = family("gpt2", n_positions=32)
     ours, theirs = scorer(model, tokenizer), hflm(model, tokenizer)
     rng = torch.Generator().manual_seed(0)
