@@ -44,7 +44,8 @@ def _restricted_gain(
     a = 2.0 * n
     b = (2.0 * n - lost + gained) * drop - lost - gained
     c = -gained * drop * (1.0 - drop)
-    root: NDArray[np.float64] = (np.sqrt(b * b - 4.0 * a * c) - b) / (2.0 * a)
+    # c ≤ 0. Not b * b: it underflows for a drop near 0, and the root becomes negative
+    root: NDArray[np.float64] = (np.hypot(b, np.sqrt(-4.0 * a * c)) - b) / (2.0 * a)
     return root
 
 
