@@ -84,20 +84,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
     )
     _check_unique("level", [level.name for level in levels] + ["original"])
     _check_unique("suite", [suite.name for suite in suites])
-    given = parsed.model_dump(
-        include={
-            "limit",
-            "seed",
-            "batch_size",
-            "pack_tokens",
-            "dtype",
-            "device",
-            "threads",
-            "out",
-            "cache",
-        },
-        exclude_none=True,
-    )
+    given = parsed.model_dump(exclude={"model", "levels", "suites", "rules"}, exclude_none=True)
     try:
         return AuditConfig(
             model=_model(parsed.model, home), levels=levels, suites=suites,

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from audit import weights
 from audit.harness import LoadedTask, Measured, Scored, Scorer, load_tasks, scorer_name, source_digest
@@ -64,11 +65,11 @@ def evaluate(
 
 def _wanted(variants: Sequence[Variant], tasks: Sequence[LoadedTask], config: AuditConfig) -> list[_Wanted]:
     """All cells of the audit, the original's first."""
-    originals = [_cell_key(variants[0], task, config) for task in tasks]
+    keys = [_cell_keys(variant, tasks, config) for variant in variants]
     return [
-        _Wanted(variant, task, _cell_key(variant, task, config), original)
-        for variant in variants
-        for task, original in zip(tasks, originals, strict=True)
+        _Wanted(variant, task, key, original)
+        for variant, of_variant in zip(variants, keys, strict=True)
+        for task, key, original in zip(tasks, of_variant, keys[0], strict=True)
     ]
 
 
@@ -122,27 +123,35 @@ def _divergence(wanted: _Wanted, scored: Scored) -> Divergence | NotMeasured:
     return scored.measured.divergence.mean()
 
 
-def _cell_key(variant: Variant, task: LoadedTask, config: AuditConfig) -> str:
-    """sha256 of all that determines the samples, so that they can be used again wherever it is the same.
+def _cell_keys(variant: Variant, tasks: Sequence[LoadedTask], config: AuditConfig) -> list[str]:
+    """For each task, sha256 of all that determines its samples: they serve again wherever that is the same.
 
     The variant's name is part of it, so that the control is measured and not copied from the original.
     Threads, batch and pack sizes are not: they move a log-likelihood by rounding only.
     """
     device = resolve_device(config.device)
-    parts = {
+    of_variant = {
         "variant": variant.name,
         "weights": variant.digest,
         "companions": weights.companions_digest(Path(variant.path)),
         "tokenizer": weights.companions_digest(Path(config.model.path)),
-        "task": task.name,
-        "task_digest": task.digest,
         "limit": config.limit,
-        "num_fewshot": task.num_fewshot,
-        "columns": [task.suite.group_by, task.suite.pair_by],
-        "metrics": [metric.harness_metric for metric in task.suite.metrics],
         "seed": config.seed,
         "dtype": resolve_dtype(config.dtype, device),
         "device": device,
         "scorer": [scorer_name(), source_digest()],
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return [
+        hashlib.sha256(json.dumps(of_variant | _task_parts(task), sort_keys=True).encode()).hexdigest()
+        for task in tasks
+    ]
+
+
+def _task_parts(task: LoadedTask) -> dict[str, Any]:
+    return {
+        "task": task.name,
+        "task_digest": task.digest,
+        "num_fewshot": task.num_fewshot,
+        "columns": [task.suite.group_by, task.suite.pair_by],
+        "metrics": [metric.harness_metric for metric in task.suite.metrics],
+    }

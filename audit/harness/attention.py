@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-NEEDED = ("attention_mask", "position_ids")
+NEEDED = (("attention_mask",), ("position_ids",))
 """Arguments of `forward` without which a branch of the trie can't be told from its neighbour."""
 CACHE_NAMES = ("cache", "past_key_values")
 """What `forward` calls keys and values computed before: transformers renamed it in 5.24."""
@@ -34,11 +35,10 @@ class MaskedModel:
     pack_tokens: int
     """Most tokens of one forward."""
 
-    @property
+    @cached_property  # asked for at every token of a generation
     def cache_name(self) -> str:
         """The argument by which this model's `forward` takes keys and values."""
-        taken = inspect.signature(self.model.forward).parameters
-        return next(name for name in CACHE_NAMES if name in taken)
+        return _taken(self.model, *CACHE_NAMES)
 
 
 def windows(model: PreTrainedModel) -> dict[str, int | None]:
@@ -47,12 +47,8 @@ def windows(model: PreTrainedModel) -> dict[str, int | None]:
     Raises UnsupportedAttentionError where a layer mixes tokens by something else than masked attention.
     """
     config = model.config.get_text_config()
-    taken = inspect.signature(model.forward).parameters
-    lacking = [name for name in NEEDED if name not in taken]
-    if not any(name in taken for name in CACHE_NAMES):
-        lacking.append(CACHE_NAMES[0])
-    if lacking:
-        raise UnsupportedAttentionError(f"{type(model).__name__} takes no {lacking[0]}")
+    for names in (*NEEDED, CACHE_NAMES):
+        _taken(model, *names)
     if model.get_output_embeddings() is None:  # type: ignore[no-untyped-call]
         raise UnsupportedAttentionError(f"{type(model).__name__} has no output embeddings")
     if config._attn_implementation not in MASKED_IMPLEMENTATIONS:
@@ -64,6 +60,15 @@ def windows(model: PreTrainedModel) -> dict[str, int | None]:
     if kinds - MASKED_KINDS:
         raise UnsupportedAttentionError(f"layers of kind {', '.join(sorted(kinds - MASKED_KINDS))}")
     return {kind: window if kind == "sliding_attention" else None for kind in sorted(kinds)}
+
+
+def _taken(model: PreTrainedModel, *names: str) -> str:
+    """The first of the names that the model's `forward` takes; raises UnsupportedAttentionError for none."""
+    taken = inspect.signature(model.forward).parameters
+    found = next((name for name in names if name in taken), None)
+    if found is None:
+        raise UnsupportedAttentionError(f"{type(model).__name__} takes no {names[0]}")
+    return found
 
 
 def longest_supported(model: PreTrainedModel) -> int | None:

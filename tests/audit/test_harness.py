@@ -16,6 +16,7 @@ from audit import load_config, run_audit
 from audit.errors import EvaluationError
 from audit.harness import load_tasks
 from audit.records import AuditLog, Divergence, Metric, Suite, Task
+from fixtures.official_tasks import on_local_files
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 OFFICIAL = ("arc_easy", "piqa", "lambada_openai")
@@ -24,20 +25,9 @@ LIMIT = 30
 
 def official_tasks(folder: Path, data: Path) -> Path:
     """lm-eval YAML that points the official tasks at local files, as `overrides.json` says."""
-    import lm_eval
-
-    package = Path(lm_eval.__file__).parent.parent
-    overrides = json.loads((data / "overrides.json").read_text())
     folder.mkdir()
     for task in OFFICIAL:
-        entry = overrides[task]
-        files = {split: str(data / name) for split, name in entry["data_files"].items()}
-        spec = {
-            "include": str(package / entry["include"]), "task": task, "dataset_path": "json",
-            "dataset_name": None,
-            "dataset_kwargs": {"data_files": files}, **entry.get("also_override", {}),
-        }  # fmt: skip
-        (folder / f"{task}.yaml").write_text(yaml.safe_dump(spec))
+        (folder / f"{task}.yaml").write_text(yaml.safe_dump(on_local_files(task, data)))
     return folder
 
 
