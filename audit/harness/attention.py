@@ -53,6 +53,8 @@ def windows(model: PreTrainedModel) -> dict[str, int | None]:
         raise UnsupportedAttentionError(f"{type(model).__name__} has no output embeddings")
     if config._attn_implementation not in MASKED_IMPLEMENTATIONS:
         raise UnsupportedAttentionError(f"attention '{config._attn_implementation}' takes no mask of its own")
+    if "local" in getattr(config, "attention_layers", ()):  # GPT-Neo's, by a mask of its own
+        raise UnsupportedAttentionError("local attention layers take no mask of ours")
     if getattr(config, "alibi", False):
         raise UnsupportedAttentionError("ALiBi counts distances along the row, not along the branch")
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None

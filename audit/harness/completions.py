@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,19 +26,22 @@ class Completion:
 
 
 def completion(
-    lm: HFLM, context: str, gen_kwargs: Mapping[str, Any], longest: int | None
+    lm: HFLM,
+    encode: Callable[[str, int], list[int]],
+    context: str,
+    gen_kwargs: Mapping[str, Any],
+    longest: int | None,
 ) -> Completion | None:
     """The request as HFLM reads it at batch size 1; None if it is not greedy, or an error that HFLM explains.
 
-    `longest` bounds prompt and new tokens together.
+    `encode` makes tokens of the context, cut to leave room for so many; `longest` bounds both together.
     """
     kwargs = normalize_gen_kwargs(gen_kwargs, lm.max_gen_toks)
     most = kwargs["max_gen_toks"]
     greedy = kwargs["do_sample"] is False and kwargs.get("temperature", 0.0) == 0.0
     if set(kwargs) - _UNDERSTOOD or not greedy or not 0 < most < lm.max_length:
         return None
-    ids, _ = lm.tok_batch_encode([context], left_truncate_len=lm.max_length - most, truncation=lm.truncation)
-    tokens = ids[0].tolist()
+    tokens = encode(context, most)
     if not tokens or (longest is not None and len(tokens) + most > longest):
         return None
     until = handle_stop_sequences(

@@ -3,8 +3,9 @@
 A position is a distinct scored prefix: where four answers follow one question, their first tokens are
 scored at one position. The KL divergence (Kullback & Leibler 1951) to the original is exact over the
 original's `TOP_K` likeliest tokens; the rest of the vocabulary is estimated without bias from
-`TAIL_DRAWS` tokens drawn from the original's own tail, so the truncation has a standard error, and the
-log-sum inequality bounds it from below.
+`TAIL_DRAWS` tokens drawn from the original's own tail, with the tail's known mass under both models as
+control variate (Schulman 2020, "Approximating KL divergence"), so the truncation has a standard error,
+and the log-sum inequality bounds it from below.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import rel_entr
 
 from audit import records
-from audit.harness.attention import MaskedModel
+from audit.harness.attention import MaskedModel, UnsupportedAttentionError
 from audit.harness.packs import scored_packs
 from audit.harness.trie import Ints, Trie
 
@@ -31,7 +32,7 @@ Bools = NDArray[np.bool_]
 TOP_K = 64
 TAIL_DRAWS = 64
 SEED = 1234
-"""Of the tail's draws: the same positions give the same draws in every audit."""
+"""Of the tail's draws: on one device, the same distributions give the same draws in every audit."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Divergence:
     """KL(original ‖ this model), nats, and agreement on the likeliest token."""
 
     kl: Floats
-    """[positions] unbiased; may fall below 0 by its error."""
+    """[positions] unbiased."""
     kl_error: Floats
     """[positions] standard error of the tail's part."""
     kl_lower: Floats
@@ -150,7 +151,10 @@ def answers(
     trie: Trie,
     advance: Callable[[int], None] = lambda tokens: None,
 ) -> Answers:
-    """Log-probability and greedy flag of every target; `advance` is told of tokens as they are done."""
+    """Log-probability and greedy flag of every target; `advance` is told of tokens as they are done.
+
+    Raises UnsupportedAttentionError when something computes NaN.
+    """
     parts = []
     for pack in scored_packs(masked, trie):
         parts.append(_answers(_log_softmax(pack.logits), pack.row, trie.target[pack.targets]))
@@ -164,7 +168,10 @@ def measure(
     original: Measured | None = None,
     advance: Callable[[int], None] = lambda tokens: None,
 ) -> Measured:
-    """The answers, and what each position says beyond them; `original` is what the model is held against."""
+    """The answers, and what each position says beyond them; `original` is what the model is held against.
+
+    Raises UnsupportedAttentionError when something computes NaN.
+    """
     import torch
 
     generator = torch.Generator(device=masked.model.device).manual_seed(SEED)
@@ -198,13 +205,20 @@ def _log_softmax(logits: torch.Tensor) -> torch.Tensor:
 
 
 def _answers(logprobs: torch.Tensor, row: Ints, target: Ints) -> Answers:
-    """[scored nodes, vocabulary] to the targets' part."""
+    """[scored nodes, vocabulary] to the targets' part.
+
+    One NaN key or value makes a whole pack NaN, since a masked place still weighs 0 × its value: such a
+    model can only be scored request by request.
+    """
     import torch
 
     rows = torch.from_numpy(row).to(logprobs.device)
     wanted = torch.from_numpy(target).to(logprobs.device)
+    found = logprobs[rows, wanted].double().cpu().numpy()
+    if np.isnan(found).any():
+        raise UnsupportedAttentionError("a request computes NaN, and would make its neighbours NaN")
     greedy = logprobs.argmax(-1)[rows] == wanted
-    return Answers(logprobs[rows, wanted].double().cpu().numpy(), greedy.cpu().numpy())
+    return Answers(found, greedy.cpu().numpy())
 
 
 def _positions(logprobs: torch.Tensor) -> Positions:
@@ -244,18 +258,25 @@ def _tail(logprobs: torch.Tensor, top: Positions, generator: torch.Generator) ->
 
 
 def _divergence(logprobs: torch.Tensor, original: Measured, here: slice) -> Divergence:
-    """KL(P ‖ Q) = Σ_top p ln(p/q) + Σ_tail p ln(p/q), the second as mass × mean over draws of ln(p/q)."""
+    """KL(P ‖ Q) = Σ_top p ln(p/q) + Σ_tail p ln(p/q).
+
+    With r = ln(p/q), Σ_tail p r = Σ_tail p (e^−r − 1 + r) + P(tail) − Q(tail); no term of the sum is
+    negative, it is of the order of r², and it is estimated by its mean over the draws.
+    """
     assert original.tail is not None
     top_id, tail_id = original.positions.top_id[here], original.tail.id[here]
     p_top = original.positions.top_logprob[here].astype(np.float64)
     p_mass = original.tail.mass[here]
     q_top, q_tail = _gather(logprobs, top_id), _gather(logprobs, tail_id)
-    of_top = (np.exp(p_top) * (p_top - q_top)).sum(axis=1)
-    ratios = original.tail.logprob[here].astype(np.float64) - q_tail
-    of_tail_at_least = rel_entr(p_mass, np.maximum(_beyond(q_top), np.finfo(np.float32).eps))
+    q_mass = _beyond(q_top)
+    with np.errstate(invalid="ignore", over="ignore"):  # tokens of probability 0 add nothing
+        of_top = np.where(p_top > -np.inf, np.exp(p_top) * (p_top - q_top), 0.0).sum(axis=1)
+        ratios = original.tail.logprob[here].astype(np.float64) - q_tail
+        terms = np.where(p_mass[:, None] > 0, np.expm1(-ratios) + ratios, 0.0)
+    of_tail_at_least = rel_entr(p_mass, np.maximum(q_mass, np.finfo(np.float32).eps))
     return Divergence(
-        kl=of_top + p_mass * ratios.mean(axis=1),
-        kl_error=p_mass * ratios.std(axis=1, ddof=1) / np.sqrt(ratios.shape[1]),
+        kl=of_top + p_mass * terms.mean(axis=1) + p_mass - q_mass,
+        kl_error=p_mass * terms.std(axis=1, ddof=1) / np.sqrt(terms.shape[1]),
         kl_lower=np.maximum(of_top + of_tail_at_least, 0.0),
         # Not by two argmax: of tied tokens, common in bfloat16, they pick any
         same_top=q_top[:, 0] == logprobs.amax(-1).double().cpu().numpy(),

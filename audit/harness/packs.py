@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audit.harness.attention import MaskedModel, masks
+from audit.harness.attention import MaskedModel, UnsupportedAttentionError, masks
 from audit.harness.trie import Ints, Trie
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def logits_at(model: PreTrainedModel, inputs: Mapping[str, Any], places: Ints) -
 
     A hook on the output head, and not a forward of our own, keeps what some models do to the logits
     after it (soft caps, scales); `logits_to_keep` is not known to all of them.
+
+    Raises UnsupportedAttentionError where the logits don't come from that head.
     """
     import torch
 
@@ -113,4 +115,6 @@ def logits_at(model: PreTrainedModel, inputs: Mapping[str, Any], places: Ints) -
             logits: torch.Tensor = model(**inputs).logits[0]
     finally:
         handle.remove()
+    if len(logits) != len(places):
+        raise UnsupportedAttentionError("its logits don't come from its output embeddings")
     return logits

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,9 +37,10 @@ LOGITS_COPIES = 4
 MEMORY_SHARE = 0.25
 """Of the free memory, for one pack."""
 AUTO_ROWS = 16
-"""Of a generation, where the batch size is to be picked."""
+"""Of a generation, where the batch size is to be picked and memory suffices."""
 
 _log = logging.getLogger(__name__)
+_Found = TypeVar("_Found")
 
 
 @register_model("shared-prefix")
@@ -51,6 +52,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         super().__init__(*args, **others)
         self._wanted_pack_tokens = None if pack_tokens is None else int(pack_tokens)
         self._tries: dict[tuple[tuple[str, str], ...], Trie] = {}
+        self._prompts: dict[tuple[str, int], list[int]] = {}
         self.advance: Callable[[float], None] = lambda tokens: None
         """Told of tokens as they are computed."""
         self.swap(self._model)
@@ -82,10 +84,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
 
     def measure(self, trie: Trie, original: Measured | None = None) -> Measured | None:
         """All that the model says of the trie; None where it can't be scored as one (see `fallback`)."""
-        self.prove(trie)
-        if self.fallback:
-            return None
-        return measure(self.masked(), trie, original, self.advance)
+        return self._trusted(trie, lambda masked: measure(masked, trie, original, self.advance))
 
     def _loglikelihood_tokens(
         self,
@@ -105,14 +104,31 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
 
     def _answered(self, texts: Sequence[Any], trie: Trie) -> list[tuple[float, bool]]:
         """The answers of the trie's requests; none if the model turns out to be one for `fallback`."""
-        self.prove(trie)
-        if self.fallback:
+        answered = self._trusted(trie, lambda masked: answers(masked, trie, self.advance))
+        if answered is None:
             return []
-        found = per_request(answers(self.masked(), trie, self.advance), trie)
+        found = per_request(answered, trie)
         for text, answer in zip(texts, found, strict=True):
             if text is not None:  # None: a window of a rolling request, which counts as a whole
                 self.cache_hook.add_partial("loglikelihood", text, answer)
         return found
+
+    def _trusted(self, trie: Trie, work: Callable[[MaskedModel], _Found]) -> _Found | None:
+        """The work, with packs that fit the device's memory; None if the model is one for `fallback`."""
+        self.prove(trie)
+        masked = self.masked()
+        while not self.fallback:
+            try:
+                return work(masked)
+            except UnsupportedAttentionError as why:
+                self._fall_back(str(why))
+            except torch.OutOfMemoryError:
+                if masked.pack_tokens < 2 * FEWEST_TOKENS:
+                    raise
+                self._wanted_pack_tokens = masked.pack_tokens // 2
+                _log.warning("out of memory: packs of %d tokens from here on", self._wanted_pack_tokens)
+                masked = self.masked()
+        return None
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """As HFLM; requests that were planned are not tokenised again."""
@@ -165,7 +181,8 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         read = [self.completion(*pair) for pair in asked]
         chosen = [(index, one) for index, one in enumerate(read) if one is not None]
         prompts = [one.prompt for _, one in chosen]
-        rows = self.batch_size if isinstance(self.batch_size, int) else AUTO_ROWS
+        longest = max((len(one.tokens) + one.most for one in prompts), default=1)
+        rows = self.batch_size if isinstance(self.batch_size, int) else pick_rows(self._model, longest)
         found: dict[int, str] = {}
         for answer in generation.generate(self.masked(), prompts, rows, self.advance):
             if not self._agrees(answer):
@@ -177,7 +194,17 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
 
     def completion(self, context: str, gen_kwargs: dict[str, Any]) -> completions.Completion | None:
         """The request as it will be generated; None if HFLM will have to."""
-        return completions.completion(self, context, gen_kwargs, longest_supported(self._model))
+        return completions.completion(self, self._prompt, context, gen_kwargs, longest_supported(self._model))
+
+    def _prompt(self, context: str, most: int) -> list[int]:
+        """Its tokens, cut from the left to leave room for `most` new ones; tokenised once."""
+        key = (context, most)
+        if key not in self._prompts:
+            ids, _ = self.tok_batch_encode(
+                [context], left_truncate_len=self.max_length - most, truncation=self.truncation
+            )
+            self._prompts[key] = ids[0].tolist()
+        return self._prompts[key]
 
     def _generates(self) -> bool:
         """Whether this model's greedy decoding is known to be ours; says why not, once."""
@@ -244,8 +271,12 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
             self._fall_back(f"beyond {limit} tokens its rotary frequencies depend on the longest request")
             return
         probe = _probe(deepest, self.max_length)
-        together = answers(self.masked(-(-2 * len(probe) // 3)), probe)
-        alone = [_plain(self._model, *probe.encoded(request)) for request in range(probe.n_requests)]
+        try:
+            together = answers(self.masked(-(-2 * len(probe) // 3)), probe)
+            alone = [_plain(self._model, *probe.encoded(request)) for request in range(probe.n_requests)]
+        except UnsupportedAttentionError as why:
+            self._fall_back(str(why))
+            return
         found = per_request(together, probe)
         error = max(abs(one - other) for one, (other, _) in zip(alone, found, strict=True))
         if not error <= TOLERANCE.get(self._model.dtype, 1e-3):  # NaN is no agreement either
@@ -281,6 +312,15 @@ def bytes_per_token(model: Any) -> int:
     logits = LOGITS_COPIES * config.vocab_size
     activations = 4 * config.hidden_size + 3 * getattr(config, "intermediate_size", 4 * config.hidden_size)
     return int(4 * (logits + activations))
+
+
+def pick_rows(model: Any, longest: int) -> int:
+    """Rows of a generation whose keys and values fit, each of `longest` tokens."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    bytes_per_row = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize * longest
+    return max(1, min(AUTO_ROWS, int(MEMORY_SHARE * _free_bytes(model.device)) // bytes_per_row))
 
 
 def _free_bytes(device: torch.device) -> int:

@@ -53,6 +53,13 @@ def _shape(name: str) -> dict[str, Any]:
     }[name]  # fmt: skip
 
 
+def unrecognised() -> Any:
+    """A model whose configuration does not tell of its local attention, which counts places in the row."""
+    model = family("gpt_neo")
+    model.config.attention_layers = []
+    return model
+
+
 def continued(model: Any, context: list[int], n_tokens: int) -> list[int]:
     """The model's own greedy continuation, by plain forwards."""
     ids = list(context)

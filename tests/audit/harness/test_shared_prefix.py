@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import pytest
 import torch
-from families import SHARED, continued, family, questions
+from families import SHARED, continued, family, questions, unrecognised
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from audit.harness.shared_prefix import SharedPrefixLM
+from audit.harness.trie import build
 
 WITHIN = 1e-3
 """Of HFLM's log-likelihoods in float32, nats."""
@@ -90,6 +92,7 @@ RECOGNISED = {
     "mamba": "MambaForCausalLM takes no position_ids",
     "bloom": "BloomForCausalLM takes no position_ids",
     "falcon_alibi": "ALiBi counts distances along the row",
+    "gpt_neo": "local attention layers take no mask of ours",
 }
 
 
@@ -101,8 +104,7 @@ def test_a_model_that_takes_no_tree_mask_is_recognised(name: str, tokenizer: Any
 
 
 def test_a_model_that_cannot_be_recognised_is_found_by_its_numbers(tokenizer: Any) -> None:
-    # GPT-Neo's local attention hides in its layers: their window counts places in the row
-    model = family("gpt_neo")
+    model = unrecognised()
     ours = scorer(model, tokenizer)
     assert ours.fallback is None
     ours._loglikelihood_tokens(questions(model), disable_tqdm=True)
@@ -120,9 +122,9 @@ def test_frequencies_that_depend_on_the_longest_request_leave_a_model_to_hflm(to
     assert "beyond 16 tokens its rotary frequencies depend" in str(ours.fallback)
 
 
-@pytest.mark.parametrize("name", [*RECOGNISED, "gpt_neo"])
-def test_a_model_that_falls_back_gets_hflms_own_numbers(name: str, tokenizer: Any) -> None:
-    model = family(name)
+@pytest.mark.parametrize("name", [*RECOGNISED, None])
+def test_a_model_that_falls_back_gets_hflms_own_numbers(name: str | None, tokenizer: Any) -> None:
+    model = family(name) if name else unrecognised()
     requests, texts = questions(model), instances("loglikelihood_rolling", [(TEXT,), ("the old house",)])
     pairs = instances("loglikelihood", [("the cat sat on", " a mat"), (TEXT, " the cat"), (TEXT, " a")])
     theirs = hflm(model, tokenizer, max_length=24)
@@ -138,7 +140,7 @@ def test_a_model_that_falls_back_gets_hflms_own_numbers(name: str, tokenizer: An
 
 
 def test_each_way_in_finds_the_model_out_by_itself(tokenizer: Any) -> None:
-    model = family("gpt_neo")
+    model = unrecognised()
     pairs = instances("loglikelihood", [(TEXT, " the cat"), (TEXT, " a")])
     texts = instances("loglikelihood_rolling", [(TEXT,)])
     theirs = hflm(model, tokenizer)
@@ -150,7 +152,7 @@ def test_each_way_in_finds_the_model_out_by_itself(tokenizer: Any) -> None:
 
 
 def test_nothing_is_measured_on_a_model_that_falls_back(tokenizer: Any) -> None:
-    ours = scorer(family("gpt_neo"), tokenizer)
+    ours = scorer(unrecognised(), tokenizer)
     assert ours.measure(ours.plan([(TEXT, " the cat"), (TEXT, " a")])) is None
     assert ours.fallback
 
@@ -163,7 +165,7 @@ def test_a_reason_to_fall_back_is_logged(tokenizer: Any, caplog: pytest.LogCaptu
 def test_a_swapped_model_is_judged_anew(llama: Any, tokenizer: Any) -> None:
     requests, ours = questions(llama), scorer(llama, tokenizer)
     before = ours._loglikelihood_tokens(requests, disable_tqdm=True)
-    ours.swap(family("gpt_neo"))
+    ours.swap(unrecognised())
     ours._loglikelihood_tokens(requests, disable_tqdm=True)
     assert "differ" in str(ours.fallback)
     ours.swap(llama)
@@ -176,7 +178,78 @@ def test_a_model_that_computes_nan_falls_back(llama: Any, tokenizer: Any) -> Non
     torch.nn.init.constant_(broken.model.norm.weight, float("nan"))
     ours = scorer(broken, tokenizer)
     ours._loglikelihood_tokens(questions(llama), disable_tqdm=True)
-    assert "differ by nan" in str(ours.fallback)
+    assert "a request computes NaN" in str(ours.fallback)
+
+
+CONTEXTS = [[1, 2, 3, 4, 5], [1, 2, 9, 4, 5], [1, 2, 7, 4], [1, 2, 8, 4], [9, 2, 8, 4], [9, 2]]
+NAN_TOKEN = 7
+
+
+@pytest.fixture
+def partly_nan(llama: Any) -> Any:
+    """A model that computes NaN of one token."""
+    broken = copy.deepcopy(llama)
+    with torch.no_grad():
+        broken.get_input_embeddings().weight[NAN_TOKEN] = float("nan")
+    return broken
+
+
+def test_a_request_that_computes_nan_does_not_spoil_others(partly_nan: Any, tokenizer: Any) -> None:
+    requests = [(None, context, [6]) for context in CONTEXTS]
+    ours = scorer(partly_nan, tokenizer)
+    found = ours._loglikelihood_tokens(requests, disable_tqdm=True)
+    assert [math.isnan(value) for value, _ in found] == [NAN_TOKEN in context for context in CONTEXTS]
+    assert "a request computes NaN" in str(ours.fallback)
+
+
+def test_nothing_is_measured_where_a_request_computes_nan(partly_nan: Any, tokenizer: Any) -> None:
+    ours = scorer(partly_nan, tokenizer)
+    assert ours.measure(build([(context, [6]) for context in CONTEXTS], 100)) is None
+    assert "a request computes NaN" in str(ours.fallback)
+
+
+def test_a_model_whose_logits_come_from_elsewhere_falls_back(
+    llama: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = copy.deepcopy(llama)
+    monkeypatch.setattr(other, "get_output_embeddings", lambda: torch.nn.Linear(1, 1))
+    requests, ours = questions(llama), scorer(other, tokenizer)
+    found = ours._loglikelihood_tokens(requests, disable_tqdm=True)
+    assert "its logits don't come from its output embeddings" in str(ours.fallback)
+    assert agree(found, hflm(llama, tokenizer)._loglikelihood_tokens(requests, disable_tqdm=True))
+
+
+def on_small_device(model: Any, most: int) -> tuple[Any, list[int]]:
+    """The model with memory for so many tokens at once, and a list that will tell what it was fed."""
+    fed: list[int] = []
+
+    def refuse(_: Any, __: Any, arguments: dict[str, Any]) -> None:
+        fed.append(arguments["input_ids"].shape[-1])
+        if fed[-1] > most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    small = copy.deepcopy(model)
+    small.register_forward_pre_hook(refuse, with_kwargs=True)
+    return small, fed
+
+
+def test_a_pack_too_large_for_the_memory_is_halved(llama: Any, tokenizer: Any) -> None:
+    model, fed = on_small_device(llama, 45)
+    ours = SharedPrefixLM(pretrained=model, tokenizer=tokenizer, batch_size=1, pack_tokens=160)
+    requests = questions(llama)
+    found = ours._loglikelihood_tokens(requests, disable_tqdm=True)
+    assert agree(found, hflm(llama, tokenizer)._loglikelihood_tokens(requests, disable_tqdm=True))
+    assert max(fed) > 45
+    assert ours.fallback is None
+    ours.measure(build([one[1:] for one in requests], 100))
+    assert max(fed[-3:]) <= 40  # the size that fitted stays
+
+
+def test_a_device_without_memory_for_the_smallest_pack_says_so(llama: Any, tokenizer: Any) -> None:
+    model, _ = on_small_device(llama, 30)
+    ours = SharedPrefixLM(pretrained=model, tokenizer=tokenizer, batch_size=1, pack_tokens=160)
+    with pytest.raises(torch.OutOfMemoryError):
+        ours.measure(build([one[1:] for one in questions(llama)], 100))
 
 
 def test_planned_requests_are_not_tokenised_again(
