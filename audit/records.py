@@ -252,6 +252,22 @@ class Interval(Record):
     method: str
 
 
+class Estimate(Record):
+    """A drop whose sampling error was estimated, where counting flips does not do (clusters, scores)."""
+
+    value: float
+    """The drop: positive is a loss. In the metric's unit; of a perplexity, ln(after / before)."""
+    standard_error: Annotated[float, Field(ge=0)]
+    """0 only where nothing differs, or every cluster differs alike."""
+    degrees_of_freedom: Annotated[float, Field(gt=0)]
+    """Of the t distribution that value / standard error is referred to."""
+    n_clusters: int | None = None
+    """Groups of items that are not independent of each other; None: each item by itself."""
+    design_effect: float | NotMeasured = NotMeasured("items are independent")
+    """Variance with the clusters over variance without (Kish 1965)."""
+    method: str
+
+
 class Flips(Record):
     """Answers that changed between right and wrong (Dutta et al. 2024)."""
 
