@@ -13,7 +13,7 @@ from rich.console import Console
 
 from audit import registry
 from audit.config import load_config
-from audit.console import TerminalProgress, print_verdicts
+from audit.console import TerminalProgress, print_side_by_side, print_verdicts
 from audit.errors import ConfigError, ShrinkproofError
 from audit.quiet import quiet
 from audit.records import AuditLog
@@ -23,6 +23,8 @@ EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE = 2
 INTERRUPTED = 130
 DEFECT = 70
+IN_A_FILE = 200
+"""Characters a line where no terminal says how many there are."""
 
 app = typer.Typer(
     name="shrinkproof",
@@ -98,6 +100,30 @@ def gate(run: Annotated[Path, typer.Argument(help="Run folder, or its audit.json
     log = judge_again(run)
     print_verdicts(Console(), log)
     raise typer.Exit(EXIT_CODES[log.decision])
+
+
+@app.command()
+def compare(
+    before: Annotated[
+        str, typer.Argument(help="Run folder (runs/x or runs/x:level), or lm-eval's --output_path.")
+    ],
+    after: Annotated[str, typer.Argument(help="The same, of the changed model.")],
+    metric: Annotated[
+        str | None, typer.Option(help="lm-eval's name of a metric per item.", show_default="acc")
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Task; repeat.", show_default="all in both")] = None,
+    margin: Annotated[float | None, typer.Option(help="Non-inferiority margin.", show_default="0.03")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Error of a false pass.", show_default="0.05")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.", show_default=False)] = None,
+) -> None:
+    """Compare two results that exist already: runs of ours, or what lm-eval wrote with --log_samples."""
+    from audit.side_by_side import compare_existing
+
+    found = compare_existing(before, after, metric=metric, tasks=task or (), margin=margin, alpha=alpha)
+    if out is not None:
+        found.write(out)
+    print_side_by_side(Console(width=None if sys.stdout.isatty() else IN_A_FILE), found)
+    raise typer.Exit(EXIT_CODES[found.decision])
 
 
 @app.command("list")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,7 +22,11 @@ from rich.table import Table
 
 from audit.records import AuditLog, Comparison, NotMeasured, Variant, Verdict
 
+if TYPE_CHECKING:
+    from audit.side_by_side import SideBySide
+
 _MARKS = {"pass": "[green]✔ pass[/]", "fail": "[red]✘ fail[/]", "inconclusive": "[yellow]? inconclusive[/]"}
+_ANY_WIDTH = 10_000
 
 
 class TerminalProgress:
@@ -103,20 +111,97 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
     console.print(f"Audit: {_MARKS[log.decision]}")
 
 
+def print_side_by_side(console: Console, found: SideBySide) -> None:
+    """One row over all tasks and, if there are several, one for each; then the verdict and its reason."""
+    rows = list(zip(found.tasks, found.task_verdicts, strict=True))
+    marks = [f"[dim]{verdict.decision} (exploratory)[/]" for _, verdict in rows]
+    if len(rows) > 1:
+        rows, marks = [(found.whole, found.verdict), *rows], [_MARKS[found.decision], *marks]
+    else:
+        marks = [_MARKS[found.decision]]
+    of_the_drop, of_the_tests = _side_by_side_columns(rows)
+    title = escape(f"{found.metric}: {found.before.given} → {found.after.given}, in points")
+    table = _table(title, {**of_the_drop, **of_the_tests, "verdict": marks})
+    if Measurement.get(console, console.options.update(width=_ANY_WIDTH), table).maximum <= console.width:
+        console.print(table)
+    else:
+        console.print(_table(title, {**of_the_drop, "verdict": marks}), _table("", of_the_tests))
+    console.print(f"{_MARKS[found.decision]} {escape(found.verdict.because)}", soft_wrap=True)
+    for side in (found.before, found.after):
+        if side.tasks_only_here:
+            console.print(f"Only in {escape(side.given)}: {', '.join(side.tasks_only_here)}", soft_wrap=True)
+    if found.other_metrics:
+        console.print(f"Also there, by --metric: {escape(', '.join(found.other_metrics))}", soft_wrap=True)
+
+
+def _side_by_side_columns(
+    rows: Sequence[tuple[Comparison, Verdict]],
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The columns about the drop and those about the tests, each with the names of the tasks first."""
+    comparisons = [comparison for comparison, _ in rows]
+    before, after, drop, interval = zip(*map(_levels, comparisons), strict=True)
+    lost_gained, flips = zip(*map(_flipped, comparisons), strict=True)
+    tasks = [escape(one.suite) for one in comparisons]
+    margin = 100 * rows[0][1].rule.margin
+    return {
+        "task": tasks,
+        "items": [str(one.n_pairs) for one in comparisons],
+        "before": list(before),
+        "after": list(after),
+        "drop": list(drop),
+        "90 % interval": list(interval),
+    }, {
+        "task": tasks,
+        "lost/gained": list(lost_gained),
+        "flips": list(flips),
+        "p (McNemar)": [_p(one.p_value) for one in comparisons],
+        f"p (drop ≥ {margin:.1f})": [_p(verdict.p_value) for _, verdict in rows],
+        "unpaired": [f"{one.n_unpaired_before}/{one.n_unpaired_after}" for one in comparisons],
+    }
+
+
+def _table(title: str, columns: Mapping[str, Sequence[str]]) -> Table:
+    """Words to the left, numbers to the right."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for name in columns:
+        table.add_column(
+            name, justify="left" if name in ("task", "verdict") else "right", no_wrap=name != "task"
+        )
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _flipped(comparison: Comparison) -> tuple[str, str]:
+    """Lost and gained, and the share of both."""
+    flips = comparison.flips
+    if isinstance(flips, NotMeasured):
+        return "–", "–"
+    return f"{flips.lost}/{flips.gained}", f"{100 * flips.rate:.1f} %"
+
+
+def _levels(comparison: Comparison) -> list[str]:
+    """Before, after, drop and interval."""
+    interval, drop = comparison.interval, comparison.difference
+    return [
+        _points(comparison.before),
+        _points(comparison.after),
+        "–" if isinstance(drop, NotMeasured) else _signed(drop),
+        "–"
+        if isinstance(interval, NotMeasured)
+        else f"{_signed(interval.lower)} … {_signed(interval.upper)}",
+    ]
+
+
+def _p(value: float | NotMeasured) -> str:
+    return "–" if isinstance(value, NotMeasured) else f"{value:.3g}"
+
+
 def _cells(verdict: Verdict, comparison: Comparison | None) -> list[str]:
     margin, mark = f"{100 * verdict.rule.margin:.1f}", _MARKS[verdict.decision]
     if comparison is None:
         return [verdict.rule.suite, "–", "–", "–", "–", margin, mark]
-    interval = comparison.interval
-    ends = (
-        "–" if isinstance(interval, NotMeasured) else f"{_signed(interval.lower)} … {_signed(interval.upper)}"
-    )
-    before, after = (_points(share) for share in (comparison.before, comparison.after))
-    drop = comparison.difference
-    return [
-        verdict.rule.suite, before, after, "–" if isinstance(drop, NotMeasured) else _signed(drop),
-        ends, margin, mark,
-    ]  # fmt: skip
+    return [verdict.rule.suite, *_levels(comparison), margin, mark]
 
 
 def _points(share: float | NotMeasured) -> str:

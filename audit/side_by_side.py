@@ -1,0 +1,349 @@
+"""Two existing results → what changed from one to the other, by the pairing, tests and rule of an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from audit import registry
+from audit.compare import ORIGINAL, compare
+from audit.errors import ConfigError
+from audit.existing import Existing, open_existing
+from audit.harness.logged import TaskResult
+from audit.judge import judge
+from audit.records import (
+    Cell,
+    Comparison,
+    Decision,
+    Level,
+    Metric,
+    NotMeasured,
+    Record,
+    Rule,
+    Run,
+    Suite,
+    Task,
+    Variant,
+    Verdict,
+)
+from audit.statistics.correction import benjamini_hochberg
+from audit.store import write_report
+
+ALL_TASKS = "all tasks"
+"""Name of the comparison that is judged."""
+PREFERRED = "acc"
+"""The metric that is taken where nobody names one."""
+AFTER = "after"
+"""Name of the second result in comparisons and verdicts."""
+
+
+class Source(Record):
+    """One side, as it was found."""
+
+    given: str
+    """What the user named, with the variant that was taken."""
+    name: str
+    """The variant's name, or the model's."""
+    tasks_only_here: tuple[str, ...]
+    """Left out, because the other side has not been asked."""
+
+
+class SideBySide(Record):
+    """Two existing results, compared item by item."""
+
+    schema_version: Literal[1] = 1
+    before: Source
+    after: Source
+    metric: str
+    """lm-eval's name of it."""
+    other_metrics: tuple[str, ...]
+    """What else could have been compared on these tasks."""
+    whole: Comparison
+    """Over all tasks: what the verdict is about."""
+    verdict: Verdict
+    tasks: tuple[Comparison, ...]
+    """Task by task, in the order of the first result; exploratory, p adjusted over them all
+    (Benjamini-Hochberg)."""
+    task_verdicts: tuple[Verdict, ...]
+    """Each task by itself under the same rule; exploratory: none of them releases anything."""
+
+    @property
+    def decision(self) -> Decision:
+        """The verdict over all tasks."""
+        return self.verdict.decision
+
+    def to_json(self) -> bytes:
+        """Its one byte form."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+    def write(self, path: Path) -> None:
+        """Write its JSON, whole or not at all; raises a ShrinkproofError where that can't be."""
+        if path.is_dir() or not path.parent.is_dir():
+            raise ConfigError(f"--out {path}: name a file in a folder that exists.")
+        write_report(path.parent, path.name, self.to_json())
+
+
+@dataclass(frozen=True)
+class _Both:
+    """The tasks that both results hold, in the order of the first."""
+
+    before: Mapping[str, TaskResult]
+    after: Mapping[str, TaskResult]
+
+    def sides(self) -> list[tuple[str, TaskResult, TaskResult]]:
+        return [(name, task, self.after[name]) for name, task in self.before.items()]
+
+
+def compare_existing(
+    before: str,
+    after: str,
+    *,
+    metric: str | None = None,
+    tasks: Sequence[str] = (),
+    margin: float | None = None,
+    alpha: float | None = None,
+) -> SideBySide:
+    """Compare the results at two paths, and judge the drop over all tasks against the margin.
+
+    `tasks` restricts it to some; without `metric`, `acc` or else the first of 0 and 1. Raises ConfigError
+    where the two can't be paired, or StoreError where a file can't be read, naming the way out.
+    """
+    terms = _terms(margin, alpha)
+    sides = open_existing(before, "before"), open_existing(after, "after")
+    names = _common_tasks(*sides, tasks)
+    both = _Both(*({name: side.read(name) for name in names} for side in sides))
+    _check_alike(both)
+    metrics = _metrics(both)
+    chosen = _chosen(metric, metrics, both)
+    whole, *parts = _compared(both, chosen)
+    _check_paired(parts, both)
+    sources = [_source(side, () if tasks else set(side.tasks) - set(names)) for side in sides]
+    return SideBySide(
+        before=sources[0],
+        after=sources[1],
+        metric=chosen.name,
+        other_metrics=tuple(name for name in metrics if name != chosen.name),
+        whole=whole,
+        verdict=_claimed(_judged([whole], chosen, terms)[0], sources),
+        tasks=tuple(parts),
+        task_verdicts=_judged(parts, chosen, terms),
+    )
+
+
+def _source(side: Existing, only_here: Iterable[str]) -> Source:
+    return Source(given=side.given, name=side.name, tasks_only_here=tuple(sorted(only_here)))
+
+
+def _common_tasks(before: Existing, after: Existing, wanted: Sequence[str]) -> list[str]:
+    """The tasks of both, or those wanted."""
+    common = [name for name in before.tasks if name in after.tasks]
+    if not common:
+        raise ConfigError(
+            f"{before.given} and {after.given} have no task in common. The first has "
+            f"{', '.join(before.tasks)}; the second has {', '.join(after.tasks)}."
+        )
+    for name in wanted:
+        if name not in common:
+            raise ConfigError(f"--task: in both results: {registry.unknown('task', name, common)}")
+    return [name for name in common if not wanted or name in wanted]
+
+
+def _check_alike(both: _Both) -> None:
+    """Raises ConfigError where the files themselves say that a task was not the same on both sides."""
+    for name, before, after in both.sides():
+        for what, one, other in (
+            ("version", before.version, after.version),
+            ("number of few-shot examples", before.num_fewshot, after.num_fewshot),
+        ):
+            if None not in (one, other) and one != other:
+                raise ConfigError(
+                    f"task '{name}' has another {what} before than after: {one} and {other}. "
+                    f"Evaluate one of them again as the other, or leave it out by --task."
+                )
+
+
+def _metrics(both: _Both) -> dict[str, bool]:
+    """The metrics that every task has on both sides, each with whether all its values are 0 or 1."""
+    found: dict[str, bool] = {}
+    for place, (_, before, after) in enumerate(both.sides()):
+        of_task = _binary(before.samples), _binary(after.samples)
+        shared = {key: value and of_task[1][key] for key, value in of_task[0].items() if key in of_task[1]}
+        if place == 0:
+            found = shared
+        found = {key: value and shared[key] for key, value in found.items() if key in shared}
+    return found
+
+
+def _binary(samples: pd.DataFrame) -> dict[str, bool]:
+    """Each metric of a table of samples in the order of its rows, with whether all its values are 0 or 1."""
+    binary = samples["outcome"].isin((0, 1)).groupby(samples["metric"], sort=False).all()
+    return {str(metric): bool(one) for metric, one in binary.items()}
+
+
+def _chosen(wanted: str | None, metrics: Mapping[str, bool], both: _Both) -> Metric:
+    """The metric to compare, checked against what the tasks have."""
+    fit = [name for name, binary in metrics.items() if binary]
+    name = wanted or (PREFERRED if PREFERRED in fit else next(iter(fit), None))
+    if name is None or name not in metrics:
+        raise ConfigError(_no_metric(wanted, both))
+    if not metrics[name]:
+        raise ConfigError(
+            f"--metric {name}: not all of its values are 0 or 1. "
+            + (f"Of 0 and 1 are: {', '.join(fit)}." if fit else "No other metric of these tasks is.")
+        )
+    directions = {
+        name in task.lower_is_better for side in (both.before, both.after) for task in side.values()
+    }
+    if len(directions) > 1:
+        raise ConfigError(
+            f"--metric {name}: higher is better in some of the tasks, lower in others. Restrict it by --task."
+        )
+    return Metric(
+        name=name, harness_metric=name, higher_is_better=not directions.pop(), source="lm-evaluation-harness"
+    )
+
+
+def _no_metric(wanted: str | None, both: _Both) -> str:
+    """What every task has, where one metric for all was not to be had."""
+    tables = {
+        name: [metric for metric in _binary(before.samples) if metric in _binary(after.samples)]
+        for name, before, after in both.sides()
+    }
+    what = f"no metric '{wanted}' in every task" if wanted else "no metric of 0 and 1 that every task has"
+    shown = "; ".join(f"{name}: {', '.join(metrics) or 'none'}" for name, metrics in tables.items())
+    return f"There is {what} on both sides ({shown}). Name one by --metric, and its tasks by --task."
+
+
+def _compared(both: _Both, metric: Metric) -> list[Comparison]:
+    """The comparison over all tasks, then task by task."""
+    names = list(both.before)
+    suites = [_suite(ALL_TASKS, names, metric), *(_suite(name, [name], metric) for name in names)]
+    tables = {
+        f"{side}/{name}": task.samples
+        for side, tasks in ((ORIGINAL, both.before), (AFTER, both.after))
+        for name, task in tasks.items()
+    }
+    runs = [
+        Run(
+            variant=side,
+            suite=suite.name,
+            cells=tuple(_cell(task.name, f"{side}/{task.name}") for task in suite.tasks),
+        )
+        for suite in suites
+        for side in (ORIGINAL, AFTER)
+    ]
+    comparisons = compare(runs, suites, lambda cell: tables[cell.key])
+    whole, *parts = (one for one in comparisons if one.group is None)
+    return [whole, *_adjusted(parts)]
+
+
+def _adjusted(parts: Sequence[Comparison]) -> list[Comparison]:
+    """The tasks with their p-values adjusted over all of them."""
+    p_values = {one.suite: one.p_value for one in parts if not isinstance(one.p_value, NotMeasured)}
+    adjusted = dict(zip(p_values, benjamini_hochberg(list(p_values.values())), strict=True))
+    return [
+        one.model_copy(update={"p_adjusted": adjusted[one.suite]}) if one.suite in adjusted else one
+        for one in parts
+    ]
+
+
+def _suite(name: str, tasks: Sequence[str], metric: Metric) -> Suite:
+    return Suite(
+        name=name,
+        title=name,
+        question="What changed from the one to the other?",
+        tasks=tuple(Task(name=task) for task in tasks),
+        metrics=(metric,),
+    )
+
+
+def _cell(task: str, key: str) -> Cell:
+    """What `compare` asks for a table by; of the rest it reads the divergence alone."""
+    return Cell(
+        task=task, key=key, path="", sha256="", n_items=0, task_version="", num_fewshot=0, scorer="",
+        divergence=NotMeasured("answers alone were read"), seconds=0, started="",
+    )  # fmt: skip
+
+
+def _check_paired(comparisons: Sequence[Comparison], both: _Both) -> None:
+    """Raises ConfigError for a task of which fewer than half of the items have a partner."""
+    unlike = [one.suite for one in comparisons if not _mostly_paired(one)]
+    if not unlike:
+        return
+    alike = [one.suite for one in comparisons if one.suite not in unlike]
+    without = f" The others pair: {' '.join(f'--task {name}' for name in alike)}." if alike else ""
+    name = unlike[0]
+    raise ConfigError(_difference(name, both.before[name].samples, both.after[name].samples) + without)
+
+
+def _mostly_paired(comparison: Comparison) -> bool:
+    """Whether half of the items have a partner, on the side that has fewer."""
+    pairs = comparison.n_pairs
+    fewer = pairs + min(comparison.n_unpaired_before, comparison.n_unpaired_after)
+    return 0 < fewer <= 2 * pairs
+
+
+def _difference(task: str, before: pd.DataFrame, after: pd.DataFrame) -> str:
+    """Which part of the items differs, and what usually makes it differ."""
+    shares = {}
+    for what, keys in (
+        ("documents", ["doc_hash"]),
+        ("prompts", ["doc_hash", "prompt_hash"]),
+        ("targets", ["doc_hash", "target_hash"]),
+    ):
+        one, other = (set(map(tuple, side[keys].to_numpy())) for side in (before, after))
+        shares[what] = len(one & other), min(len(one), len(other))
+    what = next((what for what, (shared, n) in shares.items() if 2 * shared < n), "items")
+    shared, n = shares.get(what, shares["documents"])
+    causes = {
+        "documents": "another data set, split, or choice of items",
+        "prompts": "other few-shot examples (seed), chat template, system prompt or wording of the task",
+        "targets": "other right answers: another version of the task or of its data",
+        "items": "prompts and targets both, in part",
+    }
+    return (
+        f"task '{task}' was not asked alike: fewer than half of its items pair. Its {what} differ, "
+        f"{shared} of {n} are the same ({causes[what]}). Evaluate both sides with the same settings."
+    )
+
+
+def _terms(margin: float | None, alpha: float | None) -> dict[str, float]:
+    """What the user gave of the rule; raises ConfigError where it is no share or no error rate."""
+    given = {key: value for key, value in {"margin": margin, "alpha": alpha}.items() if value is not None}
+    if not 0 < given.get("margin", Rule.model_fields["margin"].default) < 1:
+        raise ConfigError(f"--margin {margin:g}: it is a share between 0 and 1; three points are 0.03.")
+    if not 0 < given.get("alpha", Rule.model_fields["alpha"].default) < 0.5:
+        raise ConfigError(f"--alpha {alpha:g}: it is the error of a false pass, between 0 and 0.5.")
+    return given
+
+
+def _judged(
+    comparisons: Sequence[Comparison], metric: Metric, terms: Mapping[str, float]
+) -> tuple[Verdict, ...]:
+    """One verdict per comparison, each under the same rule."""
+    rules = [Rule.model_validate({"suite": one.suite, "metric": metric.name, **terms}) for one in comparisons]
+    suites = [_suite(one.suite, [one.suite], metric) for one in comparisons]
+    return judge(comparisons, rules, [_unknown_variant()], suites)
+
+
+def _unknown_variant() -> Variant:
+    """What `judge` takes for a level of an audit; of what somebody else made, nothing else is known."""
+    known: dict[str, Any] = {"name": AFTER, "level": Level(name=AFTER, method="not known")}
+    return Variant.model_construct(**known)
+
+
+def _claimed(verdict: Verdict, sources: Sequence[Source]) -> Verdict:
+    """A pass is claimed only where both sides were asked the same tasks, or the user chose among them."""
+    missing = [
+        f"{', '.join(one.tasks_only_here)} only in {one.given}" for one in sources if one.tasks_only_here
+    ]
+    if verdict.decision != "pass" or not missing:
+        return verdict
+    reason = f"tasks are missing ({'; '.join(missing)}); choose by --task what to judge"
+    return verdict.model_copy(
+        update={"decision": "inconclusive", "because": f"not claimed: {reason}; by itself: {verdict.because}"}
+    )
