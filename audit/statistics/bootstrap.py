@@ -72,11 +72,11 @@ def sign_flip_p(d: ArrayLike, rng: np.random.Generator) -> float:
     """Two-sided p-value of H0: each difference might as well have had the other sign (Fisher 1935).
 
     Of clusters, hand in the sum of each. Up to 16 differences all flips are tried, else RESAMPLES
-    are drawn. Without a difference there is nothing to flip: p is 1.
+    are drawn. Without two differences either sign is as likely: p is 1.
     """
     values = _finite(d)
     values = values[values != 0]  # a zero is the same with either sign
-    if values.size == 0:
+    if values.size < 2:
         return 1.0
     result = stats.permutation_test(
         (values,),

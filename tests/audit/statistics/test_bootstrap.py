@@ -1,0 +1,165 @@
+"""Resampling agrees with what it approximates, and says so where it can't tell."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import stats
+
+from audit.records import NotMeasured
+from audit.statistics import bootstrap, estimates
+from audit.statistics.estimates import Ratio
+from audit.statistics.noninferiority import Bounds
+
+Floats = NDArray[np.float64]
+
+few = settings(max_examples=25)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def documents(n: int, seed: int = 3) -> tuple[Ratio, Ratio]:
+    """Log-likelihood over words of n documents, before and after."""
+    rng = np.random.default_rng(seed)
+    words = rng.integers(50, 500, n).astype(float)
+    before = rng.normal(-3, 0.5, n) * words
+    return Ratio(before, words), Ratio(before + rng.normal(-0.1, 0.1, n) * words, words)
+
+
+def measured(bounds: Bounds | NotMeasured) -> tuple[float, float]:
+    assert isinstance(bounds, Bounds)
+    return bounds.lower, bounds.upper
+
+
+def test_bounds_of_many_clusters_are_nearly_those_of_the_linearised_t(rng: np.random.Generator) -> None:
+    before, after = documents(400)
+    estimate = estimates.difference_of_ratios(before, after, np.arange(400) // 2)
+    resampled = bootstrap.ratio_bounds(before, after, np.arange(400) // 2, 0.05, rng)
+    linearised = estimates.lower_bound(estimate, 0.05), estimates.upper_bound(estimate, 0.05)
+    assert measured(resampled) == pytest.approx(linearised, abs=0.15 * estimate.standard_error)
+
+
+def test_what_is_resampled_are_the_clusters(rng: np.random.Generator) -> None:
+    before = Ratio(np.repeat([1.0, 0.0] * 20, 10), np.ones(400))
+    nothing = Ratio(np.zeros(400), np.ones(400))
+    widths = [
+        np.ptp(measured(bootstrap.ratio_bounds(before, nothing, clusters, 0.05, rng)))
+        for clusters in (np.arange(400), np.arange(400) // 10)
+    ]
+    assert widths[1] / widths[0] == pytest.approx(10**0.5, rel=0.1)
+
+
+def test_bca_leans_to_the_long_tail_of_skewed_differences(rng: np.random.Generator) -> None:
+    d = np.random.default_rng(0).exponential(1.0, 40)
+    nothing = Ratio(np.zeros(40), np.ones(40))
+    lower, upper = measured(bootstrap.ratio_bounds(Ratio(d, np.ones(40)), nothing, np.arange(40), 0.05, rng))
+    assert upper - d.mean() > 1.1 * (d.mean() - lower)
+
+
+def test_the_same_seed_gives_the_same_bounds() -> None:
+    before, after = documents(50)
+    one, other = (
+        bootstrap.ratio_bounds(before, after, np.arange(50), 0.05, np.random.default_rng(1)) for _ in range(2)
+    )
+    assert one == other
+
+
+@pytest.mark.parametrize("shift", [0.0, -0.25])
+def test_identical_or_equally_changed_models_are_not_bounded(shift: float, rng: np.random.Generator) -> None:
+    before, _ = documents(50)
+    after = Ratio(np.asarray(before.numerator) + shift * np.asarray(before.denominator), before.denominator)
+    assert isinstance(bootstrap.ratio_bounds(before, after, np.arange(50), 0.05, rng), NotMeasured)
+
+
+def test_a_ratio_that_most_clusters_say_nothing_of_is_not_bounded(rng: np.random.Generator) -> None:
+    told = np.array([1.0] + [0.0] * 19)
+    score, other = Ratio(told, told), Ratio(np.zeros(20), np.ones(20))
+    assert isinstance(bootstrap.ratio_bounds(score, other, np.arange(20), 0.05, rng), NotMeasured)
+
+
+def test_a_single_cluster_is_refused(rng: np.random.Generator) -> None:
+    before, after = documents(10)
+    with pytest.raises(ValueError, match="two or more"):
+        bootstrap.ratio_bounds(before, after, np.zeros(10), 0.05, rng)
+
+
+def test_bounds_of_a_corpus_statistic_that_is_a_mean_are_those_of_the_mean(rng: np.random.Generator) -> None:
+    d = np.random.default_rng(2).normal(0.1, 1, 300)
+    estimate = estimates.paired_mean(d)
+    resampled = bootstrap.corpus_bounds(lambda rows: float(d[rows].mean()), 300, 0.05, rng)
+    expected = estimates.lower_bound(estimate, 0.05), estimates.upper_bound(estimate, 0.05)
+    assert measured(resampled) == pytest.approx(expected, abs=0.1 * estimate.standard_error)
+
+
+def test_a_corpus_statistic_is_asked_for_as_many_rows_as_there_are(rng: np.random.Generator) -> None:
+    seen = []
+
+    def drop(rows: NDArray[np.int64]) -> float:
+        seen.append(rows)
+        return float(rows.mean())
+
+    bootstrap.corpus_bounds(drop, 5, 0.05, rng)
+    assert all(rows.shape == (5,) for rows in seen)
+    assert np.unique(np.concatenate(seen)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_corpus_statistic_of_identical_models_is_not_bounded(rng: np.random.Generator) -> None:
+    assert isinstance(bootstrap.corpus_bounds(lambda rows: 0.0, 50, 0.05, rng), NotMeasured)
+
+
+@few
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=9))
+def test_few_differences_are_flipped_in_every_way(d: list[int]) -> None:
+    flips = [abs(np.dot(d, signs)) for signs in itertools.product([-1, 1], repeat=len(d))]
+    expected = np.mean(np.array(flips) >= abs(sum(d)))
+    assert bootstrap.sign_flip_p(d, np.random.default_rng(0)) == pytest.approx(expected)
+
+
+def test_many_differences_are_flipped_at_random(rng: np.random.Generator) -> None:
+    d = np.random.default_rng(4).normal(0.12, 1, 200)
+    assert bootstrap.sign_flip_p(d, rng) == pytest.approx(stats.ttest_1samp(d, 0).pvalue, abs=0.02)
+
+
+def test_a_change_that_no_flip_reaches_still_has_a_p_above_0(rng: np.random.Generator) -> None:
+    assert bootstrap.sign_flip_p(np.ones(500), rng) == pytest.approx(2 / (bootstrap.RESAMPLES + 1))
+
+
+def test_items_that_did_not_change_do_not_matter_to_a_flip(rng: np.random.Generator) -> None:
+    d = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+    assert bootstrap.sign_flip_p([*d, *[0] * 1000], rng) == 1726 / 32768
+
+
+@settings(max_examples=10)
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=30))
+def test_wilcoxons_p_is_that_of_scipy(d: list[float]) -> None:
+    if any(d):
+        for alternative in ("two-sided", "greater"):
+            other = stats.wilcoxon([x for x in d if x], alternative=alternative)
+            assert bootstrap.wilcoxon(d, alternative).p_value == pytest.approx(min(1.0, other.pvalue))
+
+
+@few
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=40))
+def test_the_ranks_of_losses_and_gains_add_up(d: list[float]) -> None:
+    n = np.count_nonzero(d)
+    both = bootstrap.wilcoxon(d).positive_ranks + bootstrap.wilcoxon([-x for x in d]).positive_ranks
+    assert both == n * (n + 1) / 2
+
+
+@pytest.mark.parametrize("n", [0, 1, 300])
+def test_identical_models_are_no_evidence_of_a_change(n: int, rng: np.random.Generator) -> None:
+    assert bootstrap.sign_flip_p(np.zeros(n), rng) == 1.0
+    assert bootstrap.wilcoxon(np.zeros(n)) == (0.0, 1.0)
+
+
+def test_a_number_that_was_not_measured_is_refused(rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        bootstrap.sign_flip_p([1.0, np.nan], rng)

@@ -1,0 +1,424 @@
+"""Estimates agree with statsmodels and scipy, and hold where nothing varies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.weightstats import DescrStatsW
+
+from audit.records import Estimate, NotMeasured
+from audit.statistics import estimates, noninferiority
+from audit.statistics.estimates import Bounded, Ratio
+
+Floats = NDArray[np.float64]
+ALPHAS = st.sampled_from([0.001, 0.025, 0.05, 0.2])
+SEEDS = st.integers(0, 10_000)
+
+few = settings(max_examples=40)
+
+
+def random_items(seed: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Differences −1, 0, 1 that depend on their cluster; some clusters large, some of one item."""
+    rng = np.random.default_rng(seed)
+    clusters = rng.integers(0, rng.integers(2, 40), rng.integers(50, 300))
+    drift = rng.normal(0, 0.3, 40)[clusters]
+    return np.clip(np.round(rng.normal(drift, 0.6)), -1, 1), clusters
+
+
+def random_documents(seed: int) -> tuple[Ratio, Ratio, NDArray[np.int64]]:
+    """Sums and counts before and after of rows, several to a cluster."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(20, 200))
+    words = rng.integers(1, 500, n).astype(float)
+    before = rng.normal(-3, 0.5, n) * words
+    after = before + rng.normal(-0.1, 0.1, n) * words
+    return Ratio(before, words), Ratio(after, words), rng.integers(0, 15, n)
+
+
+def number(answer: float | NotMeasured) -> float:
+    assert not isinstance(answer, NotMeasured)
+    return answer
+
+
+@st.composite
+def scores(draw: st.DrawFn) -> list[float]:
+    """Differences of scores between 0 and 1, ties and equal ones included."""
+    some = st.one_of(st.sampled_from([-1.0, 0.0, 0.1, 1.0]), st.floats(-1, 1).map(lambda x: round(x, 3)))
+    return draw(st.lists(some, min_size=2, max_size=40))
+
+
+@few
+@given(SEEDS)
+def test_a_clustered_mean_is_the_cluster_robust_regression_of_statsmodels(seed: int) -> None:
+    d, clusters = random_items(seed)
+    other = sm.OLS(d, np.ones_like(d)).fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
+    estimate = estimates.clustered_mean(d, clusters)
+    count = len(set(clusters.tolist()))
+    assert estimate.value == pytest.approx(other.params[0], rel=1e-12, abs=1e-15)
+    assert estimate.standard_error == pytest.approx(other.bse[0], rel=1e-12)
+    assert (estimate.n_clusters, estimate.degrees_of_freedom) == (count, count - 1)
+    interval = [number(estimates.lower_bound(estimate, 0.05)), number(estimates.upper_bound(estimate, 0.05))]
+    np.testing.assert_allclose(interval, other.conf_int(0.10)[0], rtol=1e-9, atol=1e-12)
+
+
+@few
+@given(SEEDS)
+def test_the_design_effect_is_the_robust_variance_over_that_of_independent_items(seed: int) -> None:
+    d, clusters = random_items(seed)
+    independent = sm.OLS(d, np.ones_like(d)).fit().bse[0]
+    estimate = estimates.clustered_mean(d, clusters)
+    assert estimate.design_effect == pytest.approx((estimate.standard_error / independent) ** 2, rel=1e-9)
+
+
+@few
+@given(SEEDS)
+def test_a_difference_of_ratios_is_the_weighted_cluster_robust_regression_of_statsmodels(seed: int) -> None:
+    before, after, clusters = random_documents(seed)
+    tops = np.concatenate([before.numerator, after.numerator])
+    words = np.concatenate([before.denominator, after.denominator])
+    side = np.kron(np.eye(2), np.ones((clusters.size, 1)))
+    fit = sm.WLS(tops / words, side, weights=words).fit(
+        cov_type="cluster", cov_kwds={"groups": np.tile(clusters, 2), "use_correction": False}
+    )
+    count = np.unique(clusters).size
+    variance = float(np.array([1, -1]) @ fit.cov_params() @ [1, -1]) * count / (count - 1)
+    estimate = estimates.difference_of_ratios(before, after, clusters)
+    assert estimate.value == pytest.approx(fit.params[0] - fit.params[1], rel=1e-9)
+    assert estimate.standard_error == pytest.approx(math.sqrt(variance), rel=1e-9)
+
+
+@few
+@given(SEEDS)
+def test_a_ratio_over_ones_is_a_mean(seed: int) -> None:
+    d, clusters = random_items(seed)
+    ones, zeros = np.ones_like(d), np.zeros_like(d)
+    as_ratio = estimates.difference_of_ratios(Ratio(d, ones), Ratio(zeros, ones), clusters)
+    assert as_ratio == estimates.clustered_mean(d, clusters)
+
+
+def test_the_drop_of_a_perplexity_is_the_logarithm_of_after_over_before() -> None:
+    words, before, after = [10, 30], [-20.0, -90.0], [-24.0, -96.0]
+    estimate = estimates.difference_of_ratios(Ratio(before, words), Ratio(after, words), ["a", "b"])
+    perplexity_before, perplexity_after = math.exp(110 / 40), math.exp(120 / 40)
+    assert estimate.value == pytest.approx(math.log(perplexity_after / perplexity_before), rel=1e-12)
+
+
+def test_bbq_scores_are_ratios_of_counts() -> None:
+    # 7 of 10 answers that are not "unknown" are biased; of ambiguous items 40 more are answered "unknown".
+    biased, told = np.array([1.0] * 7 + [0.0] * 43), np.array([1.0] * 10 + [0.0] * 40)
+    templates = np.arange(50) // 5
+    disambiguated = estimates.clustered_ratio(Ratio(2 * biased - told, told), templates)
+    ambiguous = estimates.clustered_ratio(Ratio(2 * biased - told, np.ones(50)), templates)
+    assert disambiguated.value == pytest.approx(0.4)
+    assert ambiguous.value == pytest.approx(0.08)
+
+
+@few
+@given(scores(), st.floats(0.01, 0.5), ALPHAS)
+def test_a_paired_mean_is_the_paired_t_test_of_scipy(d: list[float], margin: float, alpha: float) -> None:
+    estimate = estimates.paired_mean(d)
+    if estimate.standard_error > 0:
+        less = stats.ttest_1samp(d, margin, alternative="less")
+        greater = stats.ttest_1samp(d, 0.0, alternative="greater")
+        assert estimates.noninferiority_p(estimate, margin) == pytest.approx(less.pvalue, rel=1e-8, abs=1e-15)
+        assert estimates.inferiority_p(estimate) == pytest.approx(greater.pvalue, rel=1e-8, abs=1e-15)
+        upper = stats.ttest_1samp(d, 0.0, alternative="less").confidence_interval(1 - alpha).high
+        assert estimates.upper_bound(estimate, alpha) == pytest.approx(upper, rel=1e-8, abs=1e-12)
+
+
+@few
+@given(scores(), st.floats(0.01, 0.5))
+def test_equivalence_is_the_two_one_sided_tests_of_statsmodels(d: list[float], margin: float) -> None:
+    estimate = estimates.paired_mean(d)
+    if estimate.standard_error > 0:
+        other = DescrStatsW(np.array(d)).ttost_mean(-margin, margin)[0]
+        assert estimates.equivalence_p(estimate, margin) == pytest.approx(other, rel=1e-8, abs=1e-15)
+
+
+@few
+@given(SEEDS)
+def test_two_strata_of_opposite_sign_are_welchs_test_of_scipy(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = rng.normal(0.1, 1, rng.integers(3, 50)), rng.normal(0, 3, rng.integers(3, 50))
+    both = estimates.stratified([estimates.paired_mean(one), estimates.paired_mean(-other)], [1, 1])
+    welch = stats.ttest_ind(one, other, equal_var=False)
+    assert both.value / both.standard_error == pytest.approx(welch.statistic, rel=1e-9)
+    assert both.degrees_of_freedom == pytest.approx(welch.df, rel=1e-9)
+
+
+def test_one_stratum_is_itself() -> None:
+    alone = estimates.clustered_mean(*random_items(1))
+    combined = estimates.stratified([alone], [7])
+    assert combined.model_dump(exclude={"method"}) == pytest.approx(alone.model_dump(exclude={"method"}))
+
+
+def test_strata_of_equal_weight_share_the_mean_of_their_design_effects_by_variance() -> None:
+    one, other = (estimates.clustered_mean(*random_items(seed)) for seed in (1, 2))
+    combined = estimates.stratified([one, other], [1, 1])
+    variances = [each.standard_error**2 for each in (one, other)]
+    without = sum(v / number(e.design_effect) for v, e in zip(variances, (one, other), strict=True))
+    assert combined.design_effect == pytest.approx(sum(variances) / without)
+    assert combined.n_clusters == (one.n_clusters or 0) + (other.n_clusters or 0)
+
+
+def test_strata_of_independent_items_have_no_design_effect() -> None:
+    alone = estimates.paired_mean([0, 1, 0, 0])
+    assert estimates.stratified([alone, alone], [1, 1]).design_effect == alone.design_effect
+
+
+def test_a_stratum_that_does_not_vary_adds_no_variance() -> None:
+    varied, same = estimates.clustered_mean([0, 1, 0, 0], [1, 1, 2, 2]), estimates.paired_mean([0.0] * 9)
+    combined = estimates.stratified([varied, same], [1, 1])
+    assert combined.standard_error == pytest.approx(varied.standard_error / 2)
+    assert combined.degrees_of_freedom == pytest.approx(varied.degrees_of_freedom)
+
+
+def test_strata_that_do_not_vary_have_no_standard_error_and_no_nan() -> None:
+    same = estimates.paired_mean([0.0] * 9)
+    combined = estimates.stratified([same, same], [1, 2])
+    assert (combined.value, combined.standard_error) == (0.0, 0.0)
+    assert isinstance(estimates.upper_bound(combined, 0.05), NotMeasured)
+
+
+@pytest.mark.parametrize("weights", [[], [1], [1, 0], [1, -1], [1, math.nan], [1, 1, 1]], ids=str)
+def test_strata_without_a_positive_weight_each_are_refused(weights: list[float]) -> None:
+    alone = estimates.paired_mean([0, 1])
+    with pytest.raises(ValueError, match="2 estimates need as many positive weights"):
+        estimates.stratified([alone, alone], weights)
+
+
+@few
+@given(scores(), ALPHAS, st.floats(0.01, 0.9), st.sampled_from([None, 1.0, 2.0]))
+def test_p_is_below_alpha_just_when_the_bound_is_below_the_margin(
+    d: list[float], alpha: float, margin: float, largest: float | None
+) -> None:
+    estimate = estimates.paired_mean(d)
+    bounded = Bounded(len(d), largest) if largest else None
+    upper, p = (
+        estimates.upper_bound(estimate, alpha, bounded),
+        estimates.noninferiority_p(estimate, margin, bounded),
+    )
+    if isinstance(upper, NotMeasured):
+        assert isinstance(p, NotMeasured)
+    elif abs(upper - margin) > 1e-9:
+        assert (number(p) < alpha) == (upper < margin)
+
+
+@few
+@given(scores(), ALPHAS)
+def test_losses_for_gains_mirror_the_bounds(d: list[float], alpha: float) -> None:
+    estimate, mirrored = estimates.paired_mean(d), estimates.paired_mean([-x for x in d])
+    bounded = Bounded(len(d))
+    lower = number(estimates.lower_bound(estimate, alpha, bounded))
+    assert lower == pytest.approx(-number(estimates.upper_bound(mirrored, alpha, bounded)), abs=1e-12)
+    assert -1 <= lower <= estimate.value <= number(estimates.upper_bound(estimate, alpha, bounded)) <= 1
+
+
+@few
+@given(scores(), st.floats(0.001, 0.99), st.floats(0.001, 0.99))
+def test_p_falls_as_the_margin_grows(d: list[float], one: float, other: float) -> None:
+    estimate, bounded = estimates.paired_mean(d), Bounded(len(d))
+    low, high = sorted((one, other))
+    p_low, p_high = (number(estimates.noninferiority_p(estimate, margin, bounded)) for margin in (low, high))
+    assert 0 <= p_high <= p_low <= 1
+
+
+@few
+@given(scores(), st.floats(0.001, 0.49), st.floats(0.001, 0.49))
+def test_the_bound_rises_as_alpha_falls(d: list[float], one: float, other: float) -> None:
+    estimate, bounded = estimates.paired_mean(d), Bounded(len(d))
+    strict, mild = sorted((one, other))
+    strict_bound, mild_bound = (number(estimates.upper_bound(estimate, a, bounded)) for a in (strict, mild))
+    assert strict_bound >= mild_bound
+
+
+@few
+@given(SEEDS)
+def test_neither_the_order_of_items_nor_the_names_of_clusters_matter(seed: int) -> None:
+    d, clusters = random_items(seed)
+    order = np.random.default_rng(seed + 1).permutation(d.size)
+    names = np.array([f"subject {(7 * label) % 41}" for label in clusters])
+    one, other = estimates.clustered_mean(d, clusters), estimates.clustered_mean(d[order], names[order])
+    assert other.value == pytest.approx(one.value, abs=1e-14)
+    assert other.standard_error == pytest.approx(one.standard_error, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1 / 3, 1.0])
+def test_differences_that_are_all_equal_have_no_standard_error_at_all(value: float) -> None:
+    estimate = estimates.clustered_mean([value] * 999, np.arange(999) // 7)
+    assert estimate.standard_error == 0
+    assert isinstance(estimate.design_effect, NotMeasured)
+
+
+def test_clusters_that_all_differ_alike_have_no_standard_error_and_a_design_effect_of_0() -> None:
+    estimate = estimates.clustered_mean([0.1, -0.3, 0.7] * 50, np.repeat(np.arange(50), 3))
+    assert (estimate.standard_error, estimate.design_effect) == (0, 0)
+
+
+def test_clusters_of_one_row_each_have_no_design_effect() -> None:
+    estimate = estimates.clustered_mean([0, 1, 0, 0], ["a", "b", "c", "d"])
+    assert isinstance(estimate.design_effect, NotMeasured)
+
+
+@pytest.mark.parametrize("ask", [estimates.upper_bound, estimates.lower_bound, estimates.noninferiority_p])
+def test_identical_models_have_no_bound_where_differences_have_no_limit(
+    ask: Callable[[Estimate, float], float | NotMeasured],
+) -> None:
+    assert isinstance(ask(estimates.paired_mean([0.0] * 300), 0.05), NotMeasured)
+
+
+def test_identical_models_have_no_equivalence_p_where_differences_have_no_limit() -> None:
+    assert isinstance(estimates.equivalence_p(estimates.paired_mean([0.0] * 300), 0.05), NotMeasured)
+
+
+def test_identical_models_with_bounded_outcomes_are_300_trials_without_a_loss() -> None:
+    same, bounded = estimates.paired_mean([0.0] * 300), Bounded(300)
+    assert estimates.upper_bound(same, 0.05, bounded) == pytest.approx(0.009936, abs=5e-7)
+    assert estimates.lower_bound(same, 0.05, bounded) == pytest.approx(-0.009936, abs=5e-7)
+    assert estimates.noninferiority_p(same, 0.02, bounded) == pytest.approx(0.98**300)
+
+
+def test_a_single_small_difference_does_not_narrow_the_bound_of_identical_models() -> None:
+    same, nearly = estimates.paired_mean([0.0] * 300), estimates.paired_mean([0.0] * 299 + [1e-6])
+    for ask in (estimates.upper_bound, estimates.noninferiority_p):
+        assert number(ask(nearly, 0.05, Bounded(300))) >= number(ask(same, 0.05, Bounded(300)))
+
+
+@pytest.mark.parametrize("value", [-1.0, 1.0])
+def test_a_model_that_lost_or_gained_all_has_bounds(value: float) -> None:
+    estimate, bounded = estimates.paired_mean([value] * 20), Bounded(20)
+    inner = 1 - 2 * (1 - 0.05 ** (1 / 20))
+    expected = (inner, 1.0) if value > 0 else (-1.0, -inner)
+    bounds = estimates.lower_bound(estimate, 0.05, bounded), estimates.upper_bound(estimate, 0.05, bounded)
+    assert bounds == pytest.approx(expected)
+    assert estimates.noninferiority_p(estimate, 0.5, bounded) == pytest.approx(1.0 if value > 0 else 0.25**20)
+
+
+def test_a_drop_beyond_its_own_limit_is_refused() -> None:
+    with pytest.raises(ValueError, match="beyond the largest"):
+        estimates.upper_bound(estimates.paired_mean([3, 4]), 0.05, Bounded(2))
+
+
+def test_a_margin_that_no_drop_can_reach_is_refused() -> None:
+    with pytest.raises(ValueError, match="no drop can reach the margin"):
+        estimates.noninferiority_p(estimates.paired_mean([0, 1]), 1.0, Bounded(2))
+
+
+@st.composite
+def clustered_flips(draw: st.DrawFn) -> tuple[list[int], list[int]]:
+    """0/1 outcomes in clusters: each item lost (1), gained (−1) or the same."""
+    d = draw(st.lists(st.sampled_from([-1, 0, 0, 0, 1]), min_size=2, max_size=80))
+    clusters = draw(st.lists(st.integers(0, 5), min_size=len(d), max_size=len(d)))
+    clusters[:2] = [0, 1]
+    return d, clusters
+
+
+@few
+@given(clustered_flips(), ALPHAS, st.floats(0.01, 0.5))
+def test_clustered_flips_are_bounded_by_the_wider_of_both_methods(
+    flips: tuple[list[int], list[int]], alpha: float, margin: float
+) -> None:
+    d, clusters = flips
+    counts = d.count(1), d.count(-1), len(d)
+    estimate, alone = estimates.clustered_mean(d, clusters), noninferiority.bounds(*counts, alpha)
+    both = estimates.clustered_binary_bounds(*counts, estimate, alpha)
+    assert -1 <= both.lower <= alone.lower
+    assert alone.upper <= both.upper <= 1
+    if estimate.standard_error > 0:
+        assert both.lower <= max(-1.0, number(estimates.lower_bound(estimate, alpha)))
+        assert both.upper >= min(1.0, number(estimates.upper_bound(estimate, alpha)))
+    p = estimates.clustered_binary_p(*counts, estimate, margin)
+    assert p >= noninferiority.p_value(*counts, margin) > 0
+    if abs(both.upper - margin) > 1e-9:
+        assert (p < alpha) == (both.upper < margin)
+
+
+def test_a_dozen_losses_in_one_subject_weigh_more_than_the_same_scattered() -> None:
+    subject = np.arange(600) // 30
+    together, scattered = np.zeros(600), np.zeros(600)
+    together[:12], scattered[::50] = 1, 1
+    uppers = [
+        estimates.clustered_binary_bounds(12, 0, 600, estimates.clustered_mean(d, subject), 0.05).upper
+        for d in (together, scattered)
+    ]
+    assert uppers[1] == noninferiority.bounds(12, 0, 600, 0.05).upper < uppers[0] - 0.01
+
+
+@pytest.mark.parametrize(("count", "size"), [(57, 35), (20, 50), (10, 100)])
+def test_a_clustered_model_at_the_margin_passes_at_most_alpha_of_the_time(count: int, size: int) -> None:
+    rng = np.random.default_rng(count)
+    passed_t = passed_alone = 0
+    for _ in range(1000):
+        drop = 0.03 + rng.choice([-0.07, 0.07], count)
+        lost = rng.binomial(size, (0.1 + drop) / 2)
+        gained = rng.binomial(size - lost, (0.1 - drop) / (2 - 0.1 - drop))
+        counts = int(lost.sum()), int(gained.sum()), count * size
+        by_cluster = Ratio(lost - gained, np.full(count, size))
+        estimate = estimates.clustered_ratio(by_cluster, np.arange(count))
+        passed_t += estimates.clustered_binary_p(*counts, estimate, 0.03) < 0.05
+        passed_alone += noninferiority.p_value(*counts, 0.03) < 0.05
+    assert passed_t <= 72  # 50 and three standard deviations
+    assert passed_alone > 110
+
+
+def test_the_bounds_of_a_bias_score_cover_it_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(5)
+    templates = np.repeat(np.arange(60), 20)
+    covered = 0
+    for _ in range(500):
+        shift = rng.normal(0, 0.15, 60)[templates]
+        told = rng.random(1200) < np.clip(0.6 + shift, 0, 1)
+        biased = told & (rng.random(1200) < np.clip(0.6 + shift, 0, 1))
+        score = estimates.clustered_ratio(Ratio(2.0 * biased - told, told), templates)
+        lower, upper = (number(ask(score, 0.025)) for ask in (estimates.lower_bound, estimates.upper_bound))
+        covered += lower <= 2 * (0.36 + 0.15**2) / 0.6 - 1 <= upper
+    assert covered >= 0.92 * 500
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_fewer_than_two_items_are_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=r"item\(s\): an error can be estimated from two or more"):
+        estimates.paired_mean([0.0] * size)
+
+
+def test_a_single_cluster_is_refused() -> None:
+    with pytest.raises(ValueError, match="all 3 items are in one cluster"):
+        estimates.clustered_mean([0, 1, 0], ["a", "a", "a"])
+
+
+def test_labels_that_do_not_fit_the_items_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 rows need as many cluster labels, not 2"):
+        estimates.clustered_mean([0, 1, 0], ["a", "b"])
+
+
+def test_a_number_that_was_not_measured_is_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        estimates.paired_mean([0, math.nan])
+
+
+@pytest.mark.parametrize("denominator", [[0, 0], [2, -1]], ids=str)
+def test_a_ratio_over_nothing_is_refused(denominator: list[float]) -> None:
+    with pytest.raises(ValueError, match="nothing to divide by"):
+        estimates.clustered_ratio(Ratio([1, 1], denominator), ["a", "b"])
+
+
+def test_ratios_over_other_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 rows before and 2 after"):
+        estimates.difference_of_ratios(Ratio([1, 1, 1], [1, 1, 1]), Ratio([1, 1], [1, 1]), ["a", "b", "c"])
+
+
+def test_numerator_and_denominator_of_other_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="equal length"):
+        estimates.clustered_ratio(Ratio([1, 1, 1], [1, 1]), ["a", "b", "c"])
+
+
+def test_an_effect_size_without_a_deviation_is_not_measured() -> None:
+    assert isinstance(estimates.standardised_mean([0.5, 0.5, 0.5]), NotMeasured)
