@@ -187,6 +187,7 @@ def _binary(samples: pd.DataFrame) -> dict[str, bool]:
 def _chosen(wanted: str | None, metrics: Mapping[str, bool], both: _Both) -> Metric:
     """The metric to compare, checked against what the tasks have."""
     fit = [name for name, binary in metrics.items() if binary]
+    wanted = wanted and wanted.removesuffix(",none")  # as lm-eval's results name what no filter changed
     name = wanted or (PREFERRED if PREFERRED in fit else next(iter(fit), None))
     if name is None or name not in metrics:
         raise ConfigError(_no_metric(wanted, both))
