@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
 from audit.records import Estimate, NotMeasured
-from audit.statistics import noninferiority
+from audit.statistics import noninferiority, tango
 from audit.statistics.noninferiority import Bounds
 
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
@@ -200,22 +200,40 @@ def equivalence_p(estimate: Estimate, margin: float, bounded: Bounded | None = N
 def clustered_binary_bounds(lost: int, gained: int, n: int, estimate: Estimate, alpha: float) -> Bounds:
     """One-sided bounds of the drop of 0/1 outcomes in clusters, each with error `alpha`.
 
-    On each side the wider of `estimate`'s t (from `clustered_mean` of the same n items) and of the bound
-    that takes items as independent: with few flips, or with none, the t alone would be too narrow, as it
-    takes the variance that it saw for the truth.
+    On each side the widest of `estimate`'s t (from `clustered_mean` of the same items), of Tango's score of
+    as many items as these are worth, and of the bound that takes items as independent. The t by itself is
+    too narrow where flips are few or nearly all are losses, since the variance that it sees shrinks with
+    the drop that it sees; without any flip it has no width.
     """
     alone = noninferiority.bounds(lost, gained, n, alpha)
-    reach = -estimate.standard_error * float(stdtrit(estimate.degrees_of_freedom, alpha))
+    quantile = float(stdtrit(estimate.degrees_of_freedom, alpha))
+    reach = -quantile * estimate.standard_error
+    b, c, size = _effective_counts(lost, gained, n, estimate)
     return Bounds(
-        max(-1.0, min(alone.lower, estimate.value - reach)),
-        min(1.0, max(alone.upper, estimate.value + reach)),
-        f"wider of cluster-robust t and {alone.method}",
+        max(-1.0, min(alone.lower, estimate.value - reach, -tango.upper_bound_at(c, b, size, quantile))),
+        min(1.0, max(alone.upper, estimate.value + reach, tango.upper_bound_at(b, c, size, quantile))),
+        f"widest of cluster-robust t, Tango score of effective counts, and {alone.method}",
     )
 
 
 def clustered_binary_p(lost: int, gained: int, n: int, estimate: Estimate, margin: float) -> float:
-    """One-sided p-value of H0: drop ≥ margin, the larger of both tests of `clustered_binary_bounds`."""
-    return max(_t_p(estimate, margin), noninferiority.p_value(lost, gained, n, margin))
+    """One-sided p-value of H0: drop ≥ margin, the largest of the tests of `clustered_binary_bounds`."""
+    score = float(tango.score(*_effective_counts(lost, gained, n, estimate), margin))
+    return max(
+        _t_p(estimate, margin),
+        float(stdtr(estimate.degrees_of_freedom, score)),
+        noninferiority.p_value(lost, gained, n, margin),
+    )
+
+
+def _effective_counts(lost: int, gained: int, n: int, estimate: Estimate) -> tuple[float, float, float]:
+    """Lost, gained and all items over their design effect (Rao & Scott 1992, Biometrics 48:577-585).
+
+    They vary as the counts of so many independent items do. Clusters that seem to help count as no help.
+    """
+    effect = estimate.design_effect
+    over = 1.0 if isinstance(effect, NotMeasured) else max(1.0, effect)
+    return lost / over, gained / over, n / over
 
 
 def _linear(ratio: Ratio) -> _Linear:

@@ -16,7 +16,7 @@ _HALVINGS = 64
 """Bisections of an interval of length 2: more than a double can tell apart."""
 
 
-def score(lost: ArrayLike, gained: ArrayLike, n: int, drop: float) -> NDArray[np.float64]:
+def score(lost: ArrayLike, gained: ArrayLike, n: float, drop: float) -> NDArray[np.float64]:
     """The z statistic of H0: the drop equals `drop`; falls as `drop` grows.
 
     Its variance uses the restricted maximum-likelihood estimate under H0 (eq. 5 and 6 of the paper).
@@ -38,7 +38,7 @@ def score(lost: ArrayLike, gained: ArrayLike, n: int, drop: float) -> NDArray[np
 
 
 def _restricted_gain(
-    lost: NDArray[np.float64], gained: NDArray[np.float64], n: int, drop: float
+    lost: NDArray[np.float64], gained: NDArray[np.float64], n: float, drop: float
 ) -> NDArray[np.float64]:
     """Maximum-likelihood probability of a gain when the drop is `drop` ≥ 0: root of a quadratic."""
     a = 2.0 * n
@@ -60,7 +60,14 @@ def noninferiority_p(lost: int, gained: int, n: int, margin: float) -> float:
 
 def upper_bound(lost: int, gained: int, n: int, alpha: float) -> float:
     """One-sided upper bound of the drop with error `alpha`: below the margin just when p < alpha."""
-    z = float(ndtri(alpha))
+    return upper_bound_at(lost, gained, n, float(ndtri(alpha)))
+
+
+def upper_bound_at(lost: float, gained: float, n: float, z: float) -> float:
+    """The drop at which the score is `z`, a quantile below 0; 1 if it never falls that low.
+
+    Counts need not be whole: those of clustered items are divided by their design effect.
+    """
     return _crossing(lambda drop: float(score(lost, gained, n, drop)) > z, (lost - gained) / n, 1.0)
 
 

@@ -174,6 +174,21 @@ def test_strata_of_independent_items_have_no_design_effect() -> None:
     assert estimates.stratified([alone, alone], [1, 1]).design_effect == alone.design_effect
 
 
+def test_a_stratum_of_independent_items_has_a_design_effect_of_1() -> None:
+    clustered, independent = estimates.clustered_mean(*random_items(1)), estimates.paired_mean([0, 1, 0, 0])
+    combined = estimates.stratified([clustered, independent], [1, 1])
+    inside = clustered.standard_error**2 / number(clustered.design_effect)
+    variance = clustered.standard_error**2 + independent.standard_error**2
+    assert combined.design_effect == pytest.approx(variance / (inside + independent.standard_error**2))
+    assert combined.n_clusters is None
+
+
+def test_a_stratum_whose_clusters_all_differ_alike_leaves_no_design_effect() -> None:
+    clustered = estimates.clustered_mean(*random_items(1))
+    alike = estimates.clustered_mean([0, 1, 0, 1], [1, 1, 2, 2])
+    assert isinstance(estimates.stratified([clustered, alike], [1, 1]).design_effect, NotMeasured)
+
+
 def test_a_stratum_that_does_not_vary_adds_no_variance() -> None:
     varied, same = estimates.clustered_mean([0, 1, 0, 0], [1, 1, 2, 2]), estimates.paired_mean([0.0] * 9)
     combined = estimates.stratified([varied, same], [1, 1])
@@ -292,6 +307,12 @@ def test_a_single_small_difference_does_not_narrow_the_bound_of_identical_models
         assert number(ask(nearly, 0.05, Bounded(300))) >= number(ask(same, 0.05, Bounded(300)))
 
 
+def test_bounded_outcomes_that_vary_are_tested_by_t() -> None:
+    estimate = estimates.paired_mean([1, -1, 0, 0, 0] * 100)
+    for ask in (estimates.upper_bound, estimates.noninferiority_p):
+        assert ask(estimate, 0.05, Bounded(500)) == ask(estimate, 0.05)
+
+
 @pytest.mark.parametrize("value", [-1.0, 1.0])
 def test_a_model_that_lost_or_gained_all_has_bounds(value: float) -> None:
     estimate, bounded = estimates.paired_mean([value] * 20), Bounded(20)
@@ -323,7 +344,7 @@ def clustered_flips(draw: st.DrawFn) -> tuple[list[int], list[int]]:
 
 @few
 @given(clustered_flips(), ALPHAS, st.floats(0.01, 0.5))
-def test_clustered_flips_are_bounded_by_the_wider_of_both_methods(
+def test_clustered_flips_are_bounded_by_the_widest_of_three_methods(
     flips: tuple[list[int], list[int]], alpha: float, margin: float
 ) -> None:
     d, clusters = flips
@@ -341,6 +362,37 @@ def test_clustered_flips_are_bounded_by_the_wider_of_both_methods(
         assert (p < alpha) == (both.upper < margin)
 
 
+@few
+@given(clustered_flips(), ALPHAS)
+def test_swapping_lost_and_gained_mirrors_the_bounds_of_clustered_flips(
+    flips: tuple[list[int], list[int]], alpha: float
+) -> None:
+    d, clusters = flips
+    lost, gained, mirrored = d.count(1), d.count(-1), [-x for x in d]
+    one = estimates.clustered_binary_bounds(
+        lost, gained, len(d), estimates.clustered_mean(d, clusters), alpha
+    )
+    other = estimates.clustered_binary_bounds(
+        gained, lost, len(d), estimates.clustered_mean(mirrored, clusters), alpha
+    )
+    assert (other.lower, other.upper) == pytest.approx((-one.upper, -one.lower), abs=1e-12)
+
+
+def test_flips_in_clusters_that_do_not_matter_are_scored_as_independent_items() -> None:
+    # As many flips in each cluster: the design effect is below 1, and 600 clusters make t nearly normal.
+    d, clusters = [1, 0, 0, 0, 0] * 600, np.arange(3000) // 5
+    bounds = estimates.clustered_binary_bounds(600, 0, 3000, estimates.clustered_mean(d, clusters), 0.05)
+    alone = noninferiority.bounds(600, 0, 3000, 0.05)
+    assert (bounds.lower, bounds.upper) == pytest.approx((alone.lower, alone.upper), abs=1e-4)
+
+
+def test_flips_in_clusters_that_answer_as_one_are_scored_as_so_many_items() -> None:
+    d, clusters = np.repeat([1, 0, 0, 0, 0] * 120, 5), np.repeat(np.arange(600), 5)
+    bounds = estimates.clustered_binary_bounds(600, 0, 3000, estimates.clustered_mean(d, clusters), 0.05)
+    of_clusters = noninferiority.bounds(120, 0, 600, 0.05)
+    assert (bounds.lower, bounds.upper) == pytest.approx((of_clusters.lower, of_clusters.upper), abs=2e-3)
+
+
 def test_a_dozen_losses_in_one_subject_weigh_more_than_the_same_scattered() -> None:
     subject = np.arange(600) // 30
     together, scattered = np.zeros(600), np.zeros(600)
@@ -349,24 +401,42 @@ def test_a_dozen_losses_in_one_subject_weigh_more_than_the_same_scattered() -> N
         estimates.clustered_binary_bounds(12, 0, 600, estimates.clustered_mean(d, subject), 0.05).upper
         for d in (together, scattered)
     ]
-    assert uppers[1] == noninferiority.bounds(12, 0, 600, 0.05).upper < uppers[0] - 0.01
+    assert noninferiority.bounds(12, 0, 600, 0.05).upper <= uppers[1] < uppers[0] - 0.01
+
+
+def passes(lost: Floats, gained: Floats, size: int, margin: float) -> tuple[bool, bool, bool]:
+    """Whether counts per cluster pass: by all three methods, by items as independent, by those and t."""
+    place = np.tile(np.arange(size), (lost.size, 1))
+    d = np.where(place < lost[:, None], 1, np.where(place < (lost + gained)[:, None], -1, 0)).ravel()
+    counts = int(lost.sum()), int(gained.sum()), d.size
+    estimate = estimates.clustered_mean(d, np.repeat(np.arange(lost.size), size))
+    alone = noninferiority.p_value(*counts, margin) < 0.05
+    upper = estimates.upper_bound(estimate, 0.05)
+    by_t = not isinstance(upper, NotMeasured) and upper < margin
+    return estimates.clustered_binary_p(*counts, estimate, margin) < 0.05, alone, alone and by_t
 
 
 @pytest.mark.parametrize(("count", "size"), [(57, 35), (20, 50), (10, 100)])
 def test_a_clustered_model_at_the_margin_passes_at_most_alpha_of_the_time(count: int, size: int) -> None:
     rng = np.random.default_rng(count)
-    passed_t = passed_alone = 0
+    passed = np.zeros(3)
     for _ in range(1000):
         drop = 0.03 + rng.choice([-0.07, 0.07], count)
         lost = rng.binomial(size, (0.1 + drop) / 2)
         gained = rng.binomial(size - lost, (0.1 - drop) / (2 - 0.1 - drop))
-        counts = int(lost.sum()), int(gained.sum()), count * size
-        by_cluster = Ratio(lost - gained, np.full(count, size))
-        estimate = estimates.clustered_ratio(by_cluster, np.arange(count))
-        passed_t += estimates.clustered_binary_p(*counts, estimate, 0.03) < 0.05
-        passed_alone += noninferiority.p_value(*counts, 0.03) < 0.05
-    assert passed_t <= 72  # 50 and three standard deviations
-    assert passed_alone > 110
+        passed += passes(lost, gained, size, 0.03)
+    assert passed[0] <= 71  # 50 and three standard deviations
+    assert passed[1] > 110
+
+
+def test_where_all_flips_are_losses_the_score_stops_most_of_what_t_lets_pass() -> None:
+    rng = np.random.default_rng(6)
+    passed = np.zeros(3)
+    for _ in range(1000):
+        lost = rng.binomial(4, rng.beta(0.03 * 4, 0.97 * 4, 300))  # correlated by .2
+        passed += passes(lost, np.zeros(300), 4, 0.03)
+    assert passed[0] <= 71
+    assert passed[2] > passed[0] + 15
 
 
 def test_the_bounds_of_a_bias_score_cover_it_as_often_as_they_say() -> None:
