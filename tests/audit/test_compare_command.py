@@ -248,6 +248,12 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
         compare_existing(str(before), str(after))
 
 
+def test_what_only_one_side_says_is_no_difference(tmp_path: Path) -> None:
+    before = lm_eval_log(tmp_path / "a", [1, 0], results=shots(5))
+    after = lm_eval_log(tmp_path / "b", [1, 0])
+    assert compare_existing(str(before), str(after)).whole.n_pairs == 2
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [
@@ -430,7 +436,8 @@ def test_our_original_pairs_item_by_item_with_lm_evals_log_of_the_same_model(
     command = [
         sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--model_args",
         f"pretrained={tiny},dtype=float32", "--tasks", "sums", "sentences", "capitals",
-        "--include_path", tasks, "--batch_size", 4, "--device", "cpu", "--log_samples", "--output_path", tmp_path / "log",
+        "--include_path", tasks, "--batch_size", 4, "--device", "cpu", "--log_samples",
+        "--output_path", tmp_path / "log",
     ]  # fmt: skip
     subprocess.run([str(part) for part in command], check=True, capture_output=True, timeout=600)
     for chosen, items in ((["sums", "sentences"], 11), (["capitals"], 3)):

@@ -115,9 +115,13 @@ def test_mutual_information_asks_twice_and_the_choices_are_shown_once(tmp_path: 
     assert (row["choices"], row["scores"]) == (("0", "1"), (-2.0, -1.0))
 
 
-def test_of_a_long_prompt_the_end_is_kept(tmp_path: Path) -> None:
-    call = {"arg_0": "shot " * SHOWN_CHARACTERS + "0 + 1 =", "arg_1": " 1"}
-    row = read_one(tmp_path / "a", arguments={"gen_args_0": call, "gen_args_1": {**call, "arg_1": " 0"}})
+@pytest.mark.parametrize(
+    "answers", [[" 1", " 0"], [" 1"], [{"until": []}]], ids=["choices", "one", "written"]
+)
+def test_of_a_long_prompt_the_end_is_kept(answers: list[Any], tmp_path: Path) -> None:
+    prompt = "shot " * SHOWN_CHARACTERS + "0 + 1 ="
+    asked = {f"gen_args_{i}": {"arg_0": prompt, "arg_1": answer} for i, answer in enumerate(answers)}
+    row = read_one(tmp_path / "a", arguments=asked)
     assert len(row["question"]) == SHOWN_CHARACTERS
     assert row["question"].endswith("0 + 1 =")
 
