@@ -61,6 +61,8 @@ class Evidence:
     p_worse: float
     """One-sided, of H0: drop ≤ 0."""
     drop: float
+    standard_error: float | None = None
+    """Of the drop; None: unknown, and then nothing is called futile."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ class Standing:
     """Items at the look that decided; without a decision at the last one."""
     nominal: tuple[float, ...]
     """Alpha that the p-values of each look are compared with."""
-    conditional_power: float
-    """At the last look: the chance to pass by the planned end if the true drop is 0."""
+    conditional_power: float | None
+    """At the last look: the chance to pass by the planned end if the true drop is 0. None: unknown."""
 
 
 def spent(fraction: float, alpha: float, spending: Spending) -> float:
@@ -207,6 +209,15 @@ def conditional_power(z: float, fraction: float, bound_at_end: float, drift: flo
     return float(ndtr((expected - bound_at_end) / math.sqrt(1.0 - fraction)))
 
 
+def standard_error(lost: int, gained: int, n: int) -> float:
+    """Standard error of the drop (lost − gained) / n of independent items, as observed.
+
+    >>> round(standard_error(30, 25, 1000), 6)
+    0.007415
+    """
+    return math.sqrt(lost + gained - (lost - gained) ** 2 / n) / n
+
+
 def stand(
     looks: Sequence[Evidence],
     planned: int,
@@ -235,7 +246,8 @@ def stand(
         return Standing("undecided", last.n, nominal, 0.0)
     end = boundaries([*fractions, 1.0], alpha, spending).z[-1]
     chance = _power_at_zero_drop(last, margin, fractions[-1], end)
-    return Standing("futile" if chance < FUTILE_BELOW else "go on", last.n, nominal, chance)
+    futile = chance is not None and chance < FUTILE_BELOW
+    return Standing("futile" if futile else "go on", last.n, nominal, chance)
 
 
 def _crossing(seen: Evidence, level: float, margin: float, *, ended: bool) -> Literal["pass", "fail"] | None:
@@ -250,15 +262,15 @@ def _crossing(seen: Evidence, level: float, margin: float, *, ended: bool) -> Li
     return "fail" if (worse and too_large) or (ended and (worse or too_large)) else None
 
 
-def _power_at_zero_drop(seen: Evidence, margin: float, fraction: float, bound_at_end: float) -> float:
-    """Conditional power if the drop is 0, with the standard error that the p-values imply.
+def _power_at_zero_drop(seen: Evidence, margin: float, fraction: float, bound_at_end: float) -> float | None:
+    """Conditional power if the drop is 0.
 
-    Of the two p-values the one whose border, margin or 0, is farther from the drop tells it better.
+    Not from the p-values: those of an exact test or of the larger of two tests say less than z would.
     """
-    if seen.drop < margin / 2:
-        distance, p = margin - seen.drop, seen.p_pass
-    else:
-        distance, p = seen.drop, seen.p_worse
-    precision = max(-float(ndtri(max(p, 1e-300))), 0.0) / distance
-    drift = margin * precision / math.sqrt(fraction)
-    return conditional_power((margin - seen.drop) * precision, fraction, bound_at_end, drift)
+    error = seen.standard_error
+    if error is None:
+        return None
+    if error == 0:
+        return 1.0 if seen.drop < margin else 0.0
+    z = (margin - seen.drop) / error
+    return conditional_power(z, fraction, bound_at_end, drift=margin / error / math.sqrt(fraction))
