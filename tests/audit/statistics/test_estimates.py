@@ -125,6 +125,7 @@ def test_bbq_scores_are_ratios_of_counts() -> None:
 @given(scores(), st.floats(0.01, 0.5), ALPHAS)
 def test_a_paired_mean_is_the_paired_t_test_of_scipy(d: list[float], margin: float, alpha: float) -> None:
     estimate = estimates.paired_mean(d)
+    assert estimate.n_clusters is None
     if estimate.standard_error > 0:
         less = stats.ttest_1samp(d, margin, alternative="less")
         greater = stats.ttest_1samp(d, 0.0, alternative="greater")
@@ -181,6 +182,20 @@ def test_a_stratum_of_independent_items_has_a_design_effect_of_1() -> None:
     variance = clustered.standard_error**2 + independent.standard_error**2
     assert combined.design_effect == pytest.approx(variance / (inside + independent.standard_error**2))
     assert combined.n_clusters is None
+
+
+def test_identical_clusters_leave_the_design_effect_of_the_others() -> None:
+    varied, same = (
+        estimates.clustered_mean(*random_items(1)),
+        estimates.clustered_mean([0.0] * 4, [1, 1, 2, 2]),
+    )
+    assert estimates.stratified([varied, same], [1, 1]).design_effect == pytest.approx(varied.design_effect)
+    assert isinstance(estimates.stratified([same, same], [1, 1]).design_effect, NotMeasured)
+
+
+def test_a_stratum_of_one_row_per_cluster_leaves_no_design_effect() -> None:
+    varied, rows = estimates.clustered_mean(*random_items(1)), estimates.clustered_mean([0, 1, 0], [1, 2, 3])
+    assert estimates.stratified([varied, rows], [1, 1]).design_effect == rows.design_effect
 
 
 def test_a_stratum_whose_clusters_all_differ_alike_leaves_no_design_effect() -> None:
@@ -470,7 +485,7 @@ def test_labels_that_do_not_fit_the_items_are_refused() -> None:
 
 
 def test_a_number_that_was_not_measured_is_refused() -> None:
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match="leave out or refuse"):
         estimates.paired_mean([0, math.nan])
 
 
