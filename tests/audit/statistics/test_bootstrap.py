@@ -61,7 +61,7 @@ def test_bca_leans_to_the_long_tail_of_skewed_differences(rng: np.random.Generat
     d = np.random.default_rng(0).exponential(1.0, 40)
     nothing = Ratio(np.zeros(40), np.ones(40))
     lower, upper = measured(bootstrap.ratio_bounds(Ratio(d, np.ones(40)), nothing, np.arange(40), 0.05, rng))
-    assert upper - d.mean() > 1.1 * (d.mean() - lower)
+    assert upper - d.mean() > 1.3 * (d.mean() - lower)  # of percentiles it is 1.1
 
 
 def test_the_same_seed_gives_the_same_bounds() -> None:
@@ -89,7 +89,7 @@ def test_a_ratio_that_most_clusters_say_nothing_of_is_not_bounded(rng: np.random
 
 def test_a_single_cluster_is_refused(rng: np.random.Generator) -> None:
     before, after = documents(10)
-    with pytest.raises(ValueError, match="two or more"):
+    with pytest.raises(ValueError, match="resampling needs two or more"):
         bootstrap.ratio_bounds(before, after, np.zeros(10), 0.05, rng)
 
 
@@ -145,15 +145,19 @@ def test_wilcoxons_p_is_that_of_scipy(d: list[float]) -> None:
     if any(d):
         for alternative in ("two-sided", "greater"):
             other = stats.wilcoxon([x for x in d if x], alternative=alternative)
-            assert bootstrap.wilcoxon(d, alternative).p_value == pytest.approx(min(1.0, other.pvalue))
+            assert bootstrap.wilcoxon(d, alternative).p_value == pytest.approx(other.pvalue)
 
 
 @few
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=40))
-def test_the_ranks_of_losses_and_gains_add_up(d: list[float]) -> None:
+@given(st.lists(st.integers(-99, 99), min_size=1, max_size=40, unique_by=abs))
+def test_the_ranks_of_losses_and_gains_add_up(d: list[int]) -> None:
     n = np.count_nonzero(d)
     both = bootstrap.wilcoxon(d).positive_ranks + bootstrap.wilcoxon([-x for x in d]).positive_ranks
     assert both == n * (n + 1) / 2
+
+
+def test_equal_losses_and_gains_share_their_ranks() -> None:
+    assert bootstrap.wilcoxon([0.5, 0, -0.5, 0.5, 2]).positive_ranks == 2 + 2 + 4
 
 
 @pytest.mark.parametrize("n", [0, 1, 300])
