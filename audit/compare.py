@@ -8,28 +8,26 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from audit import effects
 from audit.pairing import Units, metric_rows, pair
 from audit.records import (
     Cell,
     Change,
     Comparison,
     Divergence,
-    Flips,
-    Interval,
+    Estimate,
     Metric,
     NotMeasured,
     Run,
     Suite,
 )
-from audit.statistics import mcnemar, noninferiority, proportions
+from audit.statistics import estimates
 from audit.statistics.correction import benjamini_hochberg
-from audit.statistics.noninferiority import Bounds
 
 ORIGINAL = "original"
 """Name of the variant that all others are compared against."""
-ALPHA = 0.05
-"""One-sided error of every bound shown; a rule judges at its own."""
 MOST_CHANGED = 100
 """Flipped items kept in a comparison for the drill-down."""
 
@@ -49,7 +47,8 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Every variant against the original: by suite, variant and metric, the whole first, then its groups.
 
-    `read` gives the samples of a cell, one row each, with the columns of `Sample`.
+    `read` gives the samples of a cell, one row each, with the columns of `Sample`. A variant that has only
+    the first parts of a suite is compared on those.
     """
     comparisons: list[Comparison] = []
     for suite in suites:
@@ -62,10 +61,15 @@ def compare(
 
 
 def _samples(runs: Sequence[Run], read: Callable[[Cell], pd.DataFrame]) -> pd.DataFrame | None:
-    """All samples of the runs in the order of tasks and documents; None without any."""
-    frames = [read(cell).sort_values("doc_id", kind="stable") for run in runs for cell in run.cells]
-    frames = [frame for frame in frames if len(frame)]
-    return pd.concat(frames, ignore_index=True) if frames else None
+    """All samples of the runs, each with its part, in the order of tasks and documents; None without any."""
+    cells = [cell for run in runs for cell in run.cells]
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
+    frames = [frame.assign(part=cell.part) for cell in cells if len(frame := read(cell))]
+    if not frames:
+        return None
+    whole = pd.concat(frames, ignore_index=True)
+    order = whole["task"].map({task: place for place, task in enumerate(tasks)})
+    return whole.assign(order=order).sort_values(["order", "doc_id"], kind="stable", ignore_index=True)
 
 
 def _compare_suite(
@@ -75,10 +79,12 @@ def _compare_suite(
     comparisons: list[Comparison] = []
     for metric in suite.metrics:
         subject = _Subject(run.variant, suite.name, metric)
-        rows_before, rows_after = metric_rows(before, metric), metric_rows(after, metric)
+        planned, rows_after = metric_rows(before, metric), metric_rows(after, metric)
+        reached = planned["part"] <= max((cell.part for cell in run.cells), default=0)
+        rows_before = planned[reached].reset_index(drop=True)
         units = pair(rows_before, rows_after, metric)
         whole = _compare_units(units, subject)
-        whole = whole.model_copy(update={"divergence": _divergence(run)})
+        whole = whole.model_copy(update={"divergence": _divergence(run), **_looks(units, planned, metric)})
         comparisons.append(whole.model_copy(update=_changed(units, rows_before, rows_after)))
         comparisons += [
             _compare_units(units.of(group), replace(subject, group=group)) for group in units.groups()
@@ -86,8 +92,17 @@ def _compare_suite(
     return _adjusted(comparisons)
 
 
+def _looks(units: Units, planned: pd.DataFrame, metric: Metric) -> dict[str, Any]:
+    """What was known after each part of the items, and how many pairs there are in all."""
+    if units.unfit:
+        return {}
+    parts = sorted(set(units.paired["part"]))
+    looks = [effects.look(units.paired[units.paired["part"] <= part], metric) for part in parts]
+    return {"looks": tuple(looks), "n_planned": len(pair(planned, planned, metric).paired)}
+
+
 def _compare_units(units: Units, subject: _Subject) -> Comparison:
-    """One comparison without its drill-down; every number is NotMeasured if the units can't be counted."""
+    """One comparison without its drill-down; every number is NotMeasured if the units can't be compared."""
     n = len(units.paired)
     shape = {
         "variant": subject.variant,
@@ -99,58 +114,9 @@ def _compare_units(units: Units, subject: _Subject) -> Comparison:
         "n_unpaired_after": len(units.alone_after),
     }
     reason = units.unfit or (None if n else "no item of the original has a partner in this variant")
-    numbers = _unmeasured(reason) if reason else _measured(units.paired, subject.metric)
+    reason = reason or (effects.unestimable(units.paired, subject.metric) if subject.group is None else None)
+    numbers = effects.unmeasured(reason) if reason else effects.measured(units.paired, subject.metric)
     return Comparison.model_validate({**shape, **numbers})
-
-
-def _unmeasured(reason: str) -> dict[str, Any]:
-    """The numbers of a comparison that could not be made."""
-    names = (
-        *("before", "after", "difference", "interval", "tango", "p_value", "p_adjusted"),
-        *("flips", "chance", "before_lower", "after_lower"),
-    )
-    return {**dict.fromkeys(names, NotMeasured(reason)), "method": f"not measured: {reason}"}
-
-
-def _measured(paired: pd.DataFrame, metric: Metric) -> dict[str, Any]:
-    """The numbers of a comparison, from units that are all 0 or 1."""
-    before, after = paired["before"].to_numpy() == 1, paired["after"].to_numpy() == 1
-    n, lost, gained = len(paired), int((before & ~after).sum()), int((~before & after).sum())
-    shown_before, shown_after = int(before.sum()), int(after.sum())
-    if not metric.higher_is_better:
-        shown_before, shown_after = n - shown_before, n - shown_after
-    bounds = noninferiority.bounds(lost, gained, n, ALPHA)
-    return {
-        "before": shown_before / n,
-        "after": shown_after / n,
-        "difference": (lost - gained) / n,
-        "interval": _interval(bounds),
-        "tango": _interval(noninferiority.score_bounds(lost, gained, n, ALPHA)),
-        "p_value": mcnemar.exact_p(lost, gained),
-        "p_adjusted": NotMeasured("not adjusted: rules decide on the interval"),
-        "flips": Flips(lost=lost, gained=gained, rate=(lost + gained) / n),
-        "chance": _chance(paired["chance"], metric),
-        "before_lower": proportions.lower_bound(shown_before, n, ALPHA),
-        "after_lower": proportions.lower_bound(shown_after, n, ALPHA),
-        "method": f"paired by task and document, prompt and target hash; {bounds.method} bounds of the drop; "
-        "exact McNemar p",
-    }
-
-
-def _interval(bounds: Bounds) -> Interval:
-    """Two one-sided bounds as one interval."""
-    return Interval(
-        lower=bounds.lower, upper=bounds.upper, confidence=round(1 - 2 * ALPHA, 6), method=bounds.method
-    )
-
-
-def _chance(guessing: pd.Series, metric: Metric) -> float | NotMeasured:
-    """Expected rate of guessing."""
-    if not metric.higher_is_better:
-        return NotMeasured("where lower is better, guessing is no floor")
-    if guessing.isna().any():
-        return NotMeasured("free generation: there are no choices to guess from")
-    return float(guessing.mean())
 
 
 def _divergence(run: Run) -> Divergence | NotMeasured:
@@ -166,8 +132,18 @@ def _divergence(run: Run) -> Divergence | NotMeasured:
         kl=float(share @ [part.kl for part in parts]),
         kl_error=float(np.linalg.norm(share * [part.kl_error for part in parts])),
         kl_lower=float(share @ [part.kl_lower for part in parts]),
+        kl_p95=max(part.kl_p95 for part in parts),
+        estimate=_over_tasks([part.estimate for part in parts], counts),
         same_top=sum(round(part.same_top * part.n_positions) for part in parts) / int(counts.sum()),
     )
+
+
+def _over_tasks(parts: Sequence[Estimate | NotMeasured], counts: NDArray[np.int64]) -> Estimate | NotMeasured:
+    """The mean of a suite from those of its tasks."""
+    found = [part for part in parts if isinstance(part, Estimate)]
+    if len(found) < len(parts):
+        return next(part for part in parts if isinstance(part, NotMeasured))
+    return estimates.stratified(found, counts)
 
 
 def _changed(units: Units, before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:

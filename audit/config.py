@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import ValidationError
 
 from audit import registry, weights
 from audit.errors import ConfigError, ModelError
-from audit.records import AuditConfig, Level, Metric, ModelRef, Record, Rule, Suite, Task
+from audit.policy import load_policy
+from audit.records import AuditConfig, Budget, Level, Metric, ModelRef, Record, Rule, Suite, Task
 
 DEFAULT_LEVELS = ("control", "int8", "int4")
 DEFAULT_SUITES = ("accuracy", "bias", "robustness", "forgetting", "safety")
@@ -38,8 +39,13 @@ class SuiteEntry(Record):
     tasks: tuple[str | Task, ...]
     title: str = ""
     metric: str = "acc"
-    """lm-eval's key of a per-item metric of 0 and 1."""
+    """lm-eval's key of a per-item metric."""
+    kind: Literal["binary", "score", "perplexity"] = "binary"
+    """What the metric's values are: see `Metric`."""
+    higher_is_better: bool | None = None
+    """None: unless it is a perplexity."""
     group_by: str | None = None
+    cluster_by: str | None = None
     include_path: str | None = None
     """Folder with lm-eval YAML, relative to the config file."""
 
@@ -51,6 +57,12 @@ class ConfigFile(Record):
     levels: tuple[str | dict[str, Any], ...] = DEFAULT_LEVELS
     suites: tuple[str | SuiteEntry, ...] = DEFAULT_SUITES
     rules: tuple[Rule, ...] = ()
+    policy: str = "standard"
+    """`strict`, `standard`, `research`, or a YAML file."""
+    budgets: tuple[Budget, ...] = ()
+    sequential: bool = True
+    """Whether to look at the data early and stop what is decided."""
+    looks: int | None = None
     limit: int | None = None
     seed: int | None = None
     batch_size: int | None = None
@@ -84,11 +96,20 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
     )
     _check_unique("level", [level.name for level in levels] + ["original"])
     _check_unique("suite", [suite.name for suite in suites])
-    given = parsed.model_dump(exclude={"model", "levels", "suites", "rules"}, exclude_none=True)
+    policy = load_policy(parsed.policy, home)
+    own = tuple(
+        _located(lines, where, ("rules", i), lambda entry: policy.complete(entry, suites), entry)
+        for i, entry in enumerate(parsed.rules)
+    )
+    rules = (*own, *policy.others(own, suites))
+    elsewhere = {"model", "levels", "suites", "rules", "budgets", "sequential"}
+    given = parsed.model_dump(exclude=elsewhere, exclude_none=True)
+    if not parsed.sequential:
+        given["looks"] = 1
     try:
         return AuditConfig(
-            model=_model(parsed.model, home), levels=levels, suites=suites,
-            rules=_rules(parsed.rules, suites), **given,
+            model=_model(parsed.model, home), levels=levels, suites=_clustered(suites, rules), rules=rules,
+            budgets=(*policy.budgets, *parsed.budgets), **given,
         )  # fmt: skip
     except ValidationError as error:
         raise ConfigError(_explain(error, lines, where)) from None
@@ -166,7 +187,9 @@ def _is_type_name(part: str | int) -> bool:
 
 
 def _keys_beside(path: tuple[str | int, ...]) -> Sequence[str]:
-    nested: dict[str | int, type[Record]] = {"model": ModelEntry, "suites": SuiteEntry, "rules": Rule}
+    nested: dict[str | int, type[Record]] = {
+        "model": ModelEntry, "suites": SuiteEntry, "rules": Rule, "budgets": Budget,
+    }  # fmt: skip
     return list(nested.get(path[0], ConfigFile).model_fields if len(path) > 1 else ConfigFile.model_fields)
 
 
@@ -224,29 +247,32 @@ def _suite(entry: str | SuiteEntry, home: Path) -> Suite:
         title=entry.title or entry.name,
         question=f"Does the model still do as well on {', '.join(task.name for task in tasks)}?",
         tasks=tasks,
-        metrics=(Metric(name=entry.metric, harness_metric=entry.metric, source="lm-evaluation-harness"),),
+        metrics=(_metric(entry),),
         group_by=entry.group_by,
+        cluster_by=entry.cluster_by,
         include_path=str(include.resolve()) if include else None,
     )
 
 
-def _rules(given: Sequence[Rule], suites: Sequence[Suite]) -> tuple[Rule, ...]:
-    """The rules as given, and the default rule for each suite that none of them names."""
-    known = [suite.name for suite in suites]
-    for rule in given:
-        if rule.suite not in known:
-            raise ConfigError(f"rules: {registry.unknown('suite', rule.suite, known)}")
-    named = {rule.suite for rule in given}
-    rules = (*given, *(Rule(suite=name) for name in known if name not in named))
-    return tuple(_with_metric(rule, suites[known.index(rule.suite)]) for rule in rules)
+def _metric(entry: SuiteEntry) -> Metric:
+    higher = entry.kind != "perplexity" if entry.higher_is_better is None else entry.higher_is_better
+    units = {"binary": "share of items answered right", "score": f"mean {entry.metric}"}
+    return Metric(
+        name=entry.metric, harness_metric=entry.metric, kind=entry.kind, higher_is_better=higher,
+        unit=units.get(entry.kind, "perplexity"), source="lm-evaluation-harness",
+    )  # fmt: skip
 
 
-def _with_metric(rule: Rule, suite: Suite) -> Rule:
-    """The rule with its metric named: the hashed config must say what was judged."""
-    metrics = [metric.name for metric in suite.metrics]
-    if rule.metric is not None and rule.metric not in metrics:
-        raise ConfigError(f"rules: {registry.unknown('metric', rule.metric, metrics)}")
-    return rule.model_copy(update={"metric": rule.metric or metrics[0]})
+def _clustered(suites: Sequence[Suite], rules: Sequence[Rule]) -> tuple[Suite, ...]:
+    """The suites with the cluster keys of their rules; raises ConfigError where two rules differ."""
+    found = []
+    for suite in suites:
+        keys = {rule.cluster for rule in rules if rule.suite == suite.name and rule.cluster}
+        if len(keys) > 1:
+            both = " and ".join(sorted(keys))
+            raise ConfigError(f"rules: suite '{suite.name}' has two cluster keys, {both}: items have one.")
+        found.append(suite.model_copy(update={"cluster_by": next(iter(keys), suite.cluster_by)}))
+    return tuple(found)
 
 
 def _model(entry: str | ModelEntry, home: Path) -> ModelRef:

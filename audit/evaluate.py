@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,26 @@ from typing import Any
 from audit import weights
 from audit.harness import LoadedTask, Measured, Scored, Scorer, load_tasks, scorer_name, source_digest
 from audit.loading import resolve_device, resolve_dtype
+from audit.policy import policy_digest
 from audit.progress import Progress, Silent
 from audit.provenance import now
-from audit.records import AuditConfig, Cell, Divergence, NotMeasured, Run, Variant
+from audit.records import AuditConfig, Cell, Divergence, NotMeasured, Registration, Run, Variant
 from audit.store import Store
+
+Settled = Callable[[Sequence[Run]], frozenset[str]]
+"""Names of the suites that need no more items, given the original's runs and one variant's so far."""
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A cell to be had: one task on one variant."""
+    """A cell to be had: a part of one task on one variant."""
 
     variant: Variant
     task: LoadedTask
+    part: int
     key: str
     original: str
-    """Key of the original's cell of the same task, which this one is held against."""
+    """Key of the original's cell of the same items, which this one is held against."""
 
     @property
     def is_original(self) -> bool:
@@ -35,42 +40,132 @@ class _Wanted:
 
 
 def evaluate(
-    variants: Sequence[Variant], config: AuditConfig, store: Store, progress: Progress | None = None
+    variants: Sequence[Variant],
+    config: AuditConfig,
+    store: Store,
+    progress: Progress | None = None,
+    settled: Settled = lambda runs: frozenset(),
 ) -> tuple[Run, ...]:
-    """Every suite on every variant, in the order of the config; the first variant is the original."""
+    """Every suite on every variant, in the order of the config; the first variant is the original.
+
+    The items come in `config.looks` parts. After each part of a variant, `settled` says which suites are
+    decided and need no more; the original answers all of them, once.
+    """
     progress = progress or Silent()
     progress.stage("loading the tasks")
     tasks = [
         task
         for suite in config.suites
-        for task in load_tasks(suite, limit=config.limit, seed=config.seed)
-    ]  # fmt: skip
+        for task in load_tasks(suite, limit=config.limit, seed=config.seed, looks=config.looks)
+    ]
+    store.register(_registration(tasks, config))
     wanted = _wanted(variants, tasks, config)
-    missing = {cell.key: cell for cell in wanted if _found(cell, store) is None}
-    _score_missing(list(missing.values()), config, store, progress)
+    scoring = _Scoring(wanted, config, store, progress)
+    original, *others = ([cell for cell in wanted if cell.variant == variant] for variant in variants)
+    reference = _runs(original, [scoring.have(cell) for cell in original], config)
+    compared = [_look_by_look(cells, reference, config, scoring, settled) for cells in others]
+    return (*reference, *(run for runs in compared for run in runs))
+
+
+def _look_by_look(
+    cells: Sequence[_Wanted],
+    reference: Sequence[Run],
+    config: AuditConfig,
+    scoring: _Scoring,
+    settled: Settled,
+) -> tuple[Run, ...]:
+    """One variant's runs, of as many parts as it takes to settle each suite."""
+    asked: list[_Wanted] = []
+    had: list[Cell] = []
+    done: frozenset[str] = frozenset()
+    for part in range(1, config.looks + 1):
+        new = [cell for cell in cells if cell.part == part and cell.task.suite.name not in done]
+        asked += new
+        had += [scoring.have(cell) for cell in new]
+        if part < config.looks:
+            done = settled([*reference, *_runs(asked, had, config)])
+    scoring.spare([cell for cell in cells if cell not in asked])
+    return _runs(asked, had, config)
+
+
+def _runs(asked: Sequence[_Wanted], had: Sequence[Cell], config: AuditConfig) -> tuple[Run, ...]:
+    """The cells of one variant by suite, in the order of tasks and parts."""
+    together = list(zip(asked, had, strict=True))
     return tuple(
         Run(
-            variant=variant.name,
+            variant=asked[0].variant.name,
             suite=suite.name,
-            cells=tuple(
-                store.finished_cell(cell.key)
-                for cell in wanted
-                if cell.variant == variant and cell.task.suite == suite
-            ),
+            cells=tuple(cell for wanted, cell in together if wanted.task.suite == suite),
         )
-        for variant in variants
         for suite in config.suites
     )
 
 
 def _wanted(variants: Sequence[Variant], tasks: Sequence[LoadedTask], config: AuditConfig) -> list[_Wanted]:
-    """All cells of the audit, the original's first."""
-    keys = [_cell_keys(variant, tasks, config) for variant in variants]
+    """All cells of the audit, the original's first; of each variant the first parts first."""
+    parts = [
+        (task, part)
+        for part in range(1, config.looks + 1)
+        for task in tasks
+        if part <= len(task.parts)
+    ]  # fmt: skip
+    keys = [_cell_keys(variant, parts, config) for variant in variants]
     return [
-        _Wanted(variant, task, key, original)
+        _Wanted(variant, task, part, key, original)
         for variant, of_variant in zip(variants, keys, strict=True)
-        for task, key, original in zip(tasks, of_variant, keys[0], strict=True)
+        for (task, part), key, original in zip(parts, of_variant, keys[0], strict=True)
     ]
+
+
+def _registration(tasks: Sequence[LoadedTask], config: AuditConfig) -> Registration:
+    items = [[task.suite.name, task.name, task.digest, task.parts] for task in tasks]
+    return Registration(
+        policy_sha256=policy_digest(config.rules, config.budgets, config.looks, config.seed),
+        items_sha256=hashlib.sha256(json.dumps(items).encode()).hexdigest(),
+        at=now(),
+    )
+
+
+class _Scoring:
+    """Cells as they are asked for; a finished one is never scored again."""
+
+    def __init__(
+        self, wanted: Sequence[_Wanted], config: AuditConfig, store: Store, progress: Progress
+    ) -> None:
+        """Plan every task once, unless all is there."""
+        self._store, self._progress = store, progress
+        self._tokens: dict[str, int] = {}
+        self._done = 0
+        self._scorer = Scorer(config, resolve_device(config.device))
+        self._missing = {cell.key: cell for cell in wanted if _found(cell, store) is None}
+        if self._missing:
+            self._plan(list(self._missing.values()))
+
+    def _plan(self, missing: Sequence[_Wanted]) -> None:
+        self._progress.stage(f"loading {missing[0].variant.name}")
+        self._scorer.load(missing[0].variant)
+        self._progress.stage("planning the tasks")
+        asked = {cell.original: cell for cell in missing}
+        self._tokens = {key: self._scorer.plan(cell.task, cell.part) for key, cell in asked.items()}
+        self._progress.plan(sum(self._tokens[cell.original] for cell in missing))
+
+    def have(self, wanted: _Wanted) -> Cell:
+        """The cell, scored if need be; each variant is loaded once."""
+        planned = self._missing.get(wanted.key)  # two suites may want the same
+        if planned is not None:
+            suite, task = planned.task.suite.name, planned.task.name
+            self._progress.stage(f"{planned.variant.name}: {suite}: {task}")
+            self._scorer.load(planned.variant)
+            _score(self._scorer, planned, self._store, self._progress)
+            self.spare([planned])
+        return self._store.finished_cell(wanted.key)
+
+    def spare(self, cells: Sequence[_Wanted]) -> None:
+        """Count cells as done, scored or not needed; a generation may also end before its most tokens."""
+        for cell in cells:
+            if self._missing.pop(cell.key, None):
+                self._done += self._tokens[cell.original]
+        self._progress.reach(self._done)
 
 
 def _found(cell: _Wanted, store: Store) -> Cell | None:
@@ -78,32 +173,12 @@ def _found(cell: _Wanted, store: Store) -> Cell | None:
     return store.cell(cell.key) or (store.borrowed_cell(cell.key) if cell.is_original else None)
 
 
-def _score_missing(missing: Sequence[_Wanted], config: AuditConfig, store: Store, progress: Progress) -> None:
-    """Plan every task once, then score cell after cell; each variant is loaded once."""
-    if not missing:
-        return
-    scorer = Scorer(config, resolve_device(config.device))
-    progress.stage(f"loading {missing[0].variant.name}")
-    scorer.load(missing[0].variant)
-    progress.stage("planning the tasks")
-    tasks = {cell.original: cell.task for cell in missing}
-    tokens = {key: scorer.plan(task) for key, task in tasks.items()}
-    progress.plan(sum(tokens[cell.original] for cell in missing))
-    done = 0
-    for cell in missing:
-        progress.stage(f"{cell.variant.name}: {cell.task.suite.name}: {cell.task.name}")
-        scorer.load(cell.variant)
-        _score(scorer, cell, store, progress)
-        done += tokens[cell.original]
-        progress.reach(done)  # a generation may end before its most tokens
-
-
 def _score(scorer: Scorer, wanted: _Wanted, store: Store, progress: Progress) -> None:
     started, clock = now(), time.monotonic()
     original = None if wanted.is_original else Measured.of_arrays(store.arrays(wanted.original))
-    scored = scorer.score(wanted.task, original, progress.advance)
+    scored = scorer.score(wanted.task, wanted.part, original, progress.advance)
     cell = Cell(
-        task=wanted.task.name, key=wanted.key, path="", sha256="", n_items=0,
+        task=wanted.task.name, key=wanted.key, path="", sha256="", n_items=0, part=wanted.part,
         task_version=wanted.task.version, num_fewshot=wanted.task.num_fewshot, scorer=scored.scorer,
         divergence=_divergence(wanted, scored), seconds=time.monotonic() - clock, started=started,
     )  # fmt: skip
@@ -120,11 +195,12 @@ def _divergence(wanted: _Wanted, scored: Scored) -> Divergence | NotMeasured:
         return NotMeasured(f"'{wanted.task.name}' was scored by {scored.scorer}")
     if scored.measured.divergence is None:
         return NotMeasured(f"'{wanted.task.name}' was not scored by {scorer_name()} on the original")
-    return scored.measured.divergence.mean()
+    documents = scored.measured.owners(scored.requests[:, 0])
+    return scored.measured.divergence.mean(documents)
 
 
-def _cell_keys(variant: Variant, tasks: Sequence[LoadedTask], config: AuditConfig) -> list[str]:
-    """For each task, sha256 of all that determines its samples: they serve again wherever that is the same.
+def _cell_keys(variant: Variant, parts: Sequence[tuple[LoadedTask, int]], config: AuditConfig) -> list[str]:
+    """For each part of a task, sha256 of what determines its samples, which serve wherever it is the same.
 
     The variant's name is part of it, so that the control is measured and not copied from the original.
     Threads, batch and pack sizes are not: they move a log-likelihood by rounding only.
@@ -142,16 +218,17 @@ def _cell_keys(variant: Variant, tasks: Sequence[LoadedTask], config: AuditConfi
         "scorer": [scorer_name(), source_digest()],
     }
     return [
-        hashlib.sha256(json.dumps(of_variant | _task_parts(task), sort_keys=True).encode()).hexdigest()
-        for task in tasks
+        hashlib.sha256(json.dumps(of_variant | _of_part(*part), sort_keys=True).encode()).hexdigest()
+        for part in parts
     ]
 
 
-def _task_parts(task: LoadedTask) -> dict[str, Any]:
+def _of_part(task: LoadedTask, part: int) -> dict[str, Any]:
     return {
+        "documents": task.parts[part - 1],
         "task": task.name,
         "task_digest": task.digest,
         "num_fewshot": task.num_fewshot,
-        "columns": [task.suite.group_by, task.suite.pair_by],
+        "columns": [task.suite.group_by, task.suite.pair_by, task.suite.cluster_by],
         "metrics": [metric.harness_metric for metric in task.suite.metrics],
     }

@@ -13,7 +13,8 @@ from audit.records import Metric
 
 # Not by doc_id: the harness renumbers documents when a limit is set.
 _KEY = ["task", "doc_hash", "prompt_hash", "target_hash"]
-_COLUMNS = [*_KEY, "metric", "group", "pair", "outcome", "choices"]
+_KEPT = ["part", "group", "cluster", "weight"]
+_COLUMNS = [*_KEY, *_KEPT, "metric", "pair", "outcome", "choices"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Units:
     """What a metric counts, paired: an item, or all the items that share a pair."""
 
     paired: pd.DataFrame
-    """One row per unit: group, before and after (1 is good), chance (NaN where there are no choices)."""
+    """One row per unit: part, group, cluster, before and after (higher is better), weight, chance (NaN where
+    there are no choices)."""
     alone_before: pd.Series
     """Group of each unit of the original without a partner."""
     alone_after: pd.Series
@@ -29,7 +31,7 @@ class Units:
     items: pd.DataFrame
     """The items of the paired units: unit (a row of `paired`), before, after, row_before, row_after."""
     unfit: str | None
-    """Why the outcomes can't be counted; None: all are 0 or 1."""
+    """Why the outcomes are not what the metric says; None: they are."""
 
     def of(self, group: str) -> Units:
         """The units of one group alone."""
@@ -73,7 +75,9 @@ def pair(before: pd.DataFrame, after: pd.DataFrame, metric: Metric) -> Units:
     if metric.per == "pair":
         return _gather(before, after, items, chance, unfit)
     return Units(
-        paired=items[["before", "after"]].assign(group=there["group"].array, chance=chance),
+        paired=items[["before", "after"]].assign(
+            chance=chance, **{name: there[name].array for name in _KEPT}
+        ),
         alone_before=_without(before["group"], row_before),
         alone_after=_without(after["group"], row_after),
         items=items.assign(unit=np.arange(len(items))),
@@ -100,9 +104,14 @@ def _without(group: pd.Series, matched: NDArray[np.int64]) -> pd.Series:
 
 
 def _good(rows: pd.DataFrame, metric: Metric) -> NDArray[np.float64]:
-    """Outcomes turned so that 1 is good."""
+    """Outcomes turned so that higher is better; of what is right or wrong, 1 is good.
+
+    A perplexity's outcome is a log-likelihood, and good as it is.
+    """
     outcome = rows["outcome"].to_numpy(np.float64)
-    return outcome if metric.higher_is_better else 1.0 - outcome
+    if metric.higher_is_better or metric.kind == "perplexity":
+        return outcome
+    return 1.0 - outcome if metric.kind == "binary" else -outcome
 
 
 def _guessing(choices: pd.Series) -> NDArray[np.float64]:
@@ -112,12 +121,15 @@ def _guessing(choices: pd.Series) -> NDArray[np.float64]:
 
 
 def _unfit(items: pd.DataFrame, metric: Metric) -> str | None:
-    """Why these outcomes can't be counted as right or wrong."""
-    values = items[["before", "after"]].to_numpy().ravel()
-    odd = values[(values != 0) & (values != 1)]
+    """Why these outcomes can't be counted, or averaged."""
+    values = items[["before", "after"]].to_numpy(np.float64).ravel()
+    if metric.kind == "binary":
+        odd, what = values[(values != 0) & (values != 1)], "neither 0 nor 1 (is its kind `score`?)"
+    else:
+        odd, what = values[~np.isfinite(values)], "no finite numbers"
     if not odd.size:
         return None
-    return f"{odd.size} of {values.size} outcomes of {metric.harness_metric!r} are neither 0 nor 1"
+    return f"{odd.size} of {values.size} outcomes of {metric.harness_metric!r} are {what}"
 
 
 def _gather(
@@ -148,10 +160,11 @@ def _gather(
     np.minimum.at(right_before, unit, items["before"])
     np.minimum.at(right_after, unit, items["after"])
     np.multiply.at(guessed, unit, chance)
+    first = before.iloc[items["row_before"].to_numpy()[np.unique(unit, return_index=True)[1]]]
+    columns = {name: first[name].array for name in _KEPT}
+    columns |= {"before": right_before, "after": right_after, "group": group.iloc[kept].array}
     return Units(
-        paired=pd.DataFrame(
-            {"before": right_before, "after": right_after, "group": group.iloc[kept].array, "chance": guessed}
-        ),
+        paired=pd.DataFrame({**columns, "chance": guessed}),
         alone_before=group[(in_before > 0) & ~complete],
         alone_after=group[(in_after > 0) & ~complete],
         items=items.assign(unit=unit),

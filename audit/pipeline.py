@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from audit.compare import compare
 from audit.compress import compress
 from audit.evaluate import evaluate
-from audit.judge import judge
+from audit.judge import judge, settled, weigh
 from audit.progress import Progress
 from audit.recording import recorded
-from audit.records import AuditConfig, AuditLog
+from audit.records import AuditConfig, AuditLog, Run
 from audit.store import Store, read_log
 
 
@@ -24,14 +25,20 @@ def run_audit(
     """
     with Store.open(config) as store, recorded(config, store, command) as audit:
         audit.variants = compress(config, store, progress)
-        audit.runs = evaluate(audit.variants, config, store, progress)
+
+        def decided(runs: Sequence[Run]) -> frozenset[str]:
+            return settled(compare(runs, config.suites, store.read), config.rules, config.suites)
+
+        audit.runs = evaluate(audit.variants, config, store, progress, decided)
         audit.comparisons = compare(audit.runs, config.suites, store.read)
         audit.verdicts = judge(audit.comparisons, config.rules, audit.variants, config.suites)
+        audit.budgets = weigh(audit.variants, config.budgets)
     return read_log(Path(config.out))
 
 
 def gate(run: Path) -> AuditLog:
     """The log of a finished run, judged again from its comparisons under its own rules."""
     log = read_log(run)
-    verdicts = judge(log.comparisons, log.config.rules, log.variants, log.config.suites)
+    config = log.config
+    verdicts = judge(log.comparisons, config.rules, log.variants, config.suites)
     return log.model_copy(update={"verdicts": verdicts})

@@ -10,7 +10,7 @@ from typing import Literal
 from audit import provenance
 from audit.errors import StoreError
 from audit.loading import cpu_threads, resolve_device
-from audit.records import AuditConfig, AuditLog, Comparison, Run, Variant, Verdict
+from audit.records import AuditConfig, AuditLog, BudgetVerdict, Comparison, Run, Variant, Verdict
 from audit.store import Store, config_digest
 
 
@@ -22,10 +22,12 @@ class Draft:
     command: str
     started: str
     threads: int
+    store: Store
     variants: tuple[Variant, ...] = ()
     runs: tuple[Run, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    budgets: tuple[BudgetVerdict, ...] = ()
 
     def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
         """The draft as an AuditLog, with the provenance of now."""
@@ -40,10 +42,12 @@ class Draft:
                 config_sha256=config_digest(self.config),
                 started=self.started,
             ),
+            registered=self.store.registration(),
             variants=self.variants,
             runs=self.runs,
             comparisons=self.comparisons,
             verdicts=self.verdicts,
+            budgets=self.budgets,
         )
 
 
@@ -51,7 +55,7 @@ class Draft:
 def recorded(config: AuditConfig, store: Store, command: str) -> Iterator[Draft]:
     """A draft whose log is written at the end: as `stopped`, with the reason, if the block raises."""
     with cpu_threads(config.threads) as threads:
-        draft = Draft(config=config, command=command, started=provenance.now(), threads=threads)
+        draft = Draft(config=config, command=command, started=provenance.now(), threads=threads, store=store)
         try:
             yield draft
         except BaseException as error:

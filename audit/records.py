@@ -115,6 +115,9 @@ class Metric(Record):
     """The name in tables: `accuracy`, `pair accuracy`."""
     harness_metric: str = "acc"
     """The key of lm-eval's per-sample result."""
+    kind: Literal["binary", "score", "perplexity"] = "binary"
+    """`binary`: right or wrong, flips are counted; `score`: any number per item, differences are averaged;
+    `perplexity`: a log-likelihood per document over its words, bytes or tokens."""
     per: Literal["item", "pair"] = "item"
     """`pair`: items that share a pair count once, right only when all of them are right."""
     unit: str = "share of items answered right"
@@ -146,6 +149,9 @@ class Suite(Record):
     """Column of the task's documents to drill down by."""
     pair_by: str | None = None
     """Column of the task's documents that ties counterfactual or perturbed twins."""
+    cluster_by: str | None = None
+    """Column of the task's documents whose equal values make items dependent (template, passage, subject),
+    or `task`; None: items are taken as independent."""
     include_path: str | None = None
     """Folder with lm-eval YAML to add to lm-eval's own."""
     needs_competence: bool = False
@@ -154,18 +160,43 @@ class Suite(Record):
     """What this suite can't show, for the report."""
 
 
+DIVERGENCE = "kl"
+"""Name of the metric that every scored suite has: the mean KL(original ‖ variant) per position, nats."""
+
+
 class Rule(Record):
     """A promise fixed before the run: the drop stays below the margin."""
 
     suite: str
     metric: str | None = None
-    """None: the suite's first metric."""
-    margin: Annotated[float, Field(gt=0, lt=1)] = 0.03
-    """Non-inferiority margin M, as a difference of proportions: .03 is three points."""
+    """None: the suite's first metric; `kl`: the divergence from the original."""
+    margin: Annotated[float, Field(gt=0)] = 0.03
+    """Non-inferiority margin M in the metric's unit: of a share, .03 is three points; of a perplexity,
+    .03 is three per cent more; of `kl`, nats a position."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """One-sided error of a false pass."""
+    ceiling: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Most of a variant's own bad outcomes (harms, errors), whatever the original's share: the one-sided
+    Clopper-Pearson upper bound has to lie below it."""
+    min_pairs: Annotated[int, Field(ge=1)] = 1
+    """Fewer pairs are inconclusive, however good they look."""
+    cluster: str | None = None
+    """Overrides the suite's `cluster_by`."""
+    blocks: bool = True
+    """Whether a level without a pass here may not ship; False: reported, and no more."""
     because: str = "the default margin: nobody justified it for this use"
     """Why this margin, in words: regulators ask."""
+
+
+class Budget(Record):
+    """A promise about an artefact itself: no more than so much of something."""
+
+    quantity: Literal["size_bytes", "bits_per_weight"]
+    """A field of `Variant`."""
+    at_most: Annotated[float, Field(gt=0)]
+    blocks: bool = True
+    because: str = "nobody justified this budget"
+    """Why this much, in words."""
 
 
 class Sample(Record):
@@ -178,9 +209,13 @@ class Sample(Record):
     target_hash: str
     group: str | None
     pair: str | None
+    cluster: str | None = None
+    """Items with the same are not independent."""
     metric: str
     """lm-eval's name of the metric."""
     outcome: float
+    weight: float = 1.0
+    """What the outcome is a sum over: the words, bytes or tokens of a perplexity's document."""
     question: str
     """What the model was shown; the last part of it where shots precede."""
     choices: tuple[str, ...]
@@ -205,8 +240,12 @@ class Divergence(Record):
     """Standard error of the mean that comes from drawing the tail of the vocabulary instead of summing it."""
     kl_lower: float
     """What the mean is at least, whatever the tail holds."""
+    kl_p95: float
+    """95 % of the positions of a task diverge less; of the task where that is most."""
     same_top: Share
     """Share of positions whose likeliest token is the original's."""
+    estimate: Estimate | NotMeasured
+    """The mean KL with its sampling error, by documents: what a rule about it rests on."""
 
 
 class Cell(Record):
@@ -223,6 +262,8 @@ class Cell(Record):
     """Safetensors file of what the scored positions showed; empty where none was scored."""
     measured_sha256: str = ""
     n_items: int
+    part: int = 1
+    """Which of the task's parts, from 1: a look at the data comes after each."""
     task_version: str
     num_fewshot: int
     scorer: str
@@ -279,6 +320,19 @@ class Flips(Record):
     """(lost + gained) / n_pairs."""
 
 
+class Look(Record):
+    """What was known when the data were looked at."""
+
+    n_pairs: int
+    lost: int | NotMeasured
+    gained: int | NotMeasured
+    """Flips, where outcomes are right or wrong."""
+    bad_after: int | NotMeasured
+    """The variant's wrong or harmful outcomes, for a ceiling."""
+    estimate: Estimate | NotMeasured
+    """Where flips alone don't decide."""
+
+
 class Change(Record):
     """One item whose outcome flipped, for the drill-down."""
 
@@ -310,12 +364,16 @@ class Comparison(Record):
     """Items of the original without a partner."""
     n_unpaired_after: int
     """Items of the variant without a partner."""
-    before: Share | NotMeasured
-    after: Share | NotMeasured
-    difference: Difference | NotMeasured
-    """before − after: positive is a loss."""
+    before: float | NotMeasured
+    after: float | NotMeasured
+    """In the metric's unit."""
+    difference: float | NotMeasured
+    """The drop, positive is a loss: before − after of what is better higher; of a perplexity,
+    ln(after / before)."""
+    estimate: Estimate | NotMeasured = NotMeasured("flips are counted")
+    """What the bounds rest on where flips don't do: clusters, scores, perplexities."""
     interval: Interval | NotMeasured
-    """The one that decides: Tango's score interval, exact below 500 pairs."""
+    """The one that decides: of flips Tango's score interval, exact below 500 pairs; of an estimate, t."""
     tango: Interval | NotMeasured
     """Tango's score interval at the same confidence."""
     p_value: Share | NotMeasured
@@ -330,6 +388,12 @@ class Comparison(Record):
     after_lower: Share | NotMeasured
     """The same of `after`: is the variant above chance, so that bias and safety can be read?"""
     method: str
+    sensitivity: tuple[Interval, ...] = ()
+    """The drop's interval by other methods, at the same confidence: do they tell the same?"""
+    n_planned: int | None = None
+    """Pairs that there would be with all items."""
+    looks: tuple[Look, ...] = ()
+    """In order, the last of them at `n_pairs`; of a whole suite that could be measured."""
     divergence: Divergence | NotMeasured = NotMeasured("read over whole suites only")
     """From the original, over the suite's scored positions: moves before answers flip."""
     changed: tuple[Change, ...] = ()
@@ -349,8 +413,23 @@ class Verdict(Record):
     """One sentence that a reader can check against the comparison."""
     p_value: Share | NotMeasured
     """Of H0: drop ≥ margin, one-sided."""
+    p_worse: Share | NotMeasured = NotMeasured("no drop was tested")
+    """Of H0: drop ≤ 0, one-sided: is the variant detectably worse?"""
+    p_worse_adjusted: Share | NotMeasured = NotMeasured("no drop was tested")
+    """Holm's, over all levels and rules of the audit: what a claim of damage rests on."""
     n_to_decide: int | NotMeasured
     """Items that would give 80 % power at zero drop and the flips seen."""
+
+
+class BudgetVerdict(Record):
+    """One budget on one variant."""
+
+    variant: str
+    budget: Budget
+    value: float
+    """What the artefact has of it."""
+    decision: Decision
+    because: str
 
 
 class Provenance(Record):
@@ -383,7 +462,13 @@ class AuditConfig(Record):
     """Mildest first: levels are claimed in this order and the claims stop at the first non-pass."""
     suites: tuple[Suite, ...]
     rules: tuple[Rule, ...]
-    """Default: one per suite, with the default margin."""
+    """Default: one per suite, as the policy says."""
+    budgets: tuple[Budget, ...] = ()
+    policy: str = "standard"
+    """Name of the policy that gave what the config's own rules leave open."""
+    looks: Annotated[int, Field(ge=1)] = 4
+    """How often the data are looked at, each time with as many more items; rules that are decided stop.
+    1: all items are scored."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Items per task; None: all."""
     seed: int = 1234
@@ -405,6 +490,17 @@ class AuditConfig(Record):
     No part of the config's identity."""
 
 
+class Registration(Record):
+    """What was fixed before the first item was scored."""
+
+    policy_sha256: str
+    """Over the rules, budgets, looks and seed."""
+    items_sha256: str
+    """Over the documents of all tasks, in the order in which they are scored."""
+    at: str
+    """UTC, ISO 8601."""
+
+
 class AuditLog(Record):
     """All that one audit found; the only thing that a report is made from."""
 
@@ -414,10 +510,12 @@ class AuditLog(Record):
     error: str | None = None
     config: AuditConfig
     provenance: Provenance
+    registered: Registration | NotMeasured = NotMeasured("it stopped before its tasks were loaded")
     variants: tuple[Variant, ...] = ()
     runs: tuple[Run, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    budgets: tuple[BudgetVerdict, ...] = ()
 
     def to_json(self) -> bytes:
         """The one byte form of the log: what `audit.json` holds and what its sha256 is taken of."""
@@ -426,7 +524,8 @@ class AuditLog(Record):
     @property
     def decision(self) -> Decision:
         """One word for the audit: fails if a rule fails, passes only if every rule passes."""
-        decisions = {verdict.decision for verdict in self.verdicts}
+        decisions = {verdict.decision for verdict in self.verdicts if verdict.rule.blocks}
+        decisions |= {verdict.decision for verdict in self.budgets if verdict.budget.blocks}
         if "fail" in decisions:
             return "fail"
         if self.status == "finished" and decisions == {"pass"}:

@@ -4,6 +4,7 @@
     variants/<name>/          a checkpoint, with variant.json
     cells/<key>/              one task on one variant: samples.parquet, cell.json, and what the scored
                               positions showed in measured.safetensors
+    registration.json         digests of the policy and the items, fixed before the first was scored
     audit.json                the log
 
 A cell's key says all that determines it, so the original's cells also lie in a cache, from which the
@@ -31,13 +32,14 @@ from pydantic import ValidationError
 
 from audit import weights
 from audit.errors import StoreError
-from audit.records import AuditConfig, AuditLog, Cell, Sample, Variant
+from audit.records import AuditConfig, AuditLog, Cell, NotMeasured, Registration, Sample, Variant
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 SAMPLES, MEASURED = "samples.parquet", "measured.safetensors"
+REGISTRATION = "registration.json"
 _HALF = ".half-"
 _FULL = "the disk is full. Free some space and run the same command: finished cells are kept"
 
@@ -187,6 +189,27 @@ class Store:
         return pd.read_parquet(self.root / cell.path)
 
     # The log
+
+    def register(self, registration: Registration) -> None:
+        """Keep what was fixed before the first item was scored; an earlier one of the same stands.
+
+        Raises StoreError where items or rules are no longer what they were then.
+        """
+        earlier = self.registration()
+        if isinstance(earlier, NotMeasured):
+            _write_whole(self.root / REGISTRATION, registration.model_dump_json(indent=1).encode())
+        elif earlier.model_copy(update={"at": registration.at}) != registration:
+            raise StoreError(
+                f"{self.root}: the items or the rules are not those that were registered at {earlier.at}. "
+                "Choose another --out."
+            )
+
+    def registration(self) -> Registration | NotMeasured:
+        """What was fixed before the first item was scored."""
+        try:
+            return Registration.model_validate_json((self.root / REGISTRATION).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return NotMeasured("it stopped before its tasks were loaded")
 
     def write_log(self, log: AuditLog) -> Path:
         """Write `audit.json`, whole or not at all."""

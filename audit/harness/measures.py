@@ -22,6 +22,7 @@ from audit import records
 from audit.harness.attention import MaskedModel, UnsupportedAttentionError
 from audit.harness.packs import scored_packs
 from audit.harness.trie import Ints, Trie
+from audit.statistics import estimates
 
 if TYPE_CHECKING:
     import torch
@@ -96,14 +97,21 @@ class Divergence:
     same_top: Bools
     """[positions] no token is likelier than the one that is likeliest to the original."""
 
-    def mean(self) -> records.Divergence:
-        """Over the positions."""
+    def mean(self, document: Ints) -> records.Divergence:
+        """Over the positions; `document`, [positions], says whose each is."""
         n = len(self.kl)
+        several = len(np.unique(document)) > 1
         return records.Divergence(
             n_positions=n,
             kl=float(self.kl.mean()),
             kl_error=float(np.sqrt((self.kl_error**2).sum()) / n),
             kl_lower=float(self.kl_lower.mean()),
+            kl_p95=float(np.quantile(self.kl, 0.95)),
+            estimate=(
+                estimates.clustered_mean(self.kl, document)
+                if several
+                else records.NotMeasured("one document: an error can be estimated from two or more")
+            ),
             same_top=float(self.same_top.mean()),
         )
 
@@ -119,6 +127,12 @@ class Measured:
     """Of the original alone."""
     divergence: Divergence | None
     """Of all others."""
+
+    def owners(self, of_request: Ints) -> Ints:
+        """[positions] of what each request belongs to, the entry of the first that is scored there."""
+        _, first = np.unique(self.places.position, return_index=True)
+        found: Ints = of_request[self.places.request[first]]
+        return found
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays by name, `positions.entropy` and so on."""

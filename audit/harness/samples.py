@@ -31,6 +31,7 @@ def _sample(entry: Mapping[str, Any], metric: str, loaded: LoadedTask) -> Sample
             f"task '{loaded.name}' has no per-item metric '{metric}'. It has: {', '.join(entry['metrics'])}."
         )
     shown = _shown(entry, loaded)
+    outcome, weight = _value(entry[metric], metric, loaded)
     return Sample(
         task=loaded.name,
         doc_id=entry["doc_id"],
@@ -39,10 +40,33 @@ def _sample(entry: Mapping[str, Any], metric: str, loaded: LoadedTask) -> Sample
         target_hash=entry["target_hash"],
         group=_column(entry, loaded.suite.group_by, loaded),
         pair=_column(entry, loaded.suite.pair_by, loaded),
+        cluster=_cluster(entry, loaded),
         metric=metric,
-        outcome=float(entry[metric]),
+        outcome=outcome,
+        weight=weight,
         **shown,
     )
+
+
+def _value(value: Any, metric: str, loaded: LoadedTask) -> tuple[float, float]:
+    """A metric of one item; a perplexity's is a log-likelihood and what it is the sum over."""
+    parts = value if isinstance(value, (tuple, list)) else (value, 1.0)
+    try:
+        outcome, weight = (float(part) for part in parts)
+    except (TypeError, ValueError):
+        raise EvaluationError(
+            f"metric '{metric}' of task '{loaded.name}' is no number per item (an item gives {value!r:.80}): "
+            "it can't be paired. Name another metric."
+        ) from None
+    return outcome, weight
+
+
+def _cluster(entry: Mapping[str, Any], loaded: LoadedTask) -> str | None:
+    """What ties the item to others; clusters are nested in tasks."""
+    column = loaded.suite.cluster_by
+    if column is None or column == "task":
+        return loaded.name if column else None
+    return f"{loaded.name}: {_column(entry, column, loaded)}"
 
 
 def _column(entry: Mapping[str, Any], column: str | None, loaded: LoadedTask) -> str | None:

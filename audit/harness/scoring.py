@@ -70,28 +70,28 @@ class Scorer:
         else:
             self._lm = self._recorder(model)
 
-    def plan(self, loaded: LoadedTask) -> int:
-        """Build the task's requests, once for all variants; returns how many tokens a run computes."""
+    def plan(self, loaded: LoadedTask, part: int) -> int:
+        """Build the task's requests, once for all variants; returns how many tokens a part of it computes."""
         loaded.build(self._config.limit)
-        return self._ready().cost(loaded.task.instances)
+        return self._ready().cost(loaded.open(part))
 
     def score(
-        self, loaded: LoadedTask, original: Measured | None, advance: Callable[[float], None]
+        self, loaded: LoadedTask, part: int, original: Measured | None, advance: Callable[[float], None]
     ) -> Scored:
-        """The planned task on the loaded variant; `advance` is told of tokens as they are done.
+        """A planned part of the task on the loaded variant; `advance` is told of tokens as they are done.
 
         Raises EvaluationError when lm-eval fails, ModelError when a log-likelihood is no number.
         """
         from lm_eval.evaluator import evaluate
 
         lm = self._ready()
+        requests = loaded.open(part)
         _seed(self._config.seed)
         lm.listen(original, advance)
         try:
             results = evaluate(
                 lm=lm,
                 task_dict={"tasks": {loaded.name: loaded.task}, "groups": {}, "group_map": {}},
-                limit=self._config.limit,
                 bootstrap_iters=0,
                 log_samples=True,
             )
@@ -100,7 +100,7 @@ class Scorer:
                 f"task '{loaded.name}' of suite '{loaded.suite.name}' failed: {type(error).__name__}: {error}"
             ) from error
         samples = to_samples(results["samples"][loaded.name], loaded)
-        asked = np.array([(request.doc_id, request.idx) for request in loaded.task.instances])
+        asked = np.array([(request.doc_id, request.idx) for request in requests])
         fallback = lm.fallback or (lm.generation_fallback if loaded.generates else None)
         return Scored(samples, lm.measured, scorer_name(fallback), asked)
 

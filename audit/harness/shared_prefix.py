@@ -320,7 +320,7 @@ def pick_rows(model: Any, longest: int) -> int:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     bytes_per_row = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize * longest
-    return max(1, min(AUTO_ROWS, int(MEMORY_SHARE * _free_bytes(model.device)) // bytes_per_row))
+    return max(1, min(AUTO_ROWS, int(MEMORY_SHARE * _free_bytes(model.device)) // int(bytes_per_row)))
 
 
 def _free_bytes(device: torch.device) -> int:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from dataclasses import dataclass
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,9 @@ class LoadedTask:
     n_items: int
     digest: str
     """sha256 over the task's config and its documents, up to the limit."""
+    parts: tuple[tuple[int, ...], ...]
+    """Documents between two looks at the data: a seeded shuffle, items of one pair together."""
+    _requests: list[Any] = field(default_factory=list)
 
     @property
     def generates(self) -> bool:
@@ -34,18 +40,24 @@ class LoadedTask:
 
     def build(self, limit: int | None) -> None:
         """Build the requests once: drawn again, shots would differ from one variant to the next."""
-        task = self.task
-        task.build_all_requests(limit=limit, rank=0, world_size=1)
+        if not self._requests:
+            self.task.build_all_requests(limit=limit, rank=0, world_size=1)
+            self._requests.extend(self.task.instances)
+            self.task.build_all_requests = lambda **_: None
 
-        def unanswered(**_: Any) -> None:
-            for request in task.instances:
-                request.resps, request.filtered_resps = [], {}
+    def open(self, part: int) -> list[Any]:
+        """Make lm-eval see the documents of one part (from 1) and their requests, unanswered."""
+        documents = sorted(self.parts[part - 1])
+        wanted, of_task = set(documents), self.task.eval_docs
+        self.task._instances = [request for request in self._requests if request.doc_id in wanted]
+        for request in self.task.instances:
+            request.resps, request.filtered_resps = [], {}
+        self.task.doc_iterator = lambda **_: ((index, of_task[index]) for index in documents)
+        return list(self.task.instances)
 
-        task.build_all_requests = unanswered
 
-
-def load_tasks(suite: Suite, *, limit: int | None, seed: int) -> tuple[LoadedTask, ...]:
-    """The tasks of a suite, groups and tags opened.
+def load_tasks(suite: Suite, *, limit: int | None, seed: int, looks: int = 1) -> tuple[LoadedTask, ...]:
+    """The tasks of a suite, groups and tags opened, their documents dealt to `looks` parts.
 
     Raises EvaluationError naming the task when lm-eval does not know it or can't load its data.
     """
@@ -54,7 +66,7 @@ def load_tasks(suite: Suite, *, limit: int | None, seed: int) -> tuple[LoadedTas
     for name, num_fewshot in wanted.items():
         for leaf, task in _load(suite, name).items():
             _prepare(task, num_fewshot, seed)
-            loaded.append(_identify(suite, leaf, task, limit))
+            loaded.append(_identify(suite, leaf, task, limit, (seed, looks)))
     return tuple(loaded)
 
 
@@ -103,7 +115,7 @@ def _prepare(task: Any, num_fewshot: int | None, seed: int) -> None:
     task.set_fewshot_seed(seed=seed)
 
 
-def _identify(suite: Suite, name: str, task: Any, limit: int | None) -> LoadedTask:
+def _identify(suite: Suite, name: str, task: Any, limit: int | None, dealing: tuple[int, int]) -> LoadedTask:
     documents = list(task.eval_docs)[:limit]
     if not documents:
         raise EvaluationError(f"task '{name}' of suite '{suite.name}' has no items. Check its data file.")
@@ -116,4 +128,26 @@ def _identify(suite: Suite, name: str, task: Any, limit: int | None) -> LoadedTa
         num_fewshot=int(task.get_config("num_fewshot")),
         n_items=len(documents),
         digest=hashlib.sha256(content.encode()).hexdigest(),
+        parts=_dealt(documents, suite.pair_by, *dealing),
+    )
+
+
+def _dealt(
+    documents: Sequence[Mapping[str, Any]], pair_by: str | None, seed: int, looks: int
+) -> tuple[tuple[int, ...], ...]:
+    """Indices of the documents in parts of even size, pairs whole; fewer parts where there are few pairs.
+
+    Shuffled, since tasks are often sorted by subject and an early look would see the first ones alone.
+    """
+    units: dict[str, list[int]] = {}
+    for index, document in enumerate(documents):
+        twins = document.get(pair_by) if pair_by else None
+        units.setdefault(f"item {index}" if twins is None else str(twins), []).append(index)
+    shuffled = list(units.values())
+    random.Random(seed).shuffle(shuffled)
+    n_parts = min(looks, len(shuffled))
+    edges = [round(len(shuffled) * k / n_parts) for k in range(n_parts + 1)]
+    return tuple(
+        tuple(index for unit in shuffled[start:stop] for index in unit)
+        for start, stop in itertools.pairwise(edges)
     )

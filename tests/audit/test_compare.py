@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from audit.compare import MOST_CHANGED, compare
-from audit.records import Cell, Comparison, Divergence, Flips, Interval, Metric, NotMeasured, Run, Suite, Task
+from audit.records import Cell, Comparison, Divergence, Estimate, Flips, Interval, Metric, NotMeasured, Run, Suite, Task
 from audit.statistics import correction, exact, mcnemar, proportions, tango
 
 ITEM = Metric(name="accuracy", source="share right")
@@ -30,6 +30,8 @@ def samples(outcomes: Sequence[float], **columns: Sequence[Any]) -> pd.DataFrame
         "target_hash": [f"t{i}" for i in range(n)],
         "group": [None] * n,
         "pair": [None] * n,
+        "cluster": [None] * n,
+        "weight": [1.0] * n,
         "metric": ["acc"] * n,
         "outcome": [float(outcome) for outcome in outcomes],
         "question": [f"question {i}" for i in range(n)],
@@ -57,6 +59,12 @@ def cell(key: str) -> Cell:
     )
 
 
+def divergence(**fields: Any) -> Divergence:
+    """A divergence whose mean is known to .02."""
+    known = Estimate(value=fields["kl"], standard_error=0.02, degrees_of_freedom=9, method="by hand")
+    return Divergence(**fields, estimate=known)
+
+
 def run_compare(
     before: pd.DataFrame, *after: pd.DataFrame, metrics: tuple[Metric, ...] = (ITEM,)
 ) -> tuple[Comparison, ...]:
@@ -69,8 +77,8 @@ def run_compare(
 
 def test_a_divergence_is_the_mean_over_the_positions_of_all_cells() -> None:
     moved = [
-        Divergence(n_positions=30, kl=0.2, kl_error=0.03, kl_lower=0.1, same_top=0.5),
-        Divergence(n_positions=10, kl=0.6, kl_error=0.04, kl_lower=0.5, same_top=0.9),
+        divergence(n_positions=30, kl=0.2, kl_error=0.03, kl_lower=0.1, kl_p95=0.9, same_top=0.5),
+        divergence(n_positions=10, kl=0.6, kl_error=0.04, kl_lower=0.5, kl_p95=0.8, same_top=0.9),
     ]
     cells = tuple(cell(f"level{i}").model_copy(update={"divergence": one}) for i, one in enumerate(moved))
     found = _divergence_of(cells)
@@ -80,10 +88,14 @@ def test_a_divergence_is_the_mean_over_the_positions_of_all_cells() -> None:
     assert found.kl_error == pytest.approx(np.hypot(0.75 * 0.03, 0.25 * 0.04))
     assert found.kl_lower == pytest.approx(0.2)
     assert found.same_top == 24 / 40
+    assert found.kl_p95 == 0.9
+    assert isinstance(found.estimate, Estimate)
+    assert found.estimate.value == pytest.approx(0.3)
+    assert found.estimate.standard_error == pytest.approx(np.hypot(0.75 * 0.02, 0.25 * 0.02))
 
 
 def test_a_divergence_that_one_cell_has_not_is_not_measured() -> None:
-    measured = Divergence(n_positions=30, kl=0.2, kl_error=0.03, kl_lower=0.1, same_top=0.5)
+    measured = divergence(n_positions=30, kl=0.2, kl_error=0.03, kl_lower=0.1, kl_p95=0.9, same_top=0.5)
     cells = (cell("level0").model_copy(update={"divergence": measured}), cell("level1"))
     assert _divergence_of(cells) == NotMeasured("a test")
 
@@ -187,7 +199,9 @@ def test_without_a_run_of_the_original_nothing_pairs() -> None:
 def test_outcomes_that_are_not_0_or_1_are_not_measured() -> None:
     (one,) = run_compare(samples([1, 0.5, 0]), samples([1, 1, 0]))
     assert one.n_pairs == 3
-    assert one.interval == one.flips == NotMeasured("1 of 6 outcomes of 'acc' are neither 0 nor 1")
+    assert one.interval == one.flips == NotMeasured(
+        "1 of 6 outcomes of 'acc' are neither 0 nor 1 (is its kind `score`?)"
+    )
 
 
 def test_an_outcome_that_is_missing_is_not_measured() -> None:

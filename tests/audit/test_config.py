@@ -79,9 +79,15 @@ def test_an_unknown_key_of_a_rule_is_named_with_line_and_hint(tmp_path: Path, mo
 
 
 def test_a_value_out_of_range_is_named_with_line(tmp_path: Path, model: Path) -> None:
-    message = refused(tmp_path, f"model: {model}\nrules:\n  - suite: bias\n    margin: 3")
+    message = refused(tmp_path, f"model: {model}\nrules:\n  - suite: bias\n    alpha: 3")
     assert "line 4" in message
     assert "given 3" in message
+
+
+def test_a_margin_in_points_is_refused_with_what_was_meant(tmp_path: Path, model: Path) -> None:
+    message = refused(tmp_path, f"model: {model}\nrules:\n  - suite: bias\n    margin: 3")
+    assert "line 3" in message
+    assert "it is a share, so three points are 0.03" in message
 
 
 def test_an_unknown_option_of_a_method_says_what_the_method_takes(tmp_path: Path, model: Path) -> None:

@@ -55,7 +55,8 @@ def suite_of(include: Path, *tasks: str, **changes: Any) -> Suite:
 
 def original_samples(log: AuditLog) -> pd.DataFrame:
     cells = [cell for run in log.runs if run.variant == "original" for cell in run.cells]
-    return pd.concat([pd.read_parquet(Path(log.config.out) / cell.path) for cell in cells])
+    rows = pd.concat([pd.read_parquet(Path(log.config.out) / cell.path) for cell in cells])
+    return rows.sort_values(["task", "doc_id"], ignore_index=True)
 
 
 def theirs(output: Path) -> dict[str, dict[str, Any]]:

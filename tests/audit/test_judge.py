@@ -13,6 +13,7 @@ from audit.records import (
     Comparison,
     Flips,
     Level,
+    Look,
     Metric,
     NotMeasured,
     Rule,
@@ -61,6 +62,13 @@ def suite(name: str, *, needs_competence: bool = False, higher_is_better: bool =
     )
 
 
+def look(lost: int, gained: int, n: int, bad_after: int = 0) -> Look:
+    """What n items showed."""
+    return Look(
+        n_pairs=n, lost=lost, gained=gained, bad_after=bad_after, estimate=NotMeasured("flips are counted")
+    )
+
+
 def comparison(lost: int, gained: int, n: int, **fields: Any) -> Comparison:
     """A comparison with these flips, both sides well above chance unless said otherwise."""
     counted: dict[str, Any] = {
@@ -76,8 +84,11 @@ def comparison(lost: int, gained: int, n: int, **fields: Any) -> Comparison:
         "before_lower": 0.7,
         "after_lower": 0.7,
         "method": "",
+        "difference": (lost - gained) / n,
+        "n_planned": n,
+        "looks": (look(lost, gained, n),),
     }
-    unread = ("before", "after", "difference", "interval", "tango", "p_value", "p_adjusted")
+    unread = ("before", "after", "interval", "tango", "p_value", "p_adjusted")
     return Comparison.model_validate({**dict.fromkeys(unread, UNREAD), **counted, **fields})
 
 
@@ -164,7 +175,7 @@ def test_items_without_a_partner_are_inconclusive() -> None:
 
 
 def test_a_number_that_could_not_be_had_is_inconclusive_with_its_reason() -> None:
-    verdict = judge_one(comparison(0, 0, 620, flips=NotMeasured("no pairs at all")))
+    verdict = judge_one(comparison(0, 0, 620, difference=NotMeasured("no pairs at all")))
     assert (verdict.decision, verdict.because) == ("inconclusive", "no pairs at all")
     assert verdict.p_value == verdict.n_to_decide == NotMeasured("no pairs at all")
 

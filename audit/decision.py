@@ -1,0 +1,238 @@
+"""One rule on one comparison: pass, fail or inconclusive, at the look that decides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from scipy.special import ndtri
+from scipy.stats import binom
+
+from audit.records import Comparison, Decision, Divergence, Estimate, Look, Metric, NotMeasured, Rule
+from audit.scale import Scale
+from audit.statistics import drop, power, proportions, sequential
+
+POWER = 0.8
+"""Of the number of items that would decide."""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What a rule says of a comparison by itself."""
+
+    decision: Decision
+    because: str
+    settled: bool
+    """Whether more items could change nothing, or so unlikely that they are not worth their time."""
+    p_value: float | NotMeasured
+    p_worse: float | NotMeasured
+    n_to_decide: int | NotMeasured
+
+
+def rule_on(comparison: Comparison, rule: Rule, metric: Metric | None) -> Ruling:
+    """The ruling on a comparison that could be made; `metric` is None for the divergence."""
+    if metric is None:
+        return _on_divergence(comparison, rule)
+    planned = comparison.n_planned or comparison.n_pairs
+    if planned < rule.min_pairs:
+        return unreadable(f"{planned} pairs, where the rule asks for {rule.min_pairs}")
+    looks = [look for look in comparison.looks if look.n_pairs >= rule.min_pairs]
+    if not looks:
+        return unreadable(f"{comparison.n_pairs} pairs so far, where the rule asks for {rule.min_pairs}")
+    return _ruling(_Case(rule, Scale(metric.kind), looks, planned))
+
+
+def unreadable(reason: str) -> Ruling:
+    """Inconclusive, whatever the numbers would say."""
+    missing = NotMeasured(reason)
+    return Ruling("inconclusive", reason, False, missing, missing, missing)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A rule and what it sees."""
+
+    rule: Rule
+    scale: Scale
+    looks: Sequence[Look]
+    planned: int
+
+    @property
+    def margin(self) -> float:
+        """On the scale of the drop."""
+        return self.scale.margin(self.rule.margin)
+
+    @cached_property
+    def standing(self) -> sequential.Standing:
+        """Where the looks leave the rule."""
+        seen = [_seen(look, self.rule, self.margin) for look in self.looks]
+        return sequential.stand(seen, self.planned, self.margin, self.rule.alpha)
+
+    @property
+    def at(self) -> Look:
+        """The look that decided, or the last one."""
+        return next(look for look in self.looks if look.n_pairs == self.standing.n)
+
+    @property
+    def alpha(self) -> float:
+        """Error that this look may spend."""
+        return self.standing.nominal[[look.n_pairs for look in self.looks].index(self.standing.n)]
+
+    @property
+    def needed(self) -> int | NotMeasured:
+        """Pairs that would give `POWER` at zero drop, with the flips or the spread seen."""
+        look = self.at
+        if isinstance(look.lost, int) and isinstance(look.gained, int):
+            flips = (look.lost + look.gained) / look.n_pairs
+            independent = power.items_for_noninferiority(flips, self.margin, self.rule.alpha, POWER)
+            effect = look.estimate.design_effect if isinstance(look.estimate, Estimate) else 1.0
+            return math.ceil(independent * (1.0 if isinstance(effect, NotMeasured) else max(effect, 1.0)))
+        if isinstance(look.estimate, NotMeasured):
+            return look.estimate
+        z = float(ndtri(1 - self.rule.alpha) + ndtri(POWER))
+        return math.ceil(look.n_pairs * (z * look.estimate.standard_error / self.margin) ** 2)
+
+
+def _seen(look: Look, rule: Rule, margin: float) -> sequential.Evidence:
+    """A look as the sequential test takes it: a pass has to keep to the margin and to the ceiling.
+
+    What has no p-value proves nothing: 1.
+    """
+    p_values = drop.noninferiority_p(look, margin), _ceiling_p(look, rule), drop.worse_p(look)
+    margin_p, ceiling_p, worse_p = (1.0 if isinstance(p, NotMeasured) else p for p in p_values)
+    return sequential.Evidence(
+        look.n_pairs, max(margin_p, ceiling_p), worse_p, _drop(look), drop.standard_error(look)
+    )
+
+
+def _drop(look: Look) -> float:
+    seen = drop.value(look)
+    return 0.0 if isinstance(seen, NotMeasured) else seen
+
+
+def _ceiling_p(look: Look, rule: Rule) -> float | NotMeasured:
+    """One-sided exact p-value of H0: the share of bad outcomes reaches the ceiling; 0 without one."""
+    if rule.ceiling is None:
+        return 0.0
+    if isinstance(look.bad_after, NotMeasured):
+        return look.bad_after
+    return float(binom.cdf(look.bad_after, look.n_pairs, rule.ceiling))
+
+
+def _ruling(case: _Case) -> Ruling:
+    last = case.looks[-1]
+    p_value = drop.noninferiority_p(last, case.margin)
+    if isinstance(p_value, NotMeasured):
+        return _without_error(case, last, p_value)
+    outcome = case.standing.outcome
+    decision: Decision = "inconclusive"
+    if outcome == "pass" or outcome == "fail":
+        decision = outcome
+    elif outcome == "futile" and _drop(case.at) >= case.margin:
+        decision = "fail"
+    return Ruling(
+        decision,
+        _because(decision, case),
+        settled=outcome != "go on",
+        p_value=drop.noninferiority_p(case.at, case.margin),
+        p_worse=drop.worse_p(case.at),
+        n_to_decide=case.needed if decision == "inconclusive" else NotMeasured("decided"),
+    )
+
+
+def _without_error(case: _Case, last: Look, reason: NotMeasured) -> Ruling:
+    """Where no sampling error can be estimated: of equal pairs, or of pairs that all differ alike."""
+    complete = last.n_pairs >= case.planned
+    if drop.value(last) == 0:
+        because = f"every one of {last.n_pairs} pairs is equal"
+        missing = NotMeasured(because)
+        return Ruling("pass", because, complete, missing, missing, NotMeasured("decided"))
+    return Ruling("inconclusive", reason.reason, complete, reason, reason, reason)
+
+
+def _because(decision: Decision, case: _Case) -> str:
+    """The numbers that led to a decision."""
+    counts = _counted(case.at) + _where(case)
+    bounds, seen = drop.bounds(case.at, case.alpha), drop.value(case.at)
+    if isinstance(bounds, NotMeasured) or isinstance(seen, NotMeasured):
+        return f"{counts}: {bounds}"
+    scale, margin = case.scale, case.margin
+    upper, against = scale.pair(bounds.upper, margin)
+    lower, _ = scale.pair(bounds.lower, 0.0)
+    start = f"{counts}: drop {scale.pair(seen, margin)[0]}{scale.unit}, upper bound {upper}"
+    if bounds.upper >= margin:
+        reason = f"{start} ≥ margin {against}"
+        if bounds.lower > 0 and decision == "fail":
+            reason += f" and lower bound {lower} > 0"
+        elif decision == "fail":
+            reason += " and so is the drop itself"
+        else:
+            reason += f", lower bound {lower} ≤ 0" if bounds.lower <= 0 else f", lower bound {lower} > 0"
+    else:
+        worse = f"; non-inferior, detectably worse: lower bound {lower} > 0" if bounds.lower > 0 else ""
+        reason = f"{start} < margin {against}{worse}"
+    reason += _of_ceiling(case)
+    return reason + (f"; {_hint(case)}" if decision == "inconclusive" else "")
+
+
+def _counted(look: Look) -> str:
+    if isinstance(look.lost, int):
+        return f"lost {look.lost}, gained {look.gained} of {look.n_pairs}"
+    return f"{look.n_pairs} pairs"
+
+
+def _where(case: _Case) -> str:
+    """Which of several looks this is, and what it may spend."""
+    if case.planned == case.looks[0].n_pairs:
+        return ""
+    share = f"at {case.at.n_pairs} of {case.planned} planned"
+    return f" ({share}, error {case.alpha:.2g})"
+
+
+def _of_ceiling(case: _Case) -> str:
+    """How the variant's own bad outcomes stand to the ceiling."""
+    ceiling, bad, n = case.rule.ceiling, case.at.bad_after, case.at.n_pairs
+    if ceiling is None or isinstance(bad, NotMeasured):
+        return ""
+    upper = proportions.upper_bound(bad, n, case.alpha)
+    sign = "<" if upper < ceiling else "≥"
+    return f"; {bad} bad of {n}, upper bound {100 * upper:.2f} % {sign} ceiling {100 * ceiling:.2f} %"
+
+
+def _hint(case: _Case) -> str:
+    """What would decide."""
+    if case.standing.outcome == "futile":
+        chance = f"{100 * (case.standing.conditional_power or 0.0):.0f} %"
+        return f"stopped: even if no further answer is lost on balance, its chance to pass is {chance}"
+    needed = case.needed
+    if isinstance(needed, int) and needed > case.at.n_pairs:
+        return f"about {needed} items would decide (80 % power) if there is no drop and as many answers flip"
+    return "enough to pass a model without a drop: telling a small drop from a large one takes more"
+
+
+def _on_divergence(comparison: Comparison, rule: Rule) -> Ruling:
+    """The mean KL divergence is never below 0, so only its upper bound can speak: it has to be < margin."""
+    moved = comparison.divergence
+    estimate = moved.estimate if isinstance(moved, Divergence) else moved
+    if isinstance(estimate, NotMeasured):
+        return unreadable(estimate.reason)
+    missing = NotMeasured("a divergence has no gains")
+    n = comparison.n_pairs
+    look = Look(n_pairs=n, lost=missing, gained=missing, bad_after=missing, estimate=estimate)
+    scale, p_value = Scale("kl"), drop.noninferiority_p(look, rule.margin)
+    bounds = drop.bounds(look, rule.alpha)
+    complete = n >= (comparison.n_planned or n)
+    if isinstance(p_value, NotMeasured) or isinstance(bounds, NotMeasured):
+        return _without_error(_Case(rule, scale, [look], n), look, NotMeasured(str(p_value)))
+    upper, margin = scale.pair(bounds.upper, rule.margin)
+    decision: Decision = "inconclusive"
+    if bounds.upper < rule.margin:
+        decision = "pass"
+    elif estimate.value >= rule.margin:
+        decision = "fail"
+    sign = "<" if decision == "pass" else "≥"
+    shown = scale.pair(estimate.value, rule.margin)[0]
+    because = f"KL {shown} nats a position, upper bound {upper} {sign} margin {margin}"
+    return Ruling(decision, because, complete, p_value, missing, missing)

@@ -1,0 +1,107 @@
+"""Ready policies, and those of a company: what a suite's rule says where the config does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from audit import registry
+from audit.errors import ConfigError
+from audit.records import DIVERGENCE, Budget, Record, Rule, Suite
+
+
+class Policy(Record):
+    """A YAML file of the terms of rules: the keys of `Rule` without suite and metric."""
+
+    title: str
+    default: dict[str, Any] = Field(default={})
+    suites: dict[str, dict[str, Any]] = Field(default={})
+    """Terms of single suites, instead of the default's."""
+    budgets: tuple[Budget, ...] = ()
+
+    def complete(self, rule: Rule, suites: Sequence[Suite]) -> Rule:
+        """The rule with its gaps filled.
+
+        Raises ConfigError if it is about a suite or a metric that the audit has not.
+        """
+        known = {suite.name: suite for suite in suites}
+        if rule.suite not in known:
+            raise ConfigError(registry.unknown("suite", rule.suite, list(known)))
+        return _with_metric(self._filled(rule), known[rule.suite])
+
+    def others(self, given: Sequence[Rule], suites: Sequence[Suite]) -> tuple[Rule, ...]:
+        """A rule for each suite that none of the given ones is about (but for its divergence)."""
+        named = {rule.suite for rule in given if rule.metric != DIVERGENCE}
+        return tuple(
+            self.complete(Rule(suite=suite.name), suites) for suite in suites if suite.name not in named
+        )
+
+    def _filled(self, rule: Rule) -> Rule:
+        """The rule with the policy's terms where it has none of its own."""
+        own = rule.model_dump(exclude_unset=True)
+        terms = {} if rule.metric == DIVERGENCE else self.suites.get(rule.suite, self.default)
+        if "margin" in own:  # the reason for another margin is none for this one
+            terms = {key: value for key, value in terms.items() if key != "because"}
+        return Rule.model_validate({**terms, **own})
+
+
+def load_policy(name: str, home: Path) -> Policy:
+    """A policy by its name, or from a YAML file beside the config.
+
+    Raises ConfigError naming the file and what is wrong with it.
+    """
+    folder = files("audit") / "policies"
+    ready = {one.name.removesuffix(".yaml"): one for one in folder.iterdir()}
+    if name in ready:
+        text, where = ready[name].read_text(encoding="utf-8"), f"policy '{name}'"
+    elif name.endswith((".yaml", ".yml")):
+        where = str(home / name)
+        try:
+            text = (home / name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"policy {where} can't be read: {error.strerror}.") from None
+    else:
+        raise ConfigError(f"policy: {registry.unknown('policy', name, sorted(ready))} Or name a YAML file.")
+    return _parse(text, where)
+
+
+def policy_digest(rules: Sequence[Rule], budgets: Sequence[Budget], looks: int, seed: int) -> str:
+    """sha256 over all that decides what counts as good enough."""
+    parts = [[one.model_dump(mode="json") for one in (*rules, *budgets)], looks, seed]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _parse(text: str, where: str) -> Policy:
+    try:
+        policy = Policy.model_validate(yaml.safe_load(text))
+        for suite, terms in {"default": policy.default, **policy.suites}.items():
+            Rule.model_validate({"suite": suite, **terms})
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', error)}.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{where}: {key}: {first['msg']} (given {first.get('input')!r}).") from None
+    return policy
+
+
+def _with_metric(rule: Rule, suite: Suite) -> Rule:
+    """The rule with its metric named: the hashed config must say what was judged."""
+    metrics = [metric.name for metric in suite.metrics]
+    name = rule.metric or metrics[0]
+    if name not in (*metrics, DIVERGENCE):
+        raise ConfigError(registry.unknown("metric", name, [*metrics, DIVERGENCE]))
+    metric = next((one for one in suite.metrics if one.name == name), None)
+    if metric is not None and metric.kind == "binary" and rule.margin >= 1:
+        raise ConfigError(
+            f"a margin of {rule.margin:g} for '{name}' of suite '{suite.name}': it is a share, "
+            "so three points are 0.03."
+        )
+    return rule.model_copy(update={"metric": name})

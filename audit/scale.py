@@ -1,0 +1,36 @@
+"""How drops of each kind of metric are counted and written."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+Kind = Literal["binary", "score", "perplexity", "kl"]
+
+
+class Scale:
+    """Shares in points, perplexities in per cent, scores and nats as they are."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self.unit = {"binary": " points", "perplexity": " %", "score": "", "kl": " nats"}[kind]
+
+    def margin(self, given: float) -> float:
+        """A rule's margin on the scale of the drop: of a perplexity, ln(1 + margin)."""
+        return math.log1p(given) if self._kind == "perplexity" else given
+
+    def shown(self, drop: float) -> float:
+        """A drop as a reader counts it."""
+        if self._kind == "perplexity":
+            return 100 * math.expm1(drop)
+        return 100 * drop if self._kind == "binary" else drop
+
+    def pair(self, drop: float, against: float) -> tuple[str, str]:
+        """Two drops with as many digits as it takes to tell them apart, at least one."""
+        one, other = self.shown(drop), self.shown(against)
+        least = 1 if self._kind in ("binary", "perplexity") else 3
+        for digits in range(least, 8):
+            texts = f"{one:.{digits}f}", f"{other:.{digits}f}"
+            if texts[0] != texts[1]:
+                break
+        return (texts[0], f"{other:.{least}f}") if drop == against else texts
