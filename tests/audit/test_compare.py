@@ -12,7 +12,19 @@ import pandas as pd
 import pytest
 
 from audit.compare import MOST_CHANGED, compare
-from audit.records import Cell, Comparison, Divergence, Estimate, Flips, Interval, Metric, NotMeasured, Run, Suite, Task
+from audit.records import (
+    Cell,
+    Comparison,
+    Divergence,
+    Estimate,
+    Flips,
+    Interval,
+    Metric,
+    NotMeasured,
+    Run,
+    Suite,
+    Task,
+)
 from audit.statistics import correction, exact, mcnemar, proportions, tango
 
 ITEM = Metric(name="accuracy", source="share right")
