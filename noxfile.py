@@ -59,3 +59,10 @@ def bench(session: nox.Session) -> None:
     """The scorer's speed, memory and growth against lm-eval, written to docs/performance.md."""
     session.install("-e", ".[gguf]")
     session.run("python", "-m", "fixtures.bench", *session.posargs)
+
+
+@nox.session
+def simulate(session: nox.Session) -> None:
+    """The gate's false passes and power, written to docs/error-rates.md; about five minutes."""
+    session.install("-e", ".")
+    session.run("python", "-m", "fixtures.simulate", *session.posargs)
