@@ -86,10 +86,7 @@ def conditional_odds_ratio_bounds(lost: int, gained: int, alpha: float) -> tuple
     if lost + gained == 0:
         return 0.0, math.inf
     lower, upper = _wilson(lost, lost + gained, alpha)
-    return (
-        0.0 if lost == 0 else lower / (1.0 - lower),
-        math.inf if gained == 0 else upper / (1.0 - upper),
-    )
+    return lower / (1.0 - lower), math.inf if gained == 0 else upper / (1.0 - upper)
 
 
 def cochran_q(outcomes: ArrayLike) -> ChiSquare:

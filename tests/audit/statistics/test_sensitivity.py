@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import cochrans_q
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from audit.records import NotMeasured
 from audit.statistics import sensitivity
@@ -70,6 +70,19 @@ def test_to_newcombe_items_always_right_are_like_items_always_wrong(table: Table
     both_right, lost, gained, both_wrong = table
     exchanged = sensitivity.newcombe(both_wrong, lost, gained, both_right, alpha)
     assert exchanged == pytest.approx(sensitivity.newcombe(*table, alpha), abs=1e-9)
+
+
+def test_where_the_correction_takes_all_correlation_newcombes_samples_are_independent() -> None:
+    # 10 · 10 − 10 · 9 is less than half of 39.
+    other = confint_proportions_2indep(20, 39, 19, 39, method="newcomb", compare="diff", alpha=0.1)
+    assert sensitivity.newcombe(10, 10, 9, 10, 0.05) == pytest.approx(other)
+
+
+def test_a_negative_correlation_is_not_corrected_and_widens_newcombes_interval() -> None:
+    lower, upper = confint_proportions_2indep(25, 50, 25, 50, method="newcomb", compare="diff", alpha=0.1)
+    negative = sensitivity.newcombe(5, 20, 20, 5, 0.05)
+    assert negative[0] < lower - 0.01
+    assert upper + 0.01 < negative[1]
 
 
 def test_without_a_flip_only_wald_claims_to_know_the_drop() -> None:
