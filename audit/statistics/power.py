@@ -164,7 +164,7 @@ def _most_lost(discordant: NDArray[np.int64], n: int, margin: float, alpha: floa
     z = float(ndtri(alpha))
     inside, outside = np.full(discordant.size, -1), discordant + 1
     for _ in range(n.bit_length() + 1):
-        middle = np.maximum((inside + outside) // 2, 0)
+        middle = (inside + outside) // 2
         passes = tango.score(middle, discordant - middle, n, margin) < z
         undecided = outside - inside > 1
         inside = np.where(undecided & passes, middle, inside)

@@ -141,4 +141,4 @@ def _corrected_phi(both_right: int, lost: int, gained: int, both_wrong: int) -> 
 
 def _joined(one: float, other: float, phi: float) -> float:
     """√(one² − 2 φ one other + other²)."""
-    return math.sqrt(max(0.0, one**2 - 2 * phi * one * other + other**2))
+    return math.sqrt(one**2 - 2 * phi * one * other + other**2)

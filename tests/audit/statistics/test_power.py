@@ -71,6 +71,18 @@ def test_the_items_for_80_percent_power_have_nearly_80_percent_power(
     assert power.noninferiority_power(n, discordance, margin) == pytest.approx(0.8, abs=0.03)
 
 
+@pytest.mark.parametrize("discordance", [0.1, 0.6, 1.0])
+@pytest.mark.parametrize("drop", [-0.05, 0.0, 0.1])
+def test_the_power_is_the_probability_of_all_tables_that_pass(discordance: float, drop: float) -> None:
+    n, margin = 70, 0.2
+    tables = [(b, c, n - b - c) for b in range(n + 1) for c in range(n + 1 - b)]
+    passing = [table for table in tables if tango.noninferiority_p(*table[:2], n, margin) < 0.05]
+    shares = [(discordance + drop) / 2, (discordance - drop) / 2, 1 - discordance]
+    expected = stats.multinomial.pmf(passing, n, shares).sum()
+    answer = power.noninferiority_power(n, discordance, margin, drop=drop)
+    assert answer == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize("drop", [-0.01, 0.0, 0.015, 0.03])
 def test_the_power_is_how_often_simulated_models_pass(drop: float) -> None:
     shares = [(0.1 + drop) / 2, (0.1 - drop) / 2, 0.9]
