@@ -7,6 +7,10 @@ from typing import Literal
 
 Kind = Literal["binary", "score", "perplexity", "kl"]
 
+_LARGEST_LOG = 700.0
+"""Beyond it a ratio overflows a double."""
+_MOST_DIGITS = 17
+
 
 class Scale:
     """Shares in points, perplexities in per cent, scores and nats as they are."""
@@ -22,15 +26,21 @@ class Scale:
     def shown(self, drop: float) -> float:
         """A drop as a reader counts it."""
         if self._kind == "perplexity":
-            return 100 * math.expm1(drop)
+            return 100 * math.expm1(drop) if drop < _LARGEST_LOG else math.inf
         return 100 * drop if self._kind == "binary" else drop
 
     def pair(self, drop: float, against: float) -> tuple[str, str]:
         """Two drops with as many digits as it takes to tell them apart, at least one."""
         one, other = self.shown(drop), self.shown(against)
         least = 1 if self._kind in ("binary", "perplexity") else 3
-        for digits in range(least, 8):
-            texts = f"{one:.{digits}f}", f"{other:.{digits}f}"
+        enough = least if one == other else _MOST_DIGITS
+        for digits in range(least, enough + 1):
+            texts = _text(one, digits), _text(other, digits)
             if texts[0] != texts[1]:
                 break
-        return (texts[0], f"{other:.{least}f}") if drop == against else texts
+        return texts
+
+
+def _text(number: float, digits: int) -> str:
+    """With so many decimals; zero has no sign."""
+    return f"{round(number, digits) + 0.0:.{digits}f}"
