@@ -33,11 +33,13 @@ class Ruling:
 
 def rule_on(comparison: Comparison, rule: Rule, metric: Metric | None) -> Ruling:
     """The ruling on a comparison that could be made; `metric` is None for the divergence."""
-    if metric is None:
-        return _on_divergence(comparison, rule)
     planned = comparison.n_planned or comparison.n_pairs
     if planned < rule.min_pairs:
         return unreadable(f"{planned} pairs, where the rule asks for {rule.min_pairs}")
+    if rule.ceiling is not None and (metric is None or metric.kind != "binary"):
+        return unreadable("a ceiling is for the share of bad outcomes, and these are not right or wrong")
+    if metric is None:
+        return _on_divergence(comparison, rule)
     looks = [look for look in comparison.looks if look.n_pairs >= rule.min_pairs]
     if not looks:
         return unreadable(f"{comparison.n_pairs} pairs so far, where the rule asks for {rule.min_pairs}")
@@ -70,19 +72,34 @@ class _Case:
         seen = [_seen(look, self.rule, self.margin) for look in self.looks]
         return sequential.stand(seen, self.planned, self.margin, self.rule.alpha)
 
+    @cached_property
+    def too_bad(self) -> Look | None:
+        """The first look that fails the rule by its ceiling, if nothing was decided before."""
+        seen = zip(self.looks, self.standing.nominal, strict=True)
+        reached = (look for look, alpha in seen if _at_ceiling(look, self.rule, alpha, self.planned))
+        first = next(reached, None)
+        return first if first is not None and first.n_pairs <= self.standing.n else None
+
     @property
     def at(self) -> Look:
         """The look that decided, or the last one."""
-        return next(look for look in self.looks if look.n_pairs == self.standing.n)
+        return self.too_bad or next(look for look in self.looks if look.n_pairs == self.standing.n)
 
     @property
     def alpha(self) -> float:
         """Error that this look may spend."""
-        return self.standing.nominal[[look.n_pairs for look in self.looks].index(self.standing.n)]
+        return self.standing.nominal[self.looks.index(self.at)]
 
     @property
     def needed(self) -> int | NotMeasured:
-        """Pairs that would give `POWER` at zero drop, with the flips or the spread seen."""
+        """Pairs that would give `POWER` at zero drop, with the flips, the spread and the bad share seen."""
+        for_margin, for_ceiling = self._needed_for_margin, _needed_for_ceiling(self.at, self.rule)
+        if isinstance(for_margin, NotMeasured):
+            return for_margin
+        return for_ceiling if isinstance(for_ceiling, NotMeasured) else max(for_margin, for_ceiling)
+
+    @property
+    def _needed_for_margin(self) -> int | NotMeasured:
         look = self.at
         if isinstance(look.lost, int) and isinstance(look.gained, int):
             flips = (look.lost + look.gained) / look.n_pairs
@@ -121,25 +138,59 @@ def _ceiling_p(look: Look, rule: Rule) -> float | NotMeasured:
     return float(binom.cdf(look.bad_after, look.n_pairs, rule.ceiling))
 
 
+def _at_ceiling(look: Look, rule: Rule, alpha: float, planned: int) -> bool:
+    """Whether the share of bad outcomes reaches the ceiling: seen at the planned end, shown before it."""
+    if rule.ceiling is None or not isinstance(look.bad_after, int):
+        return False
+    if look.n_pairs >= planned:
+        return look.bad_after >= rule.ceiling * look.n_pairs
+    return float(binom.sf(look.bad_after - 1, look.n_pairs, rule.ceiling)) < alpha
+
+
+def _needed_for_ceiling(look: Look, rule: Rule) -> int | NotMeasured:
+    """Items with which a share of bad outcomes as seen is shown to lie below the ceiling; 1 without one.
+
+    By the normal approximation, and no fewer than it takes where none is bad.
+    """
+    if rule.ceiling is None or not isinstance(look.bad_after, int):
+        return 1
+    share, ceiling = look.bad_after / look.n_pairs, rule.ceiling
+    if share >= ceiling:
+        return NotMeasured(f"{100 * share:.2f} % are bad: more items of this kind only reach the ceiling")
+    none_bad = math.log(rule.alpha) / math.log1p(-ceiling)
+    under_null = float(ndtri(1 - rule.alpha)) * math.sqrt(ceiling * (1 - ceiling))
+    as_seen = float(ndtri(POWER)) * math.sqrt(share * (1 - share))
+    return math.ceil(max(none_bad, ((under_null + as_seen) / (ceiling - share)) ** 2))
+
+
 def _ruling(case: _Case) -> Ruling:
     last = case.looks[-1]
     p_value = drop.noninferiority_p(last, case.margin)
     if isinstance(p_value, NotMeasured):
         return _without_error(case, last, p_value)
-    outcome = case.standing.outcome
-    decision: Decision = "inconclusive"
-    if outcome == "pass" or outcome == "fail":
-        decision = outcome
-    elif outcome == "futile" and _drop(case.at) >= case.margin:
-        decision = "fail"
+    decision = _decision(case)
     return Ruling(
         decision,
         _because(decision, case),
-        settled=outcome != "go on",
+        settled=case.too_bad is not None or case.standing.outcome != "go on",
         p_value=drop.noninferiority_p(case.at, case.margin),
         p_worse=drop.worse_p(case.at),
         n_to_decide=case.needed if decision == "inconclusive" else NotMeasured("decided"),
     )
+
+
+def _decision(case: _Case) -> Decision:
+    """Pass where both the margin and the ceiling are kept, fail where either is not."""
+    if case.too_bad is not None:
+        return "fail"
+    outcome = case.standing.outcome
+    if outcome == "fail" and case.rule.ceiling is not None:
+        # A drop inside the margin, however detectable, is none: it is the ceiling that is not yet shown
+        kept = drop.noninferiority_p(case.at, case.margin)
+        return "inconclusive" if isinstance(kept, float) and kept < case.alpha else "fail"
+    if outcome == "pass" or outcome == "fail":
+        return outcome
+    return "fail" if outcome == "futile" and _drop(case.at) >= case.margin else "inconclusive"
 
 
 def _without_error(case: _Case, last: Look, reason: NotMeasured) -> Ruling:
@@ -196,9 +247,12 @@ def _of_ceiling(case: _Case) -> str:
     ceiling, bad, n = case.rule.ceiling, case.at.bad_after, case.at.n_pairs
     if ceiling is None or isinstance(bad, NotMeasured):
         return ""
-    upper = proportions.upper_bound(bad, n, case.alpha)
-    sign = "<" if upper < ceiling else "≥"
-    return f"; {bad} bad of {n}, upper bound {100 * upper:.2f} % {sign} ceiling {100 * ceiling:.2f} %"
+    if case.too_bad:
+        share, against = case.scale.pair(bad / n, ceiling)
+        return f"; {bad} bad of {n}, {share} % ≥ ceiling {against} %"
+    bound = proportions.upper_bound(bad, n, case.alpha)
+    upper, against = case.scale.pair(bound, ceiling)
+    return f"; {bad} bad of {n}, upper bound {upper} % {'<' if bound < ceiling else '≥'} ceiling {against} %"
 
 
 def _hint(case: _Case) -> str:
@@ -207,8 +261,14 @@ def _hint(case: _Case) -> str:
         chance = f"{100 * (case.standing.conditional_power or 0.0):.0f} %"
         return f"stopped: even if no further answer is lost on balance, its chance to pass is {chance}"
     needed = case.needed
-    if isinstance(needed, int) and needed > case.at.n_pairs:
-        return f"about {needed} items would decide (80 % power) if there is no drop and as many answers flip"
+    if isinstance(needed, NotMeasured):
+        return needed.reason
+    if needed > case.at.n_pairs:
+        also = "" if case.rule.ceiling is None else " and are bad"
+        return (
+            f"about {needed} items would decide (80 % power) if there is no drop and as many answers "
+            f"flip{also}"
+        )
     return "enough to pass a model without a drop: telling a small drop from a large one takes more"
 
 
