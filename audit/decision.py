@@ -195,11 +195,19 @@ def _decision(case: _Case) -> Decision:
 
 def _without_error(case: _Case, last: Look, reason: NotMeasured) -> Ruling:
     """Where no sampling error can be estimated: of equal pairs, or of pairs that all differ alike."""
-    complete = last.n_pairs >= case.planned
-    if drop.value(last) == 0:
+    complete, seen, estimate = last.n_pairs >= case.planned, drop.value(last), last.estimate
+    if isinstance(seen, NotMeasured):
+        return Ruling("inconclusive", reason.reason, complete, reason, reason, reason)
+    # With a design effect items do differ, and only cancel each other within every cluster
+    alike = isinstance(estimate, Estimate) and isinstance(estimate.design_effect, NotMeasured)
+    if seen == 0 and alike:
         because = f"every one of {last.n_pairs} pairs is equal"
         missing = NotMeasured(because)
         return Ruling("pass", because, complete, missing, missing, NotMeasured("decided"))
+    if seen >= case.margin:
+        shown, margin = case.scale.pair(seen, case.margin)
+        because = f"{last.n_pairs} pairs lose alike: drop {shown}{case.scale.unit} ≥ margin {margin}"
+        return Ruling("fail", because, complete, reason, reason, NotMeasured("decided"))
     return Ruling("inconclusive", reason.reason, complete, reason, reason, reason)
 
 
@@ -278,21 +286,23 @@ def _on_divergence(comparison: Comparison, rule: Rule) -> Ruling:
     estimate = moved.estimate if isinstance(moved, Divergence) else moved
     if isinstance(estimate, NotMeasured):
         return unreadable(estimate.reason)
+    n, planned = comparison.n_pairs, comparison.n_planned or comparison.n_pairs
     missing = NotMeasured("a divergence has no gains")
-    n = comparison.n_pairs
     look = Look(n_pairs=n, lost=missing, gained=missing, bad_after=missing, estimate=estimate)
-    scale, p_value = Scale("kl"), drop.noninferiority_p(look, rule.margin)
-    bounds = drop.bounds(look, rule.alpha)
-    complete = n >= (comparison.n_planned or n)
-    if isinstance(p_value, NotMeasured) or isinstance(bounds, NotMeasured):
-        return _without_error(_Case(rule, scale, [look], n), look, NotMeasured(str(p_value)))
-    upper, margin = scale.pair(bounds.upper, rule.margin)
+    case = _Case(rule, Scale("kl"), [look], planned)
+    p_value, bounds = drop.noninferiority_p(look, rule.margin), drop.bounds(look, rule.alpha)
+    if isinstance(p_value, NotMeasured):
+        return _without_error(case, look, p_value)
+    if isinstance(bounds, NotMeasured):
+        return _without_error(case, look, bounds)
+    upper, margin = case.scale.pair(bounds.upper, rule.margin)
     decision: Decision = "inconclusive"
     if bounds.upper < rule.margin:
         decision = "pass"
     elif estimate.value >= rule.margin:
         decision = "fail"
     sign = "<" if decision == "pass" else "≥"
-    shown = scale.pair(estimate.value, rule.margin)[0]
+    shown = case.scale.pair(estimate.value, rule.margin)[0]
     because = f"KL {shown} nats a position, upper bound {upper} {sign} margin {margin}"
-    return Ruling(decision, because, complete, p_value, missing, missing)
+    needed = case.needed if decision == "inconclusive" else NotMeasured("decided")
+    return Ruling(decision, because, n >= planned, p_value, missing, needed)
