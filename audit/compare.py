@@ -85,7 +85,9 @@ def _compare_suite(
         units = pair(rows_before, rows_after, metric)
         whole = _compare_units(units, subject)
         whole = whole.model_copy(update={"divergence": _divergence(run), **_looks(units, planned, metric)})
-        comparisons.append(whole.model_copy(update=_changed(units, rows_before, rows_after)))
+        if metric.kind == "binary":
+            whole = whole.model_copy(update=_changed(units, rows_before, rows_after))
+        comparisons.append(whole)
         comparisons += [
             _compare_units(units.of(group), replace(subject, group=group)) for group in units.groups()
         ]
