@@ -95,12 +95,17 @@ def _compare_suite(
 
 
 def _looks(units: Units, planned: pd.DataFrame, metric: Metric) -> dict[str, Any]:
-    """What was known after each part of the items, and how many pairs there are in all."""
+    """What was known after each part of the items, and how many pairs there are in all.
+
+    Where no error can be estimated yet, as in one cluster, nobody looks.
+    """
     if units.unfit:
         return {}
-    parts = sorted(set(units.paired["part"]))
-    looks = [effects.look(units.paired[units.paired["part"] <= part], metric) for part in parts]
-    return {"looks": tuple(looks), "n_planned": len(pair(planned, planned, metric).paired)}
+    so_far = [units.paired[units.paired["part"] <= part] for part in sorted(set(units.paired["part"]))]
+    looks = tuple(
+        effects.look(paired, metric) for paired in so_far if not effects.unestimable(paired, metric)
+    )
+    return {"looks": looks, "n_planned": len(pair(planned, planned, metric).paired)}
 
 
 def _compare_units(units: Units, subject: _Subject) -> Comparison:
