@@ -58,9 +58,8 @@ def look(paired: pd.DataFrame, metric: Metric) -> Look:
 
 def unestimable(paired: pd.DataFrame, metric: Metric) -> str | None:
     """Why the drop of a whole suite has no sampling error; None where it has one."""
-    clusters = paired["cluster"]
-    tied = bool(clusters.notna().all())
-    if tied and clusters.nunique() < 2:
+    clusters = _clusters(paired)
+    if clusters is not None and len(set(clusters)) < 2:
         return f"all {len(paired)} pairs are in one cluster: an error can be estimated from two or more"
     if metric.kind != "binary" and len(paired) < 2:
         return "one pair: an error can be estimated from two or more"
@@ -74,22 +73,32 @@ def interval(bounds: Bounds) -> Interval:
 
 def _estimate(paired: pd.DataFrame, metric: Metric) -> Estimate | NotMeasured:
     """The drop with its standard error; not needed where independent flips are counted."""
-    clusters = paired["cluster"]
-    tied = bool(clusters.notna().all()) and clusters.nunique() > 1
-    if metric.kind == "binary" and not tied:
+    clusters = _clusters(paired)
+    if clusters is not None and len(set(clusters)) < 2:  # a group that is one cluster: of its items alone
+        clusters = None
+    if metric.kind == "binary" and clusters is None:
         return NotMeasured("flips are counted")
     if len(paired) < 2:
         return NotMeasured("one pair: an error can be estimated from two or more")
     before, after = (paired[side].to_numpy(np.float64) for side in ("before", "after"))
     if metric.kind == "perplexity":
         weight = paired["weight"].to_numpy(np.float64)
-        groups = clusters.to_numpy() if tied else np.arange(len(paired))
+        groups = np.arange(len(paired)) if clusters is None else clusters
         return estimates.difference_of_ratios(
             estimates.Ratio(before, weight), estimates.Ratio(after, weight), groups
         )
-    if tied:
-        return estimates.clustered_mean(before - after, clusters.to_numpy())
+    if clusters is not None:
+        return estimates.clustered_mean(before - after, clusters)
     return estimates.paired_mean(before - after)
+
+
+def _clusters(paired: pd.DataFrame) -> NDArray[Any] | None:
+    """Label of each unit's cluster, one of its own where it is in none; None: no unit is in any."""
+    labels = paired["cluster"]
+    if labels.isna().all():
+        return None
+    codes, _ = pd.factorize(labels)
+    return np.where(codes < 0, -1 - np.arange(codes.size), codes)
 
 
 def _of_flips(paired: pd.DataFrame, metric: Metric) -> dict[str, Any]:
