@@ -103,7 +103,9 @@ def _looks(units: Units, planned: pd.DataFrame, metric: Metric) -> dict[str, Any
         return {}
     so_far = [units.paired[units.paired["part"] <= part] for part in sorted(set(units.paired["part"]))]
     looks = tuple(
-        effects.look(paired, metric) for paired in so_far if not effects.unestimable(paired, metric)
+        effects.look(paired, metric)
+        for paired in so_far
+        if not (effects.indivisible(paired, metric) or effects.unestimable(paired, metric))
     )
     return {"looks": looks, "n_planned": len(pair(planned, planned, metric).paired)}
 
@@ -121,7 +123,9 @@ def _compare_units(units: Units, subject: _Subject) -> Comparison:
         "n_unpaired_after": len(units.alone_after),
     }
     reason = units.unfit or (None if n else "no item of the original has a partner in this variant")
-    reason = reason or (effects.unestimable(units.paired, subject.metric) if subject.group is None else None)
+    reason = reason or effects.indivisible(units.paired, subject.metric)
+    if subject.group is None:
+        reason = reason or effects.unestimable(units.paired, subject.metric)
     numbers = effects.unmeasured(reason) if reason else effects.measured(units.paired, subject.metric)
     return Comparison.model_validate({**shape, **numbers})
 

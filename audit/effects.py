@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ ALPHA = 0.05
 """One-sided error of every bound shown; a rule judges at its own."""
 CONFIDENCE = round(1 - 2 * ALPHA, 6)
 
-Floats = NDArray[np.float64]
+_LARGEST_LOG = 700.0
+"""Beyond it an exponential overflows a double."""
 
 
 def unmeasured(reason: str) -> dict[str, Any]:
@@ -64,6 +66,13 @@ def unestimable(paired: pd.DataFrame, metric: Metric) -> str | None:
     if metric.kind != "binary" and len(paired) < 2:
         return "one pair: an error can be estimated from two or more"
     return None
+
+
+def indivisible(paired: pd.DataFrame, metric: Metric) -> str | None:
+    """Why these units have no perplexity; None where they have one, or it is not asked for."""
+    if metric.kind != "perplexity" or paired["weight"].sum() > 0:
+        return None
+    return "the documents hold no words, bytes or tokens that a perplexity could be taken over"
 
 
 def interval(bounds: Bounds) -> Interval:
@@ -135,13 +144,14 @@ def _second_opinions(both_right: int, lost: int, gained: int, n: int) -> tuple[I
 def _of_numbers(paired: pd.DataFrame, metric: Metric) -> dict[str, Any]:
     """Of units with any outcome."""
     before, after = (paired[side].to_numpy(np.float64) for side in ("before", "after"))
+    shown: list[float | NotMeasured]
     if metric.kind == "perplexity":
-        weight = paired["weight"].sum()
-        shown = [float(np.exp(-side.sum() / weight)) for side in (before, after)]
+        weight = float(paired["weight"].sum())
+        shown = [_perplexity(-float(side.sum()) / weight) for side in (before, after)]
         difference = float((before.sum() - after.sum()) / weight)
     else:
         sign = 1 if metric.higher_is_better else -1
-        shown = [float(sign * side.mean()) for side in (before, after)]
+        shown = [float(sign * side.mean()) + 0.0 for side in (before, after)]
         difference = float((before - after).mean())
     names = ("tango", "flips", "chance", "before_lower", "after_lower")
     return {
@@ -151,6 +161,13 @@ def _of_numbers(paired: pd.DataFrame, metric: Metric) -> dict[str, Any]:
         "difference": difference,
         "p_value": NotMeasured("McNemar's test is for right and wrong"),
     }
+
+
+def _perplexity(per_word: float) -> float | NotMeasured:
+    """e to the mean −log-likelihood."""
+    if per_word > _LARGEST_LOG:
+        return NotMeasured(f"e to the {per_word:.0f} is beyond what a double holds")
+    return math.exp(per_word)
 
 
 def _chance(guessing: pd.Series, metric: Metric) -> float | NotMeasured:

@@ -71,7 +71,7 @@ def pair(before: pd.DataFrame, after: pd.DataFrame, metric: Metric) -> Units:
         }
     )
     chance = _guessing(there["choices"])
-    unfit = _unfit(items, metric)
+    unfit = _unfit(items, metric) or _unfit_weights(there["weight"], metric)
     if metric.per == "pair":
         return _gather(before, after, items, chance, unfit)
     return Units(
@@ -130,6 +130,15 @@ def _unfit(items: pd.DataFrame, metric: Metric) -> str | None:
     if not odd.size:
         return None
     return f"{odd.size} of {values.size} outcomes of {metric.harness_metric!r} are {what}"
+
+
+def _unfit_weights(weight: pd.Series, metric: Metric) -> str | None:
+    """Why these sums can't be divided by what they are sums over."""
+    counts = weight.to_numpy(np.float64)
+    odd = int(np.sum(~(np.isfinite(counts) & (counts >= 0))))
+    if metric.kind != "perplexity" or not odd:
+        return None
+    return f"{odd} of {len(weight)} documents say no number of words, bytes or tokens"
 
 
 def _gather(
