@@ -119,10 +119,13 @@ def below_floor(suite: Suite, variant: str, evidence: Evidence) -> str | None:
 
 def floor_suites(suites: Sequence[Suite]) -> list[Suite]:
     """Those that show whether a variant can answer at all."""
-    named = [suite for suite in suites if suite.name == FLOOR_SUITE]
-    return named or [
-        suite for suite in suites if not suite.needs_competence and suite.metrics[0].kind == "binary"
-    ]
+    fit = [suite for suite in suites if not suite.needs_competence and _counts_right(suite.metrics[0])]
+    return [suite for suite in fit if suite.name == FLOOR_SUITE] or fit
+
+
+def _counts_right(metric: Metric) -> bool:
+    """Whether chance is a floor for it: a model that never answers has the lowest share of harmful answers."""
+    return metric.kind == "binary" and metric.higher_is_better
 
 
 def _guessing(comparison: Comparison) -> float:
