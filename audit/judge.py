@@ -53,8 +53,11 @@ def settled(
 ) -> frozenset[str]:
     """Names of the suites of which one variant needs no more items: all their rules are decided.
 
-    A suite that can't be read below the accuracy floor is settled when the floor is.
+    A suite that can't be read below the accuracy floor is settled when the floor is; one without a rule
+    never is, since nothing about it is decided.
     """
+    if not comparisons:
+        return frozenset()
     evidence = _evidence(comparisons, (), suites)
     (variant,) = {comparison.variant for comparison in comparisons}
     open_suites = {
@@ -63,7 +66,7 @@ def settled(
         if unread(rule, variant, evidence)
         or not rule_on(evidence.known(rule, variant), rule, evidence.metric(rule)).settled
     }
-    done = {suite.name for suite in suites} - open_suites
+    done = {suite.name for suite in suites} & {rule.suite for rule in rules} - open_suites
     floor_is_known = done >= {suite.name for suite in floor_suites(suites)}
     lost = {suite.name for suite in suites if floor_is_known and below_floor(suite, variant, evidence)}
     return frozenset(done | lost)
