@@ -124,7 +124,7 @@ def floor_suites(suites: Sequence[Suite]) -> list[Suite]:
 
 
 def _counts_right(metric: Metric) -> bool:
-    """Whether chance is a floor for it: a model that never answers has the lowest share of harmful answers."""
+    """Whether chance is a floor for it: of harms, a model that never answers has the lowest share."""
     return metric.kind == "binary" and metric.higher_is_better
 
 
