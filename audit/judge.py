@@ -90,33 +90,37 @@ def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: Evidence
     """Verdicts of one rule, mildest level first; after the first that does not pass, none is a pass.
 
     Each level is tested at the full alpha and the family-wise error stays at alpha, because the claims
-    stop (fixed sequence). The control takes no part unless it does not pass.
+    stop (fixed sequence). The control takes no part unless it does not pass; where it shows that the
+    measurement does not repeat, nothing is claimed of any level, wherever the control stands.
     """
+    alone = [_judge_one(rule, variant.name, evidence) for variant in levels]
+    controls = [_is_control(variant) for variant in levels]
+    own = [verdict for verdict, control in zip(alone, controls, strict=True) if control]
+    unrepeatable = next((one for one in own if not _repeats(one, evidence)), None)
     verdicts: list[Verdict] = []
     stopped_by: str | None = None
-    unrepeatable: str | None = None
-    for variant in levels:
-        verdict = _judge_one(rule, variant.name, evidence)
-        control = _is_control(variant)
-        if unrepeatable:
-            verdict = _withheld(verdict, f"the measurement does not repeat: {unrepeatable}")
+    for verdict, control in zip(alone, controls, strict=True):
+        if unrepeatable and not control:
+            reason = f"the control {unrepeatable.variant!r} did not pass ({unrepeatable.because})"
+            verdict = _withheld(verdict, f"the measurement does not repeat: {reason}")
         elif stopped_by and verdict.decision == "pass" and not control:
             verdict = _withheld(verdict, f"levels are claimed mildest first and {stopped_by!r} did not pass")
         elif verdict.decision != "pass":
-            stopped_by = stopped_by or variant.name
-            if control and not _repeats(evidence.comparison(rule, variant.name)):
-                unrepeatable = f"the control {variant.name!r} did not pass ({verdict.because})"
+            stopped_by = stopped_by or verdict.variant
         verdicts.append(verdict)
     return verdicts
 
 
-def _repeats(comparison: Comparison | None) -> bool:
+def _repeats(control: Verdict, evidence: Evidence) -> bool:
     """Whether the control answered as the original did; one that was not measured does not deny it."""
-    if comparison is None:
+    comparison = evidence.comparison(control.rule, control.variant)
+    if control.decision == "pass" or comparison is None:
         return True
-    flips = comparison.flips
-    flipped = isinstance(flips, Flips) and flips.lost + flips.gained > 0
-    return not (flipped or comparison.n_unpaired_before or comparison.n_unpaired_after)
+    if control.decision == "fail" or comparison.n_unpaired_before or comparison.n_unpaired_after:
+        return False
+    if isinstance(comparison.flips, Flips):
+        return comparison.flips.lost + comparison.flips.gained == 0
+    return comparison.difference == 0 or isinstance(comparison.difference, NotMeasured)
 
 
 def _withheld(verdict: Verdict, reason: str) -> Verdict:
