@@ -11,7 +11,18 @@ from collections.abc import Sequence
 
 from audit.decision import rule_on, unreadable
 from audit.evidence import Evidence, below_floor, floor_suites, unread
-from audit.records import Budget, BudgetVerdict, Comparison, Flips, NotMeasured, Rule, Suite, Variant, Verdict
+from audit.records import (
+    DIVERGENCE,
+    Budget,
+    BudgetVerdict,
+    Comparison,
+    Flips,
+    NotMeasured,
+    Rule,
+    Suite,
+    Variant,
+    Verdict,
+)
 from audit.statistics.correction import holm
 
 
@@ -150,7 +161,7 @@ def _judge_one(rule: Rule, variant: str, evidence: Evidence) -> Verdict:
 def _noise(rule: Rule, variant: str, evidence: Evidence) -> str:
     """Whether a drop is no larger than what the original shows against itself."""
     floor, comparison = evidence.floor(rule), evidence.comparison(rule, variant)
-    if floor is None or comparison is None or comparison is floor:
+    if floor is None or comparison is None or comparison is floor or rule.metric == DIVERGENCE:
         return ""
     drop, noise, flips = comparison.difference, floor.difference, floor.flips
     if isinstance(drop, NotMeasured) or isinstance(noise, NotMeasured) or abs(drop) > abs(noise):
