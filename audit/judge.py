@@ -55,8 +55,13 @@ def _within(budget: Budget, variant: Variant) -> BudgetVerdict:
     kept = value <= budget.at_most
     return BudgetVerdict(
         variant=variant.name, budget=budget, value=value, decision="pass" if kept else "fail",
-        because=f"{value:,.7g} {'≤' if kept else '>'} {budget.at_most:,.7g} {budget.quantity}",
+        because=f"{_amount(value)} {'≤' if kept else '>'} {_amount(budget.at_most)} {budget.quantity}",
     )  # fmt: skip
+
+
+def _amount(value: float) -> str:
+    """All digits, so that what is just too much reads so."""
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,}"
 
 
 def settled(
