@@ -23,7 +23,7 @@ class Policy(Record):
     title: str
     default: dict[str, Any] = Field(default={})
     suites: dict[str, dict[str, Any]] = Field(default={})
-    """Terms of single suites, instead of the default's."""
+    """Terms of single suites, laid over the default's."""
     budgets: tuple[Budget, ...] = ()
 
     def complete(self, rule: Rule, suites: Sequence[Suite]) -> Rule:
@@ -46,10 +46,17 @@ class Policy(Record):
     def _filled(self, rule: Rule) -> Rule:
         """The rule with the policy's terms where it has none of its own."""
         own = rule.model_dump(exclude_unset=True)
-        terms = {} if rule.metric == DIVERGENCE else self.suites.get(rule.suite, self.default)
-        if "margin" in own:  # the reason for another margin is none for this one
-            terms = {key: value for key, value in terms.items() if key != "because"}
-        return Rule.model_validate({**terms, **own})
+        if rule.metric == DIVERGENCE:
+            return Rule.model_validate(own)
+        terms = _laid_over(self.default, self.suites.get(rule.suite, {}))
+        return Rule.model_validate(_laid_over(terms, own))
+
+
+def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """The terms of both, the latter's where both have them; a reason for one margin is none for another."""
+    if "margin" in over:
+        under = {key: value for key, value in under.items() if key != "because"}
+    return {**under, **over}
 
 
 def load_policy(name: str, home: Path) -> Policy:
