@@ -227,6 +227,13 @@ def test_a_rule_that_even_zero_drop_could_not_save_is_futile() -> None:
     assert standing.conditional_power < sequential.FUTILE_BELOW
 
 
+def test_a_rule_with_a_fair_chance_at_zero_drop_goes_on() -> None:
+    standing = stand([of(750, 58, 44)], 1000, 0.03, 0.05)
+    assert standing.outcome == "go on"
+    assert standing.conditional_power is not None
+    assert sequential.FUTILE_BELOW < standing.conditional_power < 0.5
+
+
 def test_without_a_standard_error_nothing_is_futile() -> None:
     seen = of(750, 60, 41)
     standing = stand([Evidence(seen.n, seen.p_pass, seen.p_worse, seen.drop)], 1000, 0.03, 0.05)
