@@ -16,6 +16,9 @@ from audit import registry
 from audit.errors import ConfigError
 from audit.records import DIVERGENCE, Budget, Record, Rule, Suite
 
+_OF_SHARES = ("margin", "ceiling", "because")
+"""Terms that say nothing of a divergence: nats are no share."""
+
 
 class Policy(Record):
     """A YAML file of the terms of rules: the keys of `Rule` without suite and metric."""
@@ -46,9 +49,9 @@ class Policy(Record):
     def _filled(self, rule: Rule) -> Rule:
         """The rule with the policy's terms where it has none of its own."""
         own = rule.model_dump(exclude_unset=True)
-        if rule.metric == DIVERGENCE:
-            return Rule.model_validate(own)
         terms = _laid_over(self.default, self.suites.get(rule.suite, {}))
+        if rule.metric == DIVERGENCE:
+            terms = {key: value for key, value in terms.items() if key not in _OF_SHARES}
         return Rule.model_validate(_laid_over(terms, own))
 
 
