@@ -109,6 +109,11 @@ def _with_metric(rule: Rule, suite: Suite) -> Rule:
     if name not in (*metrics, DIVERGENCE):
         raise ConfigError(registry.unknown("metric", name, [*metrics, DIVERGENCE]))
     metric = next((one for one in suite.metrics if one.name == name), None)
+    if rule.ceiling is not None and (metric is None or metric.kind != "binary"):
+        raise ConfigError(
+            f"a ceiling of {rule.ceiling:g} for '{name}' of suite '{suite.name}': it is for the share of bad "
+            "outcomes, and these are not right or wrong. Leave it out."
+        )
     if metric is not None and metric.kind == "binary" and rule.margin >= 1:
         raise ConfigError(
             f"a margin of {rule.margin:g} for '{name}' of suite '{suite.name}': it is a share, "
