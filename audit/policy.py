@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError
@@ -16,6 +16,7 @@ from audit import registry
 from audit.errors import ConfigError
 from audit.records import DIVERGENCE, Budget, Record, Rule, Suite
 
+_Kind = TypeVar("_Kind", bound=Record)
 _OF_SHARES = ("margin", "ceiling", "because")
 """Terms that say nothing of a divergence: nats are no share."""
 
@@ -75,8 +76,8 @@ def load_policy(name: str, home: Path) -> Policy:
         where = str(home / name)
         try:
             text = (home / name).read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"policy {where} can't be read: {error.strerror}.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"policy {where} can't be read: {error}.") from None
     else:
         raise ConfigError(f"policy: {registry.unknown('policy', name, sorted(ready))} Or name a YAML file.")
     return _parse(text, where)
@@ -90,16 +91,32 @@ def policy_digest(rules: Sequence[Rule], budgets: Sequence[Budget], looks: int, 
 
 def _parse(text: str, where: str) -> Policy:
     try:
-        policy = Policy.model_validate(yaml.safe_load(text))
-        for suite, terms in {"default": policy.default, **policy.suites}.items():
-            Rule.model_validate({"suite": suite, **terms})
+        data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', error)}.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{where}: {key}: {first['msg']} (given {first.get('input')!r}).") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where}: a policy is a mapping of keys: {', '.join(Policy.model_fields)}.")
+    policy = _checked(Policy, data, where)
+    of_suites = [(f"suites.{name}", terms) for name, terms in policy.suites.items()]
+    for place, terms in [("default", policy.default), *of_suites]:
+        if moved := {"suite", "metric"} & set(terms):
+            raise ConfigError(f"{where}: {place}.{min(moved)}: terms are for the rules of whatever suite.")
+        _checked(Rule, {"suite": place, **terms}, where, f"{place}.")
     return policy
+
+
+def _checked(kind: type[_Kind], data: dict[str, Any], where: str, place: str = "") -> _Kind:
+    """The record, or ConfigError naming the key and the value, with the key that may be meant."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = max(error.errors(), key=lambda one: one["type"] == "extra_forbidden")
+    path = place + ".".join(map(str, first["loc"]))
+    if first["type"] != "extra_forbidden":
+        raise ConfigError(f"{where}: {path}: {first['msg']} (given {first.get('input')!r}).")
+    beside = Budget if len(first["loc"]) > 1 else kind
+    known = [key for key in beside.model_fields if key not in ("suite", "metric")]
+    raise ConfigError(f"{where}: {path}: {registry.unknown('key', str(first['loc'][-1]), known)}")
 
 
 def _with_metric(rule: Rule, suite: Suite) -> Rule:
