@@ -62,11 +62,12 @@ def _value(value: Any, metric: str, loaded: LoadedTask) -> tuple[float, float]:
 
 
 def _cluster(entry: Mapping[str, Any], loaded: LoadedTask) -> str | None:
-    """What ties the item to others; clusters are nested in tasks."""
+    """What ties the item to others, None where nothing does; clusters are nested in tasks."""
     column = loaded.suite.cluster_by
     if column is None or column == "task":
         return loaded.name if column else None
-    return f"{loaded.name}: {_column(entry, column, loaded)}"
+    value = _column(entry, column, loaded)
+    return None if value is None else f"{loaded.name}: {value}"
 
 
 def _column(entry: Mapping[str, Any], column: str | None, loaded: LoadedTask) -> str | None:
@@ -77,7 +78,8 @@ def _column(entry: Mapping[str, Any], column: str | None, loaded: LoadedTask) ->
             f"task '{loaded.name}' has no column '{column}' that suite '{loaded.suite.name}' groups by. "
             f"It has: {', '.join(sorted(entry['doc']))}."
         )
-    return str(entry["doc"][column])
+    value = entry["doc"][column]
+    return None if value is None else str(value)
 
 
 def _shown(entry: Mapping[str, Any], loaded: LoadedTask) -> dict[str, Any]:
