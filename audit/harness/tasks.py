@@ -139,10 +139,10 @@ def _dealt(
 
     Shuffled, since tasks are often sorted by subject and an early look would see the first ones alone.
     """
-    units: dict[str, list[int]] = {}
+    units: dict[str | int, list[int]] = {}
     for index, document in enumerate(documents):
         twins = document.get(pair_by) if pair_by else None
-        units.setdefault(f"item {index}" if twins is None else str(twins), []).append(index)
+        units.setdefault(index if twins is None else str(twins), []).append(index)
     shuffled = list(units.values())
     random.Random(seed).shuffle(shuffled)
     n_parts = min(looks, len(shuffled))
