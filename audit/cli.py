@@ -13,7 +13,7 @@ from rich.console import Console
 
 from audit import registry
 from audit.config import load_config
-from audit.console import TerminalProgress, print_side_by_side, print_verdicts
+from audit.console import TerminalProgress, print_plan, print_side_by_side, print_verdicts
 from audit.errors import ConfigError, ShrinkproofError
 from audit.quiet import quiet
 from audit.records import AuditLog
@@ -79,6 +79,32 @@ def run(
     print_verdicts(console, log)
     console.print(f"Report: {report_path}", soft_wrap=True)
     raise typer.Exit(EXIT_CODES[log.decision])
+
+
+@app.command()
+def plan(
+    config: Annotated[Path, typer.Argument(help="YAML file of the audit.")],
+    flips: Annotated[float, typer.Option(help="Expected share of answers that change either way.")] = 0.1,
+    pilot: Annotated[
+        Path | None, typer.Option(help="Run folder whose flips to expect instead.", show_default=False)
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Items per task.", show_default=False)] = None,
+) -> None:
+    """Say what an audit could decide and what it would cost, before it runs.
+
+    The exit code is 3 if a rule could only end inconclusive.
+    """
+    from audit.plan import plan as plan_audit
+
+    if not 0 < flips <= 1:
+        raise ConfigError(f"--flips {flips:g}: a share of answers, so above 0 and at most 1.")
+    settings = load_config(config, limit=limit)
+    with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
+        found = plan_audit(
+            settings, flips=flips, pilot=read_log(pilot) if pilot else None, progress=progress
+        )
+    print_plan(Console(), found)
+    raise typer.Exit(EXIT_CODES["inconclusive"] if any(one.hopeless for one in found.rules) else 0)
 
 
 @app.command()

@@ -20,7 +20,8 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from audit.records import AuditLog, Comparison, NotMeasured, Variant, Verdict
+from audit.records import AuditLog, Comparison, NotMeasured, Plan, Rule, Variant, Verdict
+from audit.scale import Kind, Scale
 
 if TYPE_CHECKING:
     from audit.side_by_side import SideBySide
@@ -119,8 +120,9 @@ def print_side_by_side(console: Console, found: SideBySide) -> None:
         rows, marks = [(found.whole, found.verdict), *rows], [_MARKS[found.decision], *marks]
     else:
         marks = [_MARKS[found.decision]]
-    of_the_drop, of_the_tests = _side_by_side_columns(rows)
-    title = escape(f"{found.metric}: {found.before.given} → {found.after.given}, in points")
+    of_the_drop, of_the_tests = _side_by_side_columns(rows, found.rule, found.kind)
+    unit = {"binary": ", in points", "perplexity": ", drop in %"}.get(found.kind, "")
+    title = escape(f"{found.metric}: {found.before.given} → {found.after.given}{unit}")
     table = _table(title, {**of_the_drop, **of_the_tests, "verdict": marks})
     if Measurement.get(console, console.options.update(width=_ANY_WIDTH), table).maximum <= console.width:
         console.print(table)
@@ -135,14 +137,15 @@ def print_side_by_side(console: Console, found: SideBySide) -> None:
 
 
 def _side_by_side_columns(
-    rows: Sequence[tuple[Comparison, Verdict]],
+    rows: Sequence[tuple[Comparison, Verdict]], rule: Rule, kind: Kind
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """The columns about the drop and those about the tests, each with the names of the tasks first."""
     comparisons = [comparison for comparison, _ in rows]
-    before, after, drop, interval = zip(*map(_levels, comparisons), strict=True)
+    before, after, drop, interval = zip(*(_levels(one, kind) for one in comparisons), strict=True)
     lost_gained, flips = zip(*map(_flipped, comparisons), strict=True)
     tasks = [escape(one.suite) for one in comparisons]
-    margin = 100 * rows[0][1].rule.margin
+    scale = Scale(kind)
+    margin = scale.shown(scale.margin(rule.margin))
     return {
         "task": tasks,
         "items": [str(one.n_pairs) for one in comparisons],
@@ -155,7 +158,9 @@ def _side_by_side_columns(
         "lost/gained": list(lost_gained),
         "flips": list(flips),
         "p (McNemar)": [_p(one.p_value) for one in comparisons],
-        f"p (drop ≥ {margin:.1f})": [_p(verdict.p_value) for _, verdict in rows],
+        f"p (drop ≥ {margin:.1f})" if kind == "binary" else f"p (drop ≥ {margin:.3g})": [
+            _p(verdict.p_value) for _, verdict in rows
+        ],
         "unpaired": [f"{one.n_unpaired_before}/{one.n_unpaired_after}" for one in comparisons],
     }
 
@@ -180,16 +185,16 @@ def _flipped(comparison: Comparison) -> tuple[str, str]:
     return f"{flips.lost}/{flips.gained}", f"{100 * flips.rate:.1f} %"
 
 
-def _levels(comparison: Comparison) -> list[str]:
+def _levels(comparison: Comparison, kind: Kind = "binary") -> list[str]:
     """Before, after, drop and interval."""
     interval, drop = comparison.interval, comparison.difference
     return [
-        _points(comparison.before),
-        _points(comparison.after),
-        "–" if isinstance(drop, NotMeasured) else _signed(drop),
+        _level(comparison.before, kind),
+        _level(comparison.after, kind),
+        "–" if isinstance(drop, NotMeasured) else _signed(drop, kind),
         "–"
         if isinstance(interval, NotMeasured)
-        else f"{_signed(interval.lower)} … {_signed(interval.upper)}",
+        else f"{_signed(interval.lower, kind)} … {_signed(interval.upper, kind)}",
     ]
 
 
@@ -204,15 +209,60 @@ def _cells(verdict: Verdict, comparison: Comparison | None) -> list[str]:
     return [verdict.rule.suite, *_levels(comparison), margin, mark]
 
 
-def _points(share: float | NotMeasured) -> str:
-    return "–" if isinstance(share, NotMeasured) else f"{100 * share:.1f}"
+def _level(value: float | NotMeasured, kind: Kind) -> str:
+    if isinstance(value, NotMeasured):
+        return "–"
+    return f"{100 * value:.1f}" if kind == "binary" else f"{value:.4g}"
 
 
-def _signed(difference: float) -> str:
-    return f"{100 * difference:+.1f}"
+def _signed(drop: float, kind: Kind) -> str:
+    return f"{Scale(kind).shown(drop):+.3g}" if kind == "score" else f"{Scale(kind).shown(drop):+.1f}"
 
 
 def _sizes(variants: tuple[Variant, ...]) -> str:
     return "Sizes: " + ", ".join(
         f"{v.name} {v.size_bytes / 2**20:.0f} MiB ({v.bits_per_weight:.1f} bits a weight)" for v in variants
     )
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    """What each rule could show of a level without a drop, then what the audit takes."""
+    table = Table(title="What these items can decide", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("suite", no_wrap=True)
+    for column in ("margin", "pairs", "80 % needs", "90 % needs", "power", "asked", "least margin", "seen"):
+        table.add_column(column, justify="right")
+    for one in plan.rules:
+        scale = Scale("binary")
+        shown = [_or_dash(value, scale) for value in (one.smallest_margin, one.detectable_drop)]
+        counts = [_count(value) for value in (one.n_available, one.n_for_80, one.n_for_90)]
+        chance = "–" if isinstance(one.power, NotMeasured) else f"{100 * one.power:.0f} %"
+        margin = f"{100 * one.rule.margin:.1f}"
+        table.add_row(one.rule.suite, margin, *counts, chance, _count(one.expected_pairs), *shown)
+    console.print(table)
+    console.print(
+        "Power: chance that a level without a drop passes. Asked: pairs on average of such a level. "
+        "Least margin: what could be promised with 80 % power. Seen: drop that is told from 0 with 80 % power. "
+        "Both in points.",
+        style="dim",
+    )
+    for one in plan.rules:
+        if one.hopeless:
+            console.print(
+                f"[bold yellow]{one.rule.suite}[/] can only end inconclusive: even if no answer changes, "
+                f"{one.n_available} pairs show no drop below {100 * one.rule.margin:.1f} points. "
+                "Ask more items, or promise less."
+            )
+    cost = plan.cost
+    console.print(
+        f"{cost.tokens:,} tokens, {cost.minutes:.0f} minutes of scoring at "
+        f"{cost.tokens_per_second:.0f} tokens a second; with early stopping about {cost.expected_tokens:,} and {cost.expected_minutes:.0f}. "
+        f"Checkpoints take {cost.disk_bytes / 2**20:,.0f} MiB at most."
+    )
+
+
+def _count(value: int | NotMeasured) -> str:
+    return "–" if isinstance(value, NotMeasured) else f"{value:,}"
+
+
+def _or_dash(value: float | NotMeasured, scale: Scale) -> str:
+    return "–" if isinstance(value, NotMeasured) else f"{scale.shown(value):.1f}"

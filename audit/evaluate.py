@@ -13,7 +13,6 @@ from typing import Any
 from audit import weights
 from audit.harness import LoadedTask, Measured, Scored, Scorer, load_tasks, scorer_name, source_digest
 from audit.loading import resolve_device, resolve_dtype
-from audit.policy import policy_digest
 from audit.progress import Progress, Silent
 from audit.provenance import now
 from audit.records import AuditConfig, Cell, Divergence, NotMeasured, Registration, Run, Variant
@@ -120,7 +119,7 @@ def _wanted(variants: Sequence[Variant], tasks: Sequence[LoadedTask], config: Au
 def _registration(tasks: Sequence[LoadedTask], config: AuditConfig) -> Registration:
     items = [[task.suite.name, task.name, task.digest, task.parts] for task in tasks]
     return Registration(
-        policy_sha256=policy_digest(config.rules, config.budgets, config.looks, config.seed),
+        policy_sha256=config.policy_sha256,
         items_sha256=hashlib.sha256(json.dumps(items).encode()).hexdigest(),
         at=now(),
     )
@@ -143,11 +142,14 @@ class _Scoring:
 
     def _plan(self, missing: Sequence[_Wanted]) -> None:
         self._progress.stage(f"loading {missing[0].variant.name}")
-        self._scorer.load(missing[0].variant)
+        self._load(missing[0].variant)
         self._progress.stage("planning the tasks")
         asked = {cell.original: cell for cell in missing}
         self._tokens = {key: self._scorer.plan(cell.task, cell.part) for key, cell in asked.items()}
         self._progress.plan(sum(self._tokens[cell.original] for cell in missing))
+
+    def _load(self, variant: Variant) -> None:
+        self._scorer.load(Path(variant.path), control=variant.is_control)
 
     def have(self, wanted: _Wanted) -> Cell:
         """The cell, scored if need be; each variant is loaded once."""
@@ -155,7 +157,7 @@ class _Scoring:
         if planned is not None:
             suite, task = planned.task.suite.name, planned.task.name
             self._progress.stage(f"{planned.variant.name}: {suite}: {task}")
-            self._scorer.load(planned.variant)
+            self._load(planned.variant)
             _score(self._scorer, planned, self._store, self._progress)
             self.spare([planned])
         return self._store.finished_cell(wanted.key)

@@ -37,7 +37,7 @@ def judge(
     levels = [variant for variant in variants if variant.level is not None]
     by_rule = [_claim_in_sequence(rule, levels, evidence) for rule in rules]
     verdicts = [verdict for of_level in zip(*by_rule, strict=True) for verdict in of_level]
-    return _with_damage_adjusted(verdicts, {variant.name for variant in levels if _is_control(variant)})
+    return _with_damage_adjusted(verdicts, {variant.name for variant in levels if variant.is_control})
 
 
 def weigh(variants: Sequence[Variant], budgets: Sequence[Budget]) -> tuple[BudgetVerdict, ...]:
@@ -45,7 +45,7 @@ def weigh(variants: Sequence[Variant], budgets: Sequence[Budget]) -> tuple[Budge
     return tuple(
         _within(budget, variant)
         for variant in variants
-        if variant.level is not None and not _is_control(variant)
+        if variant.level is not None and not variant.is_control
         for budget in budgets
     )
 
@@ -94,12 +94,8 @@ def _evidence(
     return Evidence(
         {(one.variant, one.suite, one.metric): one for one in comparisons if one.group is None},
         {suite.name: suite for suite in suites},
-        next((variant.name for variant in variants if _is_control(variant)), None),
+        next((variant.name for variant in variants if variant.is_control), None),
     )
-
-
-def _is_control(variant: Variant) -> bool:
-    return variant.level is not None and variant.level.is_control
 
 
 def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: Evidence) -> list[Verdict]:
@@ -110,7 +106,7 @@ def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: Evidence
     measurement does not repeat, nothing is claimed of any level, wherever the control stands.
     """
     alone = [_judge_one(rule, variant.name, evidence) for variant in levels]
-    controls = [_is_control(variant) for variant in levels]
+    controls = [variant.is_control for variant in levels]
     own = [verdict for verdict, control in zip(alone, controls, strict=True) if control]
     unrepeatable = next((one for one in own if not _repeats(one, evidence)), None)
     verdicts: list[Verdict] = []

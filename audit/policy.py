@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -81,12 +79,6 @@ def load_policy(name: str, home: Path) -> Policy:
     else:
         raise ConfigError(f"policy: {registry.unknown('policy', name, sorted(ready))} Or name a YAML file.")
     return _parse(text, where)
-
-
-def policy_digest(rules: Sequence[Rule], budgets: Sequence[Budget], looks: int, seed: int) -> str:
-    """sha256 over all that decides what counts as good enough."""
-    parts = [[one.model_dump(mode="json") for one in (*rules, *budgets)], looks, seed]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _parse(text: str, where: str) -> Policy:

@@ -5,6 +5,8 @@ A number that could not be had is `NotMeasured(reason)`, never 0, NaN or None.
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -106,6 +108,11 @@ class Variant(Record):
     """Largest difference of the logits before saving and after loading again."""
     seconds: float | NotMeasured
     """Wall-clock time to make it."""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is the original measured again."""
+        return self.level is not None and self.level.is_control
 
 
 class Metric(Record):
@@ -488,6 +495,59 @@ class AuditConfig(Record):
     cache: str | None = None
     """Where the original's results wait for its next audit; None: `shrinkproof` in the user's cache folder.
     No part of the config's identity."""
+
+    @property
+    def policy_sha256(self) -> str:
+        """Over all that decides what counts as good enough: rules, budgets, looks and seed."""
+        promises = [one.model_dump(mode="json") for one in (*self.rules, *self.budgets)]
+        return sha256(json.dumps([promises, self.looks, self.seed], sort_keys=True).encode()).hexdigest()
+
+
+class PlannedRule(Record):
+    """What one rule could show of one level."""
+
+    rule: Rule
+    n_available: int
+    """Pairs that the items make."""
+    flips: Share
+    """Expected share of answers that change either way."""
+    flips_from: str
+    design_effect: float
+    """How many times more pairs it takes because of clusters."""
+    n_for_80: int | NotMeasured
+    n_for_90: int | NotMeasured
+    """Pairs that pass a level without a drop with this power, in per cent."""
+    power: Share | NotMeasured
+    """Chance that a level without a drop passes, with all pairs."""
+    smallest_margin: float | NotMeasured
+    """What could be promised with these pairs, at 80 % power and no drop."""
+    detectable_drop: float | NotMeasured
+    """The smallest drop that is told from 0 with 80 % power."""
+    expected_pairs: int | NotMeasured
+    """Asked on average of a level without a drop, given the looks."""
+    hopeless: bool
+    """Not even a level that changes no answer would pass."""
+
+
+class Cost(Record):
+    """What an audit takes, with all items and with those that early stopping is expected to leave."""
+
+    tokens: int
+    expected_tokens: int
+    tokens_per_second: float
+    """Of a trial on the original, on this machine."""
+    minutes: float
+    expected_minutes: float
+    """Of scoring; compressing comes on top."""
+    disk_bytes: int
+    """At most, of the checkpoints: each as large as the original."""
+
+
+class Plan(Record):
+    """What can be known before an audit runs."""
+
+    rules: tuple[PlannedRule, ...]
+    cost: Cost
 
 
 class Registration(Record):

@@ -17,11 +17,15 @@ from audit.errors import EvaluationError
 from audit.harness.samples import to_samples
 from audit.harness.tasks import LoadedTask
 from audit.loading import load_model, load_tokenizer
-from audit.records import AuditConfig, Sample, Variant
+from audit.records import AuditConfig, Sample
 
 if TYPE_CHECKING:
     from audit.harness.measures import Measured
     from audit.harness.recorder import Recorder
+
+
+CONTROL_SHRINK = 2
+"""Packs, rows and threads of a control are so many times fewer."""
 
 
 @dataclass(frozen=True)
@@ -50,25 +54,38 @@ class Scorer:
 
     def __init__(self, config: AuditConfig, device: str) -> None:
         self._config, self._device = config, device
-        self._lm: Recorder | None = None
-        self._variant: Variant | None = None
+        import torch
 
-    def load(self, variant: Variant) -> None:
-        """Bring the variant's weights into memory, in place of the last one's."""
-        if self._variant == variant:
+        self._threads = torch.get_num_threads()
+        self._lm: Recorder | None = None
+        self._loaded: tuple[Path, bool] | None = None
+
+    def load(self, folder: Path, *, control: bool = False) -> None:
+        """Bring a model into memory, in place of the last one.
+
+        A control is computed otherwise: it has to show what the order of the arithmetic alone changes.
+        """
+        if self._loaded == (folder, control):
             return
         if self._lm is not None:
             self._lm.release()
         model = load_model(
-            Path(variant.path), dtype=self._config.dtype, device=self._device,
+            folder, dtype=self._config.dtype, device=self._device,
             trust_remote_code=self._config.model.trust_remote_code,
             allow_pickle=self._config.model.allow_pickle,
         )  # fmt: skip
-        self._variant = variant
-        if self._lm is not None:
-            self._lm.swap(model)
-        else:
+        self._loaded = folder, control
+        if self._lm is None:
             self._lm = self._recorder(model)
+        self._arrange(model, CONTROL_SHRINK if control else 1)
+
+    def _arrange(self, model: Any, shrink: int) -> None:
+        import torch
+
+        lm = self._ready()
+        lm.swap(model, shrink)
+        lm.batch_size_per_gpu = -(-self._config.batch_size // shrink)
+        torch.set_num_threads(-(-self._threads // shrink))
 
     def plan(self, loaded: LoadedTask, part: int) -> int:
         """Build the task's requests, once for all variants; returns how many tokens a part of it computes."""
@@ -106,7 +123,7 @@ class Scorer:
 
     def _ready(self) -> Recorder:
         if self._lm is None:
-            raise RuntimeError("load a variant first")
+            raise RuntimeError("load a model first")
         return self._lm
 
     def _recorder(self, model: Any) -> Recorder:

@@ -57,9 +57,13 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         """Told of tokens as they are computed."""
         self.swap(self._model)
 
-    def swap(self, model: Any) -> None:
-        """Score another model of the same shape and tokenizer from here on; what was planned stays."""
+    def swap(self, model: Any, shrink: int = 1) -> None:
+        """Score another model of the same shape and tokenizer from here on; what was planned stays.
+
+        Packs and rows are `shrink` times smaller: that changes no answer but by rounding.
+        """
         self._model = model
+        self._shrink = shrink
         self._proven_depth = 0
         self.fallback: str | None = None
         self.generation_fallback: str | None = None
@@ -73,7 +77,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
     def masked(self, pack_tokens: int | None = None) -> MaskedModel:
         """The model in memory, with the packs that it was given or that fit now."""
         wanted = pack_tokens or self._wanted_pack_tokens or pick_pack_tokens(self._model)
-        return MaskedModel(self._model, self._windows, wanted)
+        return MaskedModel(self._model, self._windows, -(-wanted // self._shrink))
 
     def plan(self, pairs: Sequence[tuple[str, str]]) -> Trie:
         """The trie of the (context, continuation) pairs, made once."""
@@ -125,7 +129,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
             except torch.OutOfMemoryError:
                 if masked.pack_tokens < 2 * FEWEST_TOKENS:
                     raise
-                self._wanted_pack_tokens = masked.pack_tokens // 2
+                self._wanted_pack_tokens = masked.pack_tokens * self._shrink // 2
                 _log.warning("out of memory: packs of %d tokens from here on", self._wanted_pack_tokens)
                 masked = self.masked()
         return None

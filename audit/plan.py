@@ -1,0 +1,188 @@
+"""Before anything runs: what could be decided with these items, and what it would cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from audit.decision import POWER
+from audit.harness import LoadedTask, Scorer, load_tasks
+from audit.loading import cpu_threads, resolve_device
+from audit.progress import Progress, Silent
+from audit.records import (
+    DIVERGENCE,
+    AuditConfig,
+    AuditLog,
+    Cost,
+    Estimate,
+    Flips,
+    Metric,
+    NotMeasured,
+    Plan,
+    PlannedRule,
+    Rule,
+    Suite,
+)
+from audit.statistics import noninferiority, power, sequential
+from audit.weights import weight_files
+
+PATHS = 20_000
+"""Simulated audits behind an expected number of items: its standard error is below half a per cent."""
+SEED = 1234
+TIMED_SECONDS = 5.0
+"""Of scoring, to know how fast it goes."""
+
+
+def plan(
+    config: AuditConfig,
+    *,
+    flips: float,
+    pilot: AuditLog | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """What each rule could show, and the audit's tokens, minutes and bytes.
+
+    `flips` is the share of answers that a level is expected to change either way; where a pilot has the
+    suite, its own is taken. The original is loaded and scores for a few seconds, to time it.
+    """
+    progress = progress or Silent()
+    progress.stage("loading the tasks")
+    tasks = [
+        task
+        for suite in config.suites
+        for task in load_tasks(suite, limit=config.limit, seed=config.seed, looks=config.looks)
+    ]
+    suites = {suite.name: suite for suite in config.suites}
+    rules = tuple(
+        _rule(rule, suites[rule.suite], [task for task in tasks if task.suite.name == rule.suite], config, seen)
+        for rule in config.rules
+        if rule.metric != DIVERGENCE
+        for seen in [_expected_flips(rule, flips, pilot)]
+    )
+    with cpu_threads(config.threads):
+        return Plan(rules=rules, cost=_cost(config, tasks, rules, progress))
+
+
+def _rule(
+    rule: Rule, suite: Suite, tasks: Sequence[LoadedTask], config: AuditConfig, seen: tuple[float, float, str]
+) -> PlannedRule:
+    """What so many pairs can show."""
+    flips, design_effect, source = seen
+    metric = next(one for one in suite.metrics if one.name == rule.metric)
+    n = sum(_n_units(task, suite, metric) for task in tasks)
+    shape = {"rule": rule, "n_available": n, "flips": flips, "flips_from": source, "design_effect": design_effect}
+    if metric.kind != "binary":
+        missing = NotMeasured("the spread of a score is known from a pilot's numbers only")
+        names = ("n_for_80", "n_for_90", "smallest_margin", "detectable_drop", "power", "expected_pairs")
+        return PlannedRule.model_validate({**shape, **dict.fromkeys(names, missing), "hopeless": n < rule.min_pairs})
+    worth = max(1, int(n / design_effect))
+    needed = [
+        int(np.ceil(design_effect * power.items_for_noninferiority(flips, rule.margin, rule.alpha, share)))
+        for share in (POWER, 0.9)
+    ]
+    return PlannedRule(
+        **shape, n_for_80=needed[0], n_for_90=needed[1],
+        smallest_margin=power.smallest_margin(worth, flips, rule.alpha, POWER),
+        detectable_drop=power.detectable_drop(worth, flips, rule.alpha, POWER),
+        power=power.noninferiority_power(worth, flips, rule.margin, rule.alpha),
+        expected_pairs=round(n * expected_share(worth, flips, rule.margin, rule.alpha, config.looks)),
+        hopeless=n < rule.min_pairs or noninferiority.bounds(0, 0, n, rule.alpha).upper >= rule.margin,
+    )  # fmt: skip
+
+
+def _n_units(task: LoadedTask, suite: Suite, metric: Metric) -> int:
+    """Items of the task, or its pairs of two and more."""
+    documents = [task.task.eval_docs[index] for part in task.parts for index in part]
+    if metric.per == "item":
+        return len(documents)
+    names = [document[suite.pair_by] for document in documents]
+    return sum(names.count(name) > 1 for name in set(names))
+
+
+def _expected_flips(rule: Rule, given: float, pilot: AuditLog | None) -> tuple[float, float, str]:
+    """Share of flips, design effect, and where they are from."""
+    comparisons = [] if pilot is None else pilot.comparisons
+    controls = set() if pilot is None else {level.name for level in pilot.config.levels if level.is_control}
+    found = [
+        one
+        for one in comparisons
+        if (one.suite, one.metric, one.group) == (rule.suite, rule.metric, None)
+        and one.variant not in controls
+        and isinstance(one.flips, Flips)
+    ]
+    if not found:
+        return given, 1.0, "given"
+    most = max(found, key=lambda one: one.flips.rate if isinstance(one.flips, Flips) else 0.0)
+    effect = most.estimate.design_effect if isinstance(most.estimate, Estimate) else 1.0
+    rate = most.flips.rate if isinstance(most.flips, Flips) else given
+    return rate, 1.0 if isinstance(effect, NotMeasured) else max(1.0, effect), f"pilot, level {most.variant}"
+
+
+@lru_cache(maxsize=256)
+def expected_share(n: int, flips: float, margin: float, alpha: float, looks: int) -> float:
+    """Share of n pairs that are asked on average when there is no drop and a pass stops the rule.
+
+    Simulated on the scale of B-values (Lan & Wittes 1988), on which looks have independent increments.
+    """
+    fractions = np.arange(1, looks + 1) / looks
+    bounds = np.array(sequential.boundaries(fractions.tolist(), alpha).z)
+    drift = margin * np.sqrt(n / max(flips, 1.0 / n))
+    steps = np.random.default_rng(SEED).normal(drift / looks, np.sqrt(1 / looks), (PATHS, looks))
+    crossed = np.cumsum(steps, axis=1) / np.sqrt(fractions) > bounds
+    crossed[:, -1] = True
+    return float(fractions[crossed.argmax(axis=1)].mean())
+
+
+def _cost(
+    config: AuditConfig, tasks: Sequence[LoadedTask], rules: Sequence[PlannedRule], progress: Progress
+) -> Cost:
+    """Tokens of all models, and how long they take at the pace of a trial."""
+    progress.stage("loading the original")
+    scorer = Scorer(config, resolve_device(config.device))
+    scorer.load(Path(config.model.path))
+    progress.stage("counting tokens")
+    tokens: dict[str, int] = {}
+    for task in tasks:
+        parts = [scorer.plan(task, part) for part in range(1, len(task.parts) + 1)]
+        tokens[task.suite.name] = tokens.get(task.suite.name, 0) + sum(parts)
+    progress.stage("timing the scorer")
+    pace = _tokens_per_second(scorer, tasks)
+    whole = sum(tokens.values())
+    shares = _shares(rules)
+    asked = sum(count * shares.get(suite, 1.0) for suite, count in tokens.items())
+    n_levels = len(config.levels)
+    files = weight_files(Path(config.model.path), allow_pickle=config.model.allow_pickle)
+    return Cost(
+        tokens=whole * (1 + n_levels), expected_tokens=round(whole + n_levels * asked),
+        tokens_per_second=pace, minutes=whole * (1 + n_levels) / pace / 60,
+        expected_minutes=(whole + n_levels * asked) / pace / 60,
+        disk_bytes=n_levels * sum(file.stat().st_size for file in files),
+    )  # fmt: skip
+
+
+def _shares(rules: Sequence[PlannedRule]) -> Mapping[str, float]:
+    """Of each suite's items, by the rule that needs most of them."""
+    shares: dict[str, float] = {}
+    for one in rules:
+        share = 1.0
+        if not isinstance(one.expected_pairs, NotMeasured) and one.n_available:
+            share = one.expected_pairs / one.n_available
+        shares[one.rule.suite] = max(share, shares.get(one.rule.suite, 0.0))
+    return shares
+
+
+def _tokens_per_second(scorer: Scorer, tasks: Sequence[LoadedTask]) -> float:
+    """Of the first parts of the tasks, for a few seconds."""
+    done = 0
+    started = time.perf_counter()
+    for task in tasks:
+        done += scorer.plan(task, 1)
+        scorer.score(task, 1, None, lambda tokens: None)
+        if time.perf_counter() - started > TIMED_SECONDS:
+            break
+    return done / (time.perf_counter() - started)
+
