@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from audit import registry
 from audit.compare import ORIGINAL, compare
 from audit.errors import ConfigError
 from audit.existing import Existing, open_existing
-from audit.harness.logged import TaskResult
+from audit.harness.logged import PERPLEXITIES, TaskResult
 from audit.judge import judge
 from audit.records import (
     Cell,
@@ -30,6 +31,7 @@ from audit.records import (
     Variant,
     Verdict,
 )
+from audit.scale import Kind
 from audit.statistics.correction import benjamini_hochberg
 from audit.store import write_report
 
@@ -60,10 +62,13 @@ class SideBySide(Record):
     after: Source
     metric: str
     """lm-eval's name of it."""
+    kind: Kind
+    """What its values are: see `Metric`."""
     other_metrics: tuple[str, ...]
     """What else could have been compared on these tasks."""
     whole: Comparison
     """Over all tasks: what the verdict is about."""
+    rule: Rule
     verdict: Verdict
     tasks: tuple[Comparison, ...]
     """Task by task, in the order of the first result; exploratory, p adjusted over them all
@@ -112,13 +117,13 @@ def compare_existing(
     `tasks` restricts it to some; without `metric`, `acc` or else the first of 0 and 1. Raises ConfigError
     where the two can't be paired, or StoreError where a file can't be read, naming the way out.
     """
-    terms = _terms(margin, alpha)
     sides = open_existing(before, "before"), open_existing(after, "after")
     names = _common_tasks(*sides, tasks)
     both = _Both(*({name: side.read(name) for name in names} for side in sides))
     _check_alike(both)
     metrics = _metrics(both)
     chosen = _chosen(metric, metrics, both)
+    rule = _rule(margin, alpha, chosen)
     whole, *parts = _compared(both, chosen)
     _check_paired(parts, both)
     sources = [_source(side, () if tasks else set(side.tasks) - set(names)) for side in sides]
@@ -126,11 +131,13 @@ def compare_existing(
         before=sources[0],
         after=sources[1],
         metric=chosen.name,
+        kind=chosen.kind,
         other_metrics=tuple(name for name in metrics if name != chosen.name),
         whole=whole,
-        verdict=_claimed(_judged([whole], chosen, terms)[0], sources),
+        rule=rule,
+        verdict=_claimed(_judged([whole], chosen, rule)[0], sources),
         tasks=tuple(parts),
-        task_verdicts=_judged(parts, chosen, terms),
+        task_verdicts=_judged(parts, chosen, rule),
     )
 
 
@@ -191,11 +198,6 @@ def _chosen(wanted: str | None, metrics: Mapping[str, bool], both: _Both) -> Met
     name = wanted or (PREFERRED if PREFERRED in fit else next(iter(fit), None))
     if name is None or name not in metrics:
         raise ConfigError(_no_metric(wanted, both))
-    if not metrics[name]:
-        raise ConfigError(
-            f"--metric {name}: not all of its values are 0 or 1. "
-            + (f"Of 0 and 1 are: {', '.join(fit)}." if fit else "No other metric of these tasks is.")
-        )
     directions = {
         name in task.lower_is_better for side in (both.before, both.after) for task in side.values()
     }
@@ -204,8 +206,16 @@ def _chosen(wanted: str | None, metrics: Mapping[str, bool], both: _Both) -> Met
             f"--metric {name}: higher is better in some of the tasks, lower in others. Restrict it by --task."
         )
     return Metric(
-        name=name, harness_metric=name, higher_is_better=not directions.pop(), source="lm-evaluation-harness"
-    )
+        name=name, harness_metric=name, kind=_kind(name, metrics[name]), source="lm-evaluation-harness",
+        higher_is_better=not directions.pop(),
+    )  # fmt: skip
+
+
+def _kind(metric: str, binary: bool) -> Literal["binary", "score", "perplexity"]:
+    """What lm-eval logs of an item under that name."""
+    if metric.partition(",")[0] in PERPLEXITIES:
+        return "perplexity"
+    return "binary" if binary else "score"
 
 
 def _no_metric(wanted: str | None, both: _Both) -> str:
@@ -312,21 +322,29 @@ def _difference(task: str, before: pd.DataFrame, after: pd.DataFrame) -> str:
     )
 
 
-def _terms(margin: float | None, alpha: float | None) -> dict[str, float]:
-    """What the user gave of the rule; raises ConfigError where it is no share or no error rate."""
-    given = {key: value for key, value in {"margin": margin, "alpha": alpha}.items() if value is not None}
-    if not 0 < given.get("margin", Rule.model_fields["margin"].default) < 1:
-        raise ConfigError(f"--margin {margin:g}: it is a share between 0 and 1; three points are 0.03.")
-    if not 0 < given.get("alpha", Rule.model_fields["alpha"].default) < 0.5:
+def _rule(margin: float | None, alpha: float | None, metric: Metric) -> Rule:
+    """The rule over all tasks as the user gave it; raises ConfigError where it does not fit the metric."""
+    if metric.kind == "score" and margin is None:
+        raise ConfigError(
+            f"--metric {metric.name} is no share of right answers: say by --margin what drop of its mean is "
+            "too much, in its own unit."
+        )
+    rule = Rule(suite=ALL_TASKS, metric=metric.name)
+    because = rule.because if margin is None else "given with the comparison, without a reason"
+    margin = rule.margin if margin is None else margin
+    alpha = rule.alpha if alpha is None else alpha
+    most = 1 if metric.kind == "binary" else math.inf
+    if not 0 < margin < most:
+        between = "it is a share between 0 and 1; three points are 0.03" if most == 1 else "it is above 0"
+        raise ConfigError(f"--margin {margin:g}: {between}.")
+    if not 0 < alpha < 0.5:
         raise ConfigError(f"--alpha {alpha:g}: it is the error of a false pass, between 0 and 0.5.")
-    return given
+    return rule.model_copy(update={"margin": margin, "alpha": alpha, "because": because})
 
 
-def _judged(
-    comparisons: Sequence[Comparison], metric: Metric, terms: Mapping[str, float]
-) -> tuple[Verdict, ...]:
+def _judged(comparisons: Sequence[Comparison], metric: Metric, rule: Rule) -> tuple[Verdict, ...]:
     """One verdict per comparison, each under the same rule."""
-    rules = [Rule.model_validate({"suite": one.suite, "metric": metric.name, **terms}) for one in comparisons]
+    rules = [rule.model_copy(update={"suite": one.suite}) for one in comparisons]
     suites = [_suite(one.suite, [one.suite], metric) for one in comparisons]
     return judge(comparisons, rules, [_unknown_variant()], suites)
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FILE = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(\.\d+)?)\.jsonl")
+PERPLEXITIES = frozenset({"perplexity", "word_perplexity", "byte_perplexity"})
+"""Metrics of which an item holds a log-likelihood, with the number of words or bytes that it sums over."""
 _HASHES = ("doc_hash", "prompt_hash", "target_hash")
 _NO_METRICS = frozenset(
     {*_HASHES, "doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"}
@@ -178,8 +180,8 @@ def _samples(file: Path, task: str) -> Iterator[Sample]:
             )
         if not all(map(math.isfinite, common["scores"])):
             common["scores"] = ()
-        for metric, outcome in _outcomes(entry).items():
-            yield Sample(metric=metric + suffix, outcome=outcome, **common)
+        for metric, (outcome, weight) in _outcomes(entry).items():
+            yield Sample(metric=metric + suffix, outcome=outcome, weight=weight, **common)
 
 
 def _entries(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -204,15 +206,20 @@ def _entries(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise StoreError(f"{file} can't be read: {error.strerror}.") from error
 
 
-def _outcomes(entry: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics of which the item has a number of its own."""
+def _outcomes(entry: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """The metrics of which the item has a number of its own, each with its weight."""
     names = entry.get("metrics") or [key for key in entry if key not in _NO_METRICS]
-    values = {name: entry.get(name) for name in names}
-    return {
-        name: float(value)
-        for name, value in values.items()
-        if isinstance(value, bool | int | float) and math.isfinite(value)
-    }
+    values = {name: _outcome(name, entry.get(name)) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _outcome(metric: str, value: Any) -> tuple[float, float] | None:
+    """A finite number and its weight; None for what a corpus metric is made of."""
+    parts = value if metric in PERPLEXITIES and isinstance(value, list) else [value, 1.0]
+    if len(parts) != 2 or not all(isinstance(part, bool | int | float) for part in parts):
+        return None
+    outcome, weight = map(float, parts)
+    return (outcome, weight) if math.isfinite(outcome) and math.isfinite(weight) else None
 
 
 def _common(entry: Mapping[str, Any], task: str) -> dict[str, Any]:

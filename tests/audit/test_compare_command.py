@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -18,11 +19,16 @@ from rich.console import Console
 from audit import load_config, run_audit
 from audit.console import print_side_by_side
 from audit.errors import ConfigError, ShrinkproofError, StoreError
-from audit.records import Comparison, Flips, NotMeasured
+from audit.records import Comparison, Estimate, Flips, NotMeasured
 from audit.side_by_side import ALL_TASKS, SideBySide, compare_existing
 from fixtures.made_up_results import RECORDED, digest, lm_eval_log, run_folder
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "fixtures" / "golden" / "paired.json").read_text())
+# R's `sleep`, hours gained by two drugs: paired t = -4.062128
+SLEEP = {
+    "before": [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
+    "after": [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4],
+}
 BEFORE, AFTER = str(RECORDED / "before"), str(RECORDED / "after")
 
 
@@ -177,6 +183,42 @@ def test_a_metric_may_be_named_as_in_lm_evals_results() -> None:
     assert compare_existing(BEFORE, AFTER, tasks=["sums"], metric="acc_norm,none").metric == "acc_norm"
 
 
+def test_a_perplexity_is_that_of_lm_evals_results() -> None:
+    found = compare_existing(BEFORE, AFTER, tasks=["sentences"], metric="perplexity")
+    for side, perplexity in ((BEFORE, found.whole.before), (AFTER, found.whole.after)):
+        (results,) = Path(side).rglob("results_*.json")
+        reported = json.loads(results.read_text())["results"]["sentences"]["perplexity,none"]
+        assert perplexity == pytest.approx(reported)
+    assert found.kind == "perplexity"
+    assert isinstance(found.whole.difference, float)
+    assert found.whole.difference < 0
+
+
+def test_a_perplexity_per_word_weighs_documents_by_their_words(tmp_path: Path) -> None:
+    logged = {"metrics": ["word_perplexity"], "word_perplexity": lambda i: [[-2.0, 1], [-4.0, 3]][i]}
+    sides = logs(tmp_path, [0, 0], [0, 0], **logged)
+    found = compare_existing(*sides, metric="word_perplexity")
+    assert found.whole.before == pytest.approx(math.exp(6 / 4))
+
+
+def test_a_score_is_compared_by_the_mean_of_its_differences(tmp_path: Path) -> None:
+    logged = {side: {"metrics": ["hours"], "hours": values.__getitem__} for side, values in SLEEP.items()}
+    before = lm_eval_log(tmp_path / "a", [0] * 10, **logged["before"])
+    after = lm_eval_log(tmp_path / "b", [0] * 10, **logged["after"])
+    found = compare_existing(str(before), str(after), metric="hours", margin=0.5)
+    estimate = found.whole.estimate
+    assert isinstance(estimate, Estimate)
+    assert estimate.value / estimate.standard_error == pytest.approx(-4.062128, abs=5e-7)
+    assert found.decision == "pass"
+    assert "0.75" in printed(found)
+
+
+def test_a_score_asks_for_a_margin_in_its_own_unit(tmp_path: Path) -> None:
+    sides = logs(tmp_path, [0.5, 1], [0.25, 1])
+    with pytest.raises(ConfigError, match="--metric acc_norm is no share of right answers: say by --margin"):
+        compare_existing(*sides, metric="acc_norm")
+
+
 # Run folders of ours
 
 
@@ -296,10 +338,9 @@ REFUSED: list[tuple[list[str], dict[str, Any], str]] = [
     ([BEFORE, AFTER], {}, r"no metric of 0 and 1 .*\(capitals: exact_match, .*; sums: acc, acc_norm\)"),
     ([BEFORE, AFTER], {"tasks": ["summs"]}, "No task named 'summs'. Did you mean 'sums'"),
     ([BEFORE, AFTER], {"tasks": ["sums"], "metric": "f1"}, r"no metric 'f1' .*\(sums: acc, acc_norm\)"),
-    ([BEFORE, AFTER], {"tasks": ["sentences"], "metric": "perplexity"}, "0 or 1. Of 0 and 1 are: acc"),
-    ([BEFORE, AFTER], {"margin": 3.0}, "--margin 3: .*three points are 0.03"),
-    ([BEFORE, AFTER], {"margin": 0.0}, "--margin 0"),
-    ([BEFORE, AFTER], {"alpha": 0.5}, "--alpha 0.5"),
+    ([BEFORE, AFTER], {"tasks": ["sums"], "margin": 3.0}, "--margin 3: .*three points are 0.03"),
+    ([BEFORE, AFTER], {"tasks": ["sums"], "margin": 0.0}, "--margin 0"),
+    ([BEFORE, AFTER], {"tasks": ["sums"], "alpha": 0.5}, "--alpha 0.5"),
 ]
 
 

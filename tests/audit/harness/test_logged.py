@@ -137,7 +137,8 @@ def test_lines_of_older_versions_without_filter_and_metrics_are_read(tmp_path: P
 
 
 def test_a_metric_that_is_no_number_of_an_item_is_left_out(tmp_path: Path) -> None:
-    log = lm_eval_log(tmp_path / "a", [1], metrics=["acc", "f1", "brier"], f1=[1, 0], brier=float("nan"))
+    odd = {"f1": [1, 0], "brier": float("nan"), "word_perplexity": [-1.0, 2, 3]}
+    log = lm_eval_log(tmp_path / "a", [1], metrics=["acc", *odd], **odd)
     assert set(find_logged(log).read("sums").samples["metric"]) == {"acc"}
 
 
