@@ -54,6 +54,13 @@ def run(
     limit: Annotated[int | None, typer.Option(help="Items per task.", show_default=False)] = None,
     out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all draws.", show_default=False)] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="strict, standard, research, or a YAML file.", show_default=False)
+    ] = None,
+    noise: Annotated[
+        bool | None,
+        typer.Option("--noise", help="Measure the original in bfloat16 as well.", show_default=False),
+    ] = None,
     allow_pickle: Annotated[
         bool | None,
         typer.Option("--allow-pickle", help="Accept weights in pickle files.", show_default=False),
@@ -68,7 +75,7 @@ def run(
 
     settings = load_config(
         config, model=model, levels=level or None, suites=suite or None, limit=limit, out=out, seed=seed,
-        allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
+        policy=policy, noise=noise, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     console = Console()
     # The progress holds the real stderr, since quiet() takes sys.stderr away from the libraries.
@@ -100,9 +107,7 @@ def plan(
         raise ConfigError(f"--flips {flips:g}: a share of answers, so above 0 and at most 1.")
     settings = load_config(config, limit=limit)
     with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
-        found = plan_audit(
-            settings, flips=flips, pilot=read_log(pilot) if pilot else None, progress=progress
-        )
+        found = plan_audit(settings, flips=flips, pilot=read_log(pilot) if pilot else None, progress=progress)
     print_plan(Console(), found)
     raise typer.Exit(EXIT_CODES["inconclusive"] if any(one.hopeless for one in found.rules) else 0)
 
@@ -119,11 +124,23 @@ def report(
 
 
 @app.command()
-def gate(run: Annotated[Path, typer.Argument(help="Run folder, or its audit.json.")]) -> None:
-    """Judge a run again, from its log alone; the exit code is the verdict."""
+def gate(
+    run: Annotated[Path, typer.Argument(help="Run folder, or its audit.json.")],
+    policy: Annotated[
+        str | None, typer.Option(help="Judge by this policy instead: post hoc.", show_default=False)
+    ] = None,
+) -> None:
+    """Judge a run again, from its log alone; the exit code is the verdict.
+
+    Another policy than the one that was registered before the run makes the verdict exploratory.
+    """
     from audit.pipeline import gate as judge_again
 
-    log = judge_again(run)
+    log = judge_again(run, policy)
+    if policy:
+        typer.echo(
+            f"Post hoc: policy '{policy}' was not fixed before the run, so this verdict is exploratory."
+        )
     print_verdicts(Console(), log)
     raise typer.Exit(EXIT_CODES[log.decision])
 

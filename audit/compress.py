@@ -87,6 +87,7 @@ def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) ->
         )
     counted = weights.contents(folder, Path(original.path))
     sparsity = _sparsity(reloaded)
+    computed_in = level.computed_in or _computed_in(config)
     dense = counted.stored_as.endswith("dense")
     if dense and sparsity > MANY_ZEROS:
         counted = counted._replace(stored_as=f"{counted.stored_as}, zeros stored")
@@ -98,7 +99,7 @@ def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) ->
         parent=original.digest,
         **counted._asdict(),
         sparsity=sparsity,
-        evaluated_as=_computed_in(config) if dense else f"dequantised to {_computed_in(config)}",
+        evaluated_as=computed_in if dense else f"dequantised to {computed_in}",
         made_by=f"{level.method} ({method.LIBRARY} {version(method.LIBRARY)})",
         reload_error=reload_error,
         seconds=time.monotonic() - started,

@@ -16,6 +16,7 @@ from audit.policy import load_policy
 from audit.records import AuditConfig, Budget, Level, Metric, ModelRef, Record, Rule, Suite, Task
 
 DEFAULT_LEVELS = ("control", "int8", "int4")
+NOISE = Level(name="control-bf16", method="copy", options={"dtype": "bfloat16"})
 DEFAULT_SUITES = ("accuracy", "bias", "robustness", "forgetting", "safety")
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
@@ -63,6 +64,8 @@ class ConfigFile(Record):
     sequential: bool = True
     """Whether to look at the data early and stop what is decided."""
     looks: int | None = None
+    noise: bool = False
+    """Whether to measure the original in bfloat16 as well: how much does precision alone change?"""
     limit: int | None = None
     seed: int | None = None
     batch_size: int | None = None
@@ -94,6 +97,8 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         _located(lines, where, ("suites", i), lambda entry: _suite(entry, home), entry)
         for i, entry in enumerate(parsed.suites)
     )
+    if parsed.noise:
+        levels = (NOISE, *levels)
     _check_unique("level", [level.name for level in levels] + ["original"])
     _check_unique("suite", [suite.name for suite in suites])
     policy = load_policy(parsed.policy, home)
@@ -102,7 +107,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         for i, entry in enumerate(parsed.rules)
     )
     rules = (*own, *policy.others(own, suites))
-    elsewhere = {"model", "levels", "suites", "rules", "budgets", "sequential"}
+    elsewhere = {"model", "levels", "suites", "rules", "budgets", "sequential", "noise"}
     given = parsed.model_dump(exclude=elsewhere, exclude_none=True)
     if not parsed.sequential:
         given["looks"] = 1

@@ -241,8 +241,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(table)
     console.print(
         "Power: chance that a level without a drop passes. Asked: pairs on average of such a level. "
-        "Least margin: what could be promised with 80 % power. Seen: drop that is told from 0 with 80 % power. "
-        "Both in points.",
+        "Least margin: what could be promised; seen: drop that is told from 0; both with 80 % power, in points.",
         style="dim",
     )
     for one in plan.rules:
@@ -253,11 +252,10 @@ def print_plan(console: Console, plan: Plan) -> None:
                 "Ask more items, or promise less."
             )
     cost = plan.cost
-    console.print(
-        f"{cost.tokens:,} tokens, {cost.minutes:.0f} minutes of scoring at "
-        f"{cost.tokens_per_second:.0f} tokens a second; with early stopping about {cost.expected_tokens:,} and {cost.expected_minutes:.0f}. "
-        f"Checkpoints take {cost.disk_bytes / 2**20:,.0f} MiB at most."
-    )
+    pace = f"at {cost.tokens_per_second:.0f} tokens a second"
+    spared = f"with early stopping about {cost.expected_tokens:,} and {cost.expected_minutes:.0f}"
+    console.print(f"{cost.tokens:,} tokens, {cost.minutes:.0f} minutes of scoring {pace}; {spared}.")
+    console.print(f"Checkpoints take {cost.disk_bytes / 2**20:,.0f} MiB at most.")
 
 
 def _count(value: int | NotMeasured) -> str:

@@ -149,7 +149,8 @@ class _Scoring:
         self._progress.plan(sum(self._tokens[cell.original] for cell in missing))
 
     def _load(self, variant: Variant) -> None:
-        self._scorer.load(Path(variant.path), control=variant.is_control)
+        dtype = variant.level.computed_in if variant.level else None
+        self._scorer.load(Path(variant.path), control=variant.is_control, dtype=dtype)
 
     def have(self, wanted: _Wanted) -> Cell:
         """The cell, scored if need be; each variant is loaded once."""
@@ -215,7 +216,7 @@ def _cell_keys(variant: Variant, parts: Sequence[tuple[LoadedTask, int]], config
         "tokenizer": weights.companions_digest(Path(config.model.path)),
         "limit": config.limit,
         "seed": config.seed,
-        "dtype": resolve_dtype(config.dtype, device),
+        "dtype": resolve_dtype((variant.level and variant.level.computed_in) or config.dtype, device),
         "device": device,
         "scorer": [scorer_name(), source_digest()],
     }

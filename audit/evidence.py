@@ -22,8 +22,8 @@ class Evidence:
     comparisons: dict[tuple[str, str, str], Comparison]
     """Whole-suite comparisons by variant, suite and metric."""
     suites: dict[str, Suite]
-    control: str | None = None
-    """Name of the variant that is the original measured again."""
+    controls: tuple[str, ...] = ()
+    """Names of the variants that are the original measured again."""
 
     def metric(self, rule: Rule) -> Metric | None:
         """The metric that the rule is about; None: the audit has no such suite or metric."""
@@ -52,8 +52,14 @@ class Evidence:
         return self.suites[suite].metrics[0].name if suite in self.suites else "first metric"
 
     def floor(self, rule: Rule) -> Comparison | None:
-        """The control's comparison, where the audit has a control."""
-        return self.comparison(rule, self.control) if self.control else None
+        """The control that is furthest from the original; None where the audit has none."""
+        found = [one for name in self.controls if (one := self.comparison(rule, name)) is not None]
+        return max(found, key=_distance, default=None)
+
+
+def _distance(comparison: Comparison) -> float:
+    """Size of the drop; below every one where there is none."""
+    return -1.0 if isinstance(comparison.difference, NotMeasured) else abs(comparison.difference)
 
 
 def unread(rule: Rule, variant: str, evidence: Evidence) -> str | None:

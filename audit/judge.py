@@ -94,7 +94,7 @@ def _evidence(
     return Evidence(
         {(one.variant, one.suite, one.metric): one for one in comparisons if one.group is None},
         {suite.name: suite for suite in suites},
-        next((variant.name for variant in variants if variant.is_control), None),
+        tuple(variant.name for variant in variants if variant.is_control),
     )
 
 
@@ -107,7 +107,7 @@ def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: Evidence
     """
     alone = [_judge_one(rule, variant.name, evidence) for variant in levels]
     controls = [variant.is_control for variant in levels]
-    own = [verdict for verdict, control in zip(alone, controls, strict=True) if control]
+    own = [verdict for verdict, variant in zip(alone, levels, strict=True) if _repeats_exactly(variant)]
     unrepeatable = next((one for one in own if not _repeats(one, evidence)), None)
     verdicts: list[Verdict] = []
     stopped_by: str | None = None
@@ -117,10 +117,15 @@ def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: Evidence
             verdict = _withheld(verdict, f"the measurement does not repeat: {reason}")
         elif stopped_by and verdict.decision == "pass" and not control:
             verdict = _withheld(verdict, f"levels are claimed mildest first and {stopped_by!r} did not pass")
-        elif verdict.decision != "pass":
+        elif verdict.decision != "pass" and (not control or verdict in own):
             stopped_by = stopped_by or verdict.variant
         verdicts.append(verdict)
     return verdicts
+
+
+def _repeats_exactly(variant: Variant) -> bool:
+    """Whether it is the original in its own precision, which has to repeat; in another one it is noise."""
+    return variant.level is not None and variant.level.is_control and variant.level.computed_in is None
 
 
 def _repeats(control: Verdict, evidence: Evidence) -> bool:

@@ -9,6 +9,7 @@ from audit.compare import compare
 from audit.compress import compress
 from audit.evaluate import evaluate
 from audit.judge import judge, settled, weigh
+from audit.policy import under_policy
 from audit.progress import Progress
 from audit.recording import recorded
 from audit.records import AuditConfig, AuditLog, Run
@@ -36,9 +37,10 @@ def run_audit(
     return read_log(Path(config.out))
 
 
-def gate(run: Path) -> AuditLog:
-    """The log of a finished run, judged again from its comparisons under its own rules."""
+def gate(run: Path, policy: str | None = None) -> AuditLog:
+    """The log of a finished run, judged again from its comparisons: under its own rules, or post hoc."""
     log = read_log(run)
-    config = log.config
+    config = log.config if policy is None else under_policy(log.config, policy)
     verdicts = judge(log.comparisons, config.rules, log.variants, config.suites)
-    return log.model_copy(update={"verdicts": verdicts})
+    budgets = weigh(log.variants, config.budgets)
+    return log.model_copy(update={"config": config, "verdicts": verdicts, "budgets": budgets})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,6 +38,15 @@ TIMED_SECONDS = 5.0
 """Of scoring, to know how fast it goes."""
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What a level is expected to do."""
+
+    flips: float
+    design_effect: float
+    source: str
+
+
 def plan(
     config: AuditConfig,
     *,
@@ -56,42 +66,48 @@ def plan(
         for suite in config.suites
         for task in load_tasks(suite, limit=config.limit, seed=config.seed, looks=config.looks)
     ]
-    suites = {suite.name: suite for suite in config.suites}
     rules = tuple(
-        _rule(rule, suites[rule.suite], [task for task in tasks if task.suite.name == rule.suite], config, seen)
+        _rule(rule, tasks, config, _expected_flips(rule, flips, pilot))
         for rule in config.rules
         if rule.metric != DIVERGENCE
-        for seen in [_expected_flips(rule, flips, pilot)]
     )
     with cpu_threads(config.threads):
         return Plan(rules=rules, cost=_cost(config, tasks, rules, progress))
 
 
-def _rule(
-    rule: Rule, suite: Suite, tasks: Sequence[LoadedTask], config: AuditConfig, seen: tuple[float, float, str]
-) -> PlannedRule:
+def _rule(rule: Rule, tasks: Sequence[LoadedTask], config: AuditConfig, seen: _Seen) -> PlannedRule:
     """What so many pairs can show."""
-    flips, design_effect, source = seen
+    suite = next(one for one in config.suites if one.name == rule.suite)
     metric = next(one for one in suite.metrics if one.name == rule.metric)
-    n = sum(_n_units(task, suite, metric) for task in tasks)
-    shape = {"rule": rule, "n_available": n, "flips": flips, "flips_from": source, "design_effect": design_effect}
+    n = sum(_n_units(task, suite, metric) for task in tasks if task.suite.name == suite.name)
+    flips, design_effect = seen.flips, seen.design_effect
+    shape = {"rule": rule, "n_available": n, "flips": flips, "flips_from": seen.source}
+    shape["design_effect"] = design_effect
     if metric.kind != "binary":
-        missing = NotMeasured("the spread of a score is known from a pilot's numbers only")
+        missing = NotMeasured("how much a score varies is not known before it is measured")
         names = ("n_for_80", "n_for_90", "smallest_margin", "detectable_drop", "power", "expected_pairs")
-        return PlannedRule.model_validate({**shape, **dict.fromkeys(names, missing), "hopeless": n < rule.min_pairs})
+        unknown = dict.fromkeys(names, missing)
+        return PlannedRule.model_validate({**shape, **unknown, "hopeless": n < rule.min_pairs})
     worth = max(1, int(n / design_effect))
     needed = [
         int(np.ceil(design_effect * power.items_for_noninferiority(flips, rule.margin, rule.alpha, share)))
         for share in (POWER, 0.9)
     ]
-    return PlannedRule(
-        **shape, n_for_80=needed[0], n_for_90=needed[1],
-        smallest_margin=power.smallest_margin(worth, flips, rule.alpha, POWER),
-        detectable_drop=power.detectable_drop(worth, flips, rule.alpha, POWER),
-        power=power.noninferiority_power(worth, flips, rule.margin, rule.alpha),
-        expected_pairs=round(n * expected_share(worth, flips, rule.margin, rule.alpha, config.looks)),
-        hopeless=n < rule.min_pairs or noninferiority.bounds(0, 0, n, rule.alpha).upper >= rule.margin,
-    )  # fmt: skip
+    numbers = {
+        "n_for_80": needed[0],
+        "n_for_90": needed[1],
+        "smallest_margin": power.smallest_margin(worth, flips, rule.alpha, POWER),
+        "detectable_drop": power.detectable_drop(worth, flips, rule.alpha, POWER),
+        "power": power.noninferiority_power(worth, flips, rule.margin, rule.alpha),
+        "expected_pairs": round(n * expected_share(worth, flips, rule.margin, rule.alpha, config.looks)),
+        "hopeless": n < rule.min_pairs or _no_flip_would_do(n, rule),
+    }
+    return PlannedRule.model_validate({**shape, **numbers})
+
+
+def _no_flip_would_do(n: int, rule: Rule) -> bool:
+    """Whether so many pairs show too little even if no answer changes."""
+    return n == 0 or noninferiority.bounds(0, 0, n, rule.alpha).upper >= rule.margin
 
 
 def _n_units(task: LoadedTask, suite: Suite, metric: Metric) -> int:
@@ -103,8 +119,8 @@ def _n_units(task: LoadedTask, suite: Suite, metric: Metric) -> int:
     return sum(names.count(name) > 1 for name in set(names))
 
 
-def _expected_flips(rule: Rule, given: float, pilot: AuditLog | None) -> tuple[float, float, str]:
-    """Share of flips, design effect, and where they are from."""
+def _expected_flips(rule: Rule, given: float, pilot: AuditLog | None) -> _Seen:
+    """A pilot's, of the level that flips most; else what was given."""
     comparisons = [] if pilot is None else pilot.comparisons
     controls = set() if pilot is None else {level.name for level in pilot.config.levels if level.is_control}
     found = [
@@ -115,11 +131,12 @@ def _expected_flips(rule: Rule, given: float, pilot: AuditLog | None) -> tuple[f
         and isinstance(one.flips, Flips)
     ]
     if not found:
-        return given, 1.0, "given"
+        return _Seen(given, 1.0, "given")
     most = max(found, key=lambda one: one.flips.rate if isinstance(one.flips, Flips) else 0.0)
     effect = most.estimate.design_effect if isinstance(most.estimate, Estimate) else 1.0
     rate = most.flips.rate if isinstance(most.flips, Flips) else given
-    return rate, 1.0 if isinstance(effect, NotMeasured) else max(1.0, effect), f"pilot, level {most.variant}"
+    effect = 1.0 if isinstance(effect, NotMeasured) else max(1.0, effect)
+    return _Seen(rate, effect, f"pilot, level {most.variant}")
 
 
 @lru_cache(maxsize=256)
@@ -185,4 +202,3 @@ def _tokens_per_second(scorer: Scorer, tasks: Sequence[LoadedTask]) -> float:
         if time.perf_counter() - started > TIMED_SECONDS:
             break
     return done / (time.perf_counter() - started)
-

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from audit import registry
 from audit.errors import ConfigError
-from audit.records import DIVERGENCE, Budget, Record, Rule, Suite
+from audit.records import DIVERGENCE, AuditConfig, Budget, Record, Rule, Suite
 
 _Kind = TypeVar("_Kind", bound=Record)
 _OF_SHARES = ("margin", "ceiling", "because")
@@ -79,6 +79,14 @@ def load_policy(name: str, home: Path) -> Policy:
     else:
         raise ConfigError(f"policy: {registry.unknown('policy', name, sorted(ready))} Or name a YAML file.")
     return _parse(text, where)
+
+
+def under_policy(config: AuditConfig, name: str) -> AuditConfig:
+    """The config of an audit that was run, with the rules and budgets of another policy."""
+    policy = load_policy(name, Path())
+    return config.model_copy(
+        update={"policy": name, "rules": policy.others((), config.suites), "budgets": policy.budgets}
+    )
 
 
 def _parse(text: str, where: str) -> Policy:

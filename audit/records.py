@@ -74,6 +74,11 @@ class Level(Record):
         measurement repeats, and is no product."""
         return self.method == "copy"
 
+    @property
+    def computed_in(self) -> str | None:
+        """The precision of a control that is computed in another one; None: in the audit's."""
+        return str(self.options["dtype"]) if self.is_control and self.options.get("dtype") else None
+
 
 class Variant(Record):
     """One artefact on disk. The original is a Variant too (`level` is None)."""
@@ -584,7 +589,12 @@ class AuditLog(Record):
     @property
     def decision(self) -> Decision:
         """One word for the audit: fails if a rule fails, passes only if every rule passes."""
-        decisions = {verdict.decision for verdict in self.verdicts if verdict.rule.blocks}
+        noise = {level.name for level in self.config.levels if level.computed_in}
+        decisions = {
+            verdict.decision
+            for verdict in self.verdicts
+            if verdict.rule.blocks and verdict.variant not in noise
+        }
         decisions |= {verdict.decision for verdict in self.budgets if verdict.budget.blocks}
         if "fail" in decisions:
             return "fail"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from audit.loading import logits
 from audit.records import Record
@@ -18,7 +18,10 @@ PRESETS: dict[str, dict[str, bool | int | float | str]] = {"control": {}}
 
 
 class Options(Record):
-    """There is nothing to set."""
+    """How it is measured again."""
+
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """Compute in this; None: as the original is computed. Another one is noise, and blocks no level."""
 
 
 def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:

@@ -58,23 +58,25 @@ class Scorer:
 
         self._threads = torch.get_num_threads()
         self._lm: Recorder | None = None
-        self._loaded: tuple[Path, bool] | None = None
+        self._loaded: tuple[Path, bool, str | None] | None = None
 
-    def load(self, folder: Path, *, control: bool = False) -> None:
+    def load(self, folder: Path, *, control: bool = False, dtype: str | None = None) -> None:
         """Bring a model into memory, in place of the last one.
 
         A control is computed otherwise: it has to show what the order of the arithmetic alone changes.
+        `dtype` overrides the config's.
         """
-        if self._loaded == (folder, control):
+        wanted = folder, control, dtype
+        if self._loaded == wanted:
             return
         if self._lm is not None:
             self._lm.release()
         model = load_model(
-            folder, dtype=self._config.dtype, device=self._device,
+            folder, dtype=dtype or self._config.dtype, device=self._device,
             trust_remote_code=self._config.model.trust_remote_code,
             allow_pickle=self._config.model.allow_pickle,
         )  # fmt: skip
-        self._loaded = folder, control
+        self._loaded = wanted
         if self._lm is None:
             self._lm = self._recorder(model)
         self._arrange(model, CONTROL_SHRINK if control else 1)

@@ -1,0 +1,42 @@
+"""Rounding every weight to a 16-bit floating-point number: half the bytes, and usually no loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from audit.loading import logits
+from audit.records import Record
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+TITLE = "16-bit floating-point weights"
+LIBRARY = "torch"
+PRESETS: dict[str, dict[str, bool | int | float | str]] = {
+    "bf16": {"dtype": "bfloat16"},
+    "fp16": {"dtype": "float16"},
+}
+
+
+class Options(Record):
+    """Which of the two."""
+
+    dtype: Literal["bfloat16", "float16"]
+    """bfloat16 keeps float32's range at 8 bits of precision; float16 has 11 bits and a smaller range."""
+
+
+def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
+    """Round the weights and save them so; see `Compressor.compress`.
+
+    The logits are those of the rounded weights in the precision that the model came in, as they will be
+    when it is loaded again.
+    """
+    import torch
+
+    computed_in = model.dtype
+    model.to(getattr(torch, options.dtype))
+    model.save_pretrained(out)
+    model.to(computed_in)  # type: ignore[arg-type]
+    return logits(model, witness)
