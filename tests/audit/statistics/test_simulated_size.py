@@ -68,11 +68,7 @@ def test_scores_at_the_margin_pass_alpha_of_the_time(name: str, rng: np.random.G
     assert near(passed.at_zero, 0.9)
 
 
-@pytest.mark.parametrize(
-    "row",
-    [row for row in EARLY["rows"] if row["n"] == (1000 if row["scheme"] == "naive" else 2000)],
-    ids=lambda row: row["scheme"],
-)
+@pytest.mark.parametrize("row", EARLY["rows"], ids=lambda row: f"{row['scheme']}-{row['n']}")
 def test_early_stopping_has_the_course_of_the_specification(row: dict[str, Any]) -> None:
     n, margin = row["n"], EARLY["margin"]
     looks: dict[str, tuple[tuple[int, ...], Any]] = {
