@@ -132,6 +132,8 @@ def print_side_by_side(console: Console, found: SideBySide) -> None:
     for side in (found.before, found.after):
         if side.tasks_only_here:
             console.print(f"Only in {escape(side.given)}: {', '.join(side.tasks_only_here)}", soft_wrap=True)
+        if side.note:
+            console.print(escape(side.note), soft_wrap=True)
     if found.other_metrics:
         console.print(f"Also there, by --metric: {escape(', '.join(found.other_metrics))}", soft_wrap=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -30,6 +30,8 @@ class Existing:
     tasks: tuple[str, ...]
     read: Callable[[str], TaskResult]
     """The samples of a task; raises StoreError where they can't be read."""
+    note: str = ""
+    """What a reader must know about this side."""
 
 
 def open_existing(given: str, side: Side) -> Existing:
@@ -81,7 +83,10 @@ def _of_run_folder(path: Path, wanted: str | None, side: Side) -> Existing:
             samples=_samples(root, cells[task]),
         )
 
-    return Existing(given=f"{path}:{name}", name=name, tasks=tuple(cells), read=read)
+    return Existing(
+        given=f"{path}:{name}", name=name, tasks=tuple(cells), read=read,
+        note=_stopped_early(name, cells, log, root),
+    )  # fmt: skip
 
 
 def _meant(variants: Sequence[Variant], root: Path, side: Side) -> str:
@@ -105,6 +110,17 @@ def _cells(runs: Sequence[Run]) -> dict[str, list[Cell]]:
         for cell in new:
             found.setdefault(cell.task, []).append(cell)
     return found
+
+
+def _stopped_early(name: str, cells: Mapping[str, Sequence[Cell]], log: AuditLog, root: Path) -> str:
+    """What to know about a variant that its audit asked less than another one."""
+    asked = [_cells([run for run in log.runs if run.variant == variant.name]) for variant in log.variants]
+    if all(len(cells[task]) >= len(other.get(task, ())) for task in cells for other in asked):
+        return ""
+    return (
+        f"{name} was stopped early, as soon as its audit was decided: the items that it was not asked are "
+        f"unpaired, and its verdict is that of `shrinkproof gate {root}`"
+    )
 
 
 def _lower_is_better(log: AuditLog) -> frozenset[str]:

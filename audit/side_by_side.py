@@ -52,6 +52,8 @@ class Source(Record):
     """The variant's name, or the model's."""
     tasks_only_here: tuple[str, ...]
     """Left out, because the other side has not been asked."""
+    note: str = ""
+    """What a reader must know about this side."""
 
 
 class SideBySide(Record):
@@ -142,7 +144,7 @@ def compare_existing(
 
 
 def _source(side: Existing, only_here: Iterable[str]) -> Source:
-    return Source(given=side.given, name=side.name, tasks_only_here=tuple(sorted(only_here)))
+    return Source(given=side.given, name=side.name, tasks_only_here=tuple(sorted(only_here)), note=side.note)
 
 
 def _common_tasks(before: Existing, after: Existing, wanted: Sequence[str]) -> list[str]:

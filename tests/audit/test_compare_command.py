@@ -262,6 +262,19 @@ def test_a_run_pairs_with_a_log_of_lm_evals(tmp_path: Path) -> None:
     assert (found.whole.n_pairs, flips(found.whole)) == (3, (0, 1))
 
 
+def test_all_parts_of_a_run_are_read(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "run", {"original": [1, 0, 1], "int4": [1, 1, 0]}, part=1)
+    found = compare_existing(str(run), str(run))
+    assert (found.whole.n_pairs, found.before.note, found.after.note) == (3, "", "")
+
+
+def test_a_variant_that_was_stopped_early_is_said_to_be_and_not_judged(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "run", {"original": [1] * 800, "int4": [1] * 400}, part=200)
+    found = compare_existing(str(run), str(run))
+    assert (found.whole.n_unpaired_before, found.decision) == (400, "inconclusive")
+    assert re.search(f"int4 was stopped early.*`shrinkproof gate {run}`", printed(found))
+
+
 def test_samples_that_are_gone_are_named(tmp_path: Path) -> None:
     run = run_folder(tmp_path / "run", {"original": [1], "int4": [1]})
     shutil.rmtree(run / "cells")
