@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from audit.records import Decision, Interval, NotMeasured
 from reports.badge import WORDS
-from reports.wording import interval_points, points, visible
+from reports.units import Unit
+from reports.wording import visible
 
 Kind = Decision | Literal["not judged"]
 
@@ -30,30 +31,34 @@ COLOURS: dict[Kind, str] = {
 """Variables of page.css; page.js puts in what they stand for under the reader's colour scheme."""
 
 
+FARTHEST = 1e12
+"""Where the axis ends for what is larger or infinite: JSON has no infinity."""
+
+
 @dataclass(frozen=True)
 class Mark:
     """One row of the plot."""
 
     label: str
     drop: float | NotMeasured
-    """before − after, as a share."""
+    """On the scale of the log: positive is a loss."""
     interval: Interval | NotMeasured
     kind: Kind
 
 
-def forest(marks: Sequence[Mark], margins: Sequence[float]) -> dict[str, Any]:
-    """A plotly figure as JSON data; margins as shares."""
+def forest(marks: Sequence[Mark], margins: Sequence[float], unit: Unit) -> dict[str, Any]:
+    """A plotly figure as JSON data; margins as rules give them."""
     import plotly.graph_objects as go
 
     figure = go.Figure(
-        data=[_trace(marks, kind) for kind in SYMBOLS if any(mark.kind == kind for mark in marks)],
-        layout=_layout(marks, margins),
+        data=[_trace(marks, kind, unit) for kind in SYMBOLS if any(mark.kind == kind for mark in marks)],
+        layout=_layout(marks, margins, unit),
     )
     data: dict[str, Any] = figure.to_plotly_json()
     return data
 
 
-def _trace(marks: Sequence[Mark], kind: Kind) -> dict[str, Any]:
+def _trace(marks: Sequence[Mark], kind: Kind, unit: Unit) -> dict[str, Any]:
     """The marks of one decision, with their intervals."""
     shown = [
         (mark, mark.drop) for mark in marks if mark.kind == kind and not isinstance(mark.drop, NotMeasured)
@@ -62,9 +67,9 @@ def _trace(marks: Sequence[Mark], kind: Kind) -> dict[str, Any]:
         "type": "scatter",
         "mode": "markers",
         "name": "Not judged" if kind == "not judged" else WORDS[kind],
-        "x": [100 * drop for _, drop in shown],
+        "x": [_x(drop, unit) for _, drop in shown],
         "y": [_label(mark) for mark, _ in shown],
-        "customdata": [_hover(mark) for mark, _ in shown],
+        "customdata": [_hover(mark, unit) for mark, _ in shown],
         "hovertemplate": "%{y}: %{customdata}<extra></extra>",
         "marker": {
             "symbol": SYMBOLS[kind],
@@ -75,8 +80,8 @@ def _trace(marks: Sequence[Mark], kind: Kind) -> dict[str, Any]:
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [_reach(mark, drop, up=True) for mark, drop in shown],
-            "arrayminus": [_reach(mark, drop, up=False) for mark, drop in shown],
+            "array": [_reach(mark, drop, unit, up=True) for mark, drop in shown],
+            "arrayminus": [_reach(mark, drop, unit, up=False) for mark, drop in shown],
             "color": COLOURS[kind],
             "thickness": 2,
             "width": 5,
@@ -84,16 +89,22 @@ def _trace(marks: Sequence[Mark], kind: Kind) -> dict[str, Any]:
     }
 
 
-def _reach(mark: Mark, drop: float, *, up: bool) -> float:
-    """From the mark to one end of its interval, in points; 0 draws no bar."""
+def _reach(mark: Mark, drop: float, unit: Unit, *, up: bool) -> float:
+    """From the mark to one end of its interval, on the reader's scale; 0 draws no bar."""
     if isinstance(mark.interval, NotMeasured):
         return 0.0
-    return max(100 * (mark.interval.upper - drop if up else drop - mark.interval.lower), 0.0)
+    end, middle = _x(mark.interval.upper if up else mark.interval.lower, unit), _x(drop, unit)
+    return max(end - middle if up else middle - end, 0.0)
 
 
-def _hover(mark: Mark) -> str:
-    drop = escape(visible(str(points(mark.drop))))
-    return f"drop {drop} points, interval {escape(visible(str(interval_points(mark.interval))))}"
+def _x(drop: float, unit: Unit) -> float:
+    """A drop's place on the axis; a broken model's perplexity may lie beyond what can be drawn."""
+    return min(unit.scale.shown(drop), FARTHEST)
+
+
+def _hover(mark: Mark, unit: Unit) -> str:
+    drop = mark.drop if isinstance(mark.drop, NotMeasured) else unit.phrase(mark.drop)
+    return escape(visible(f"{drop}, interval {unit.interval(mark.interval)}"))
 
 
 def _label(mark: Mark) -> str:
@@ -101,8 +112,9 @@ def _label(mark: Mark) -> str:
     return escape(visible(mark.label), quote=False)
 
 
-def _layout(marks: Sequence[Mark], margins: Sequence[float]) -> dict[str, Any]:
-    low, high = _range(marks, margins)
+def _layout(marks: Sequence[Mark], margins: Sequence[float], unit: Unit) -> dict[str, Any]:
+    lines = [(unit.scale.shown(unit.limit(margin)), unit.margin(margin)) for margin in margins]
+    low, high = _range(marks, [x for x, _ in lines], unit)
     quiet = {"fixedrange": True, "showline": False, "ticks": "", "automargin": True}
     return {
         "template": {},
@@ -127,7 +139,7 @@ def _layout(marks: Sequence[Mark], margins: Sequence[float]) -> dict[str, Any]:
             "zerolinewidth": 1.5,
             "gridcolor": "var(--line)",
             "title": {
-                "text": "drop in percentage points (right is worse)",
+                "text": unit.axis,
                 "standoff": 8,
                 "font": {"size": 12},
             },
@@ -141,21 +153,25 @@ def _layout(marks: Sequence[Mark], margins: Sequence[float]) -> dict[str, Any]:
             "showgrid": False,
             "ticksuffix": "  ",
         },
-        "shapes": _margin_shapes(margins, high),
-        "annotations": [_note(0.0, "no change", "right"), *_margin_notes(margins), *_missing(marks)],
+        "shapes": _margin_shapes([x for x, _ in lines], high),
+        "annotations": [
+            _note(0.0, "no change", "right"),
+            *(_note(x, f"margin {text}", "left") for x, text in lines),
+            *_missing(marks),
+        ],
     }
 
 
-def _range(marks: Sequence[Mark], margins: Sequence[float]) -> tuple[float, float]:
-    """The x axis in points: every interval, zero and the margins, with air on both sides."""
+def _range(marks: Sequence[Mark], margins: Sequence[float], unit: Unit) -> tuple[float, float]:
+    """The x axis on the reader's scale: every interval, zero and the margins, with air on both sides."""
     ends = [0.0, *margins]
     for mark in marks:
         if not isinstance(mark.drop, NotMeasured):
-            ends.append(mark.drop)
+            ends.append(_x(mark.drop, unit))
         if isinstance(mark.interval, Interval):
-            ends += [mark.interval.lower, mark.interval.upper]
-    air = 0.08 * (max(ends) - min(ends)) + 0.002
-    return 100 * (min(ends) - air), 100 * (max(ends) + air)
+            ends += [_x(mark.interval.lower, unit), _x(mark.interval.upper, unit)]
+    air = 0.08 * (max(ends) - min(ends)) or 1.0
+    return min(ends) - air, max(ends) + air
 
 
 def _line(x: float) -> dict[str, Any]:
@@ -177,7 +193,7 @@ def _margin_shapes(margins: Sequence[float], high: float) -> list[dict[str, Any]
         return []
     beyond = {
         "type": "rect",
-        "x0": 100 * min(margins),
+        "x0": min(margins),
         "x1": high,
         "yref": "paper",
         "y0": 0,
@@ -187,11 +203,7 @@ def _margin_shapes(margins: Sequence[float], high: float) -> list[dict[str, Any]
         "opacity": 0.07,
         "line": {"width": 0},
     }
-    return [beyond, *(_line(100 * margin) for margin in margins)]
-
-
-def _margin_notes(margins: Sequence[float]) -> list[dict[str, Any]]:
-    return [_note(100 * margin, f"margin {points(margin)}", "left") for margin in margins]
+    return [beyond, *(_line(margin) for margin in margins)]
 
 
 def _note(x: float, text: str, anchor: str) -> dict[str, Any]:

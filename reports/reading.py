@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from audit.records import AuditLog, Comparison, Decision, Level, NotMeasured, Rule, Suite, Variant, Verdict
+from audit.records import (
+    DIVERGENCE,
+    AuditLog,
+    Budget,
+    BudgetVerdict,
+    Comparison,
+    Decision,
+    Level,
+    Metric,
+    NotMeasured,
+    Registration,
+    Rule,
+    Suite,
+    Variant,
+    Verdict,
+)
+from audit.scale import Kind
 
 
 def model_title(log: AuditLog) -> str:
@@ -46,38 +62,103 @@ def verdicts_of(log: AuditLog, level: Level) -> list[Verdict]:
     return [verdict for verdict in log.verdicts if verdict.variant == level.name]
 
 
+def budgets_of(log: AuditLog, level: Level) -> list[BudgetVerdict]:
+    """The verdicts on a level's artefact, in the order of the budgets."""
+    return [verdict for verdict in log.budgets if verdict.variant == level.name]
+
+
 def verdict_on(log: AuditLog, comparison: Comparison) -> Verdict | None:
-    """The verdict that a comparison of a whole suite led to; None for a metric that no rule judges."""
-    for verdict in log.verdicts:
-        same = (verdict.variant, verdict.rule.suite, verdict.metric)
-        if same == (comparison.variant, comparison.suite, comparison.metric):
-            return verdict
-    return None
+    """The verdict that a comparison of a whole suite led to, one that blocks before one that doesn't.
+
+    None for a metric that no rule judges.
+    """
+    found = [
+        verdict
+        for verdict in log.verdicts
+        if (verdict.variant, verdict.rule.suite, verdict.metric)
+        == (comparison.variant, comparison.suite, comparison.metric)
+    ]
+    return next((verdict for verdict in found if verdict.rule.blocks), next(iter(found), None))
 
 
 def comparison_of(log: AuditLog, verdict: Verdict) -> Comparison | None:
-    """The comparison that a verdict judged; None when it could not be made."""
+    """The comparison that a verdict judged, of a divergence that of the suite's first metric.
+
+    None when it could not be made.
+    """
+    metric = verdict.metric
+    if metric == DIVERGENCE:
+        metric = next((s.metrics[0].name for s in log.config.suites if s.name == verdict.rule.suite), metric)
     for comparison in log.comparisons:
-        if comparison.group is None and verdict_on(log, comparison) == verdict:
+        place = (comparison.variant, comparison.suite, comparison.metric, comparison.group)
+        if place == (verdict.variant, verdict.rule.suite, metric, None):
             return comparison
     return None
 
 
 def decision_on(log: AuditLog, level: Level) -> Decision:
-    """One word for a level: passes only in a finished audit, when every rule was judged and passed."""
-    verdicts = verdicts_of(log, level)
-    decisions = [verdict.decision for verdict in verdicts]
+    """One word for a level, by the rules and budgets that block.
+
+    Passes only in a finished audit, when each of them was judged and passed: over all levels the same as
+    the audit's own decision.
+    """
+    decisions = [verdict.decision for verdict in verdicts_of(log, level) if verdict.rule.blocks]
+    decisions += [verdict.decision for verdict in budgets_of(log, level) if verdict.budget.blocks]
     if "fail" in decisions:
         return "fail"
-    if log.status == "finished" and not unjudged(log, level) and set(decisions) == {"pass"}:
+    missing = [*unjudged(log, level), *unweighed(log, level)]
+    if log.status == "finished" and not missing and set(decisions) == {"pass"}:
         return "pass"
     return "inconclusive"
 
 
 def unjudged(log: AuditLog, level: Level) -> list[Rule]:
-    """Rules without a verdict on a level."""
+    """Rules that block, without a verdict on a level."""
     judged = [verdict.rule for verdict in verdicts_of(log, level)]
-    return [rule for rule in log.config.rules if rule not in judged]
+    return [rule for rule in log.config.rules if rule.blocks and rule not in judged]
+
+
+def unweighed(log: AuditLog, level: Level) -> list[Budget]:
+    """Budgets that block, without a verdict on a level; the control has none."""
+    weighed = [verdict.budget for verdict in budgets_of(log, level)]
+    if level.is_control:
+        return []
+    return [budget for budget in log.config.budgets if budget.blocks and budget not in weighed]
+
+
+def post_hoc(log: AuditLog) -> bool:
+    """Whether the rules are others than those that were registered before the first item was scored."""
+    registered = log.registered
+    return isinstance(registered, Registration) and registered.policy_sha256 != log.config.policy_sha256
+
+
+def spared(comparison: Comparison) -> int:
+    """Planned pairs of a whole suite that were not asked; those without a partner were asked."""
+    if comparison.n_planned is None:
+        return 0
+    return max(comparison.n_planned - comparison.n_pairs - comparison.n_unpaired_before, 0)
+
+
+def metric_name(log: AuditLog, rule: Rule) -> str:
+    """The metric that a rule judges: the suite's first where it names none."""
+    firsts = [suite.metrics[0].name for suite in log.config.suites if suite.name == rule.suite]
+    return rule.metric or next(iter(firsts), "the suite's first")
+
+
+def kind_of(log: AuditLog, suite: str, metric: str) -> Kind:
+    """The kind of a metric; right or wrong where the config doesn't list it."""
+    if metric == DIVERGENCE:
+        return "kl"
+    return next((one.kind for one in _metrics(log, suite) if one.name == metric), "binary")
+
+
+def rule_title(log: AuditLog, rule: Rule) -> str:
+    """The suite's title, and the metric where several rules are about the suite."""
+    title = suite_title(log, rule.suite)
+    if sum(other.suite == rule.suite for other in log.config.rules) < 2 and rule.metric != DIVERGENCE:
+        return title
+    metric = metric_name(log, rule)
+    return f"{title} ({'KL divergence' if metric == DIVERGENCE else metric})"
 
 
 def suite_title(log: AuditLog, name: str) -> str:
@@ -92,6 +173,11 @@ def above_chance(lower: float | NotMeasured, chance: float | NotMeasured) -> boo
     if isinstance(chance, NotMeasured):
         return chance
     return lower > chance
+
+
+def _metrics(log: AuditLog, suite: str) -> tuple[Metric, ...]:
+    """The metrics of a suite by its name."""
+    return next((one.metrics for one in log.config.suites if one.name == suite), ())
 
 
 def _of(log: AuditLog, suite: Suite, level: Level) -> list[Comparison]:

@@ -5,6 +5,7 @@ What was not measured passes through unchanged, so that its reason reaches the p
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from typing import overload
@@ -57,6 +58,17 @@ def interval_points(interval: Interval | NotMeasured) -> str | NotMeasured:
     if isinstance(interval, NotMeasured):
         return interval
     return f"{points(interval.lower)} to {points(interval.upper)}"
+
+
+def plain(value: float, figures: int = 4) -> str:
+    """A number of any size with its significant figures, never as a power of ten.
+
+    >>> plain(12.34567), plain(0.000123456), plain(123456.0), plain(0.0)
+    ('12.35', '0.0001235', '123456', '0')
+    """
+    if value == 0:
+        return "0"
+    return signed(value, max(0, figures - 1 - math.floor(math.log10(abs(value)))))
 
 
 def probability(value: float | NotMeasured) -> str | NotMeasured:

@@ -58,7 +58,7 @@ def section(log: AuditLog) -> Section:
         for suite in log.config.suites
         for metric in suite.metrics
         for comparison in reading.wholes(log, suite, level)
-        if comparison.n_changed and comparison.metric == metric.name
+        if metric.kind == "binary" and comparison.n_changed and comparison.metric == metric.name
     ]
     html = draw("changed.html.j2", blocks=blocks, text_limit=TEXT_LIMIT)
     return Section("changed", "Answers that changed", html)

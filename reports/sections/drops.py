@@ -1,18 +1,20 @@
-"""The drops: one plot per suite, and the same numbers in a table below it."""
+"""The drops: one plot per suite and unit, and the same numbers in a table below it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from audit.records import AuditLog, Comparison, Divergence, Interval, NotMeasured, Suite
-from reports import reading
+from audit.records import AuditLog, Comparison, Interval, NotMeasured, Suite, Verdict
+from reports import controls, divergence, looks, opinions, reading
 from reports.badge import badge
 from reports.forest import Kind, Mark, forest
+from reports.marks import reported
+from reports.panels import Panel, panels
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import anchor, count, interval_points, listed, plural, points, probability, rate, signed
+from reports.wording import anchor, count, listed, points, probability, rate
 
 FINDINGS: dict[Kind, str] = {
     "pass": "Inside the margin",
@@ -24,10 +26,9 @@ FINDINGS: dict[Kind, str] = {
 
 
 @dataclass(frozen=True)
-class Drop:
-    """One suite: its plot, its table, and both in words."""
+class Plot:
+    """The metrics of one unit: their plot, their table, and both in words."""
 
-    suite: Suite
     id: str
     figure: dict[str, Any]
     spoken: str
@@ -35,8 +36,19 @@ class Drop:
     reading: str
     """What to look for in the plot."""
     table: Table
-    moved: Table
+
+
+@dataclass(frozen=True)
+class Drop:
+    """One suite."""
+
+    suite: Suite
+    id: str
+    plots: list[Plot]
+    moved: Table | NotMeasured
     """How far the distributions moved, flips or none."""
+    opinions: list[Table]
+    """Other methods, and what the errors of estimates rest on."""
     controls: list[str]
 
 
@@ -54,40 +66,51 @@ def _rows(log: AuditLog, suite: Suite) -> list[Comparison]:
 
 
 def _drop(log: AuditLog, suite: Suite) -> Drop:
-    rows = _rows(log, suite)
-    marks = [_mark(log, suite, comparison) for comparison in rows]
-    margins = sorted({rule.margin for rule in log.config.rules if rule.suite == suite.name})
+    rows, shown = _rows(log, suite), panels(log, suite)
     return Drop(
         suite=suite,
-        id=f"plot-drop-{anchor(suite.name)}",
-        figure=forest(marks, margins),
-        spoken=_spoken(suite, marks, margins),
-        reading=_what_to_see(marks, rows, margins) + _other_alpha(log, suite, rows),
-        table=_table(log, suite, rows),
-        moved=_moved(log, suite),
-        controls=_controls(log, suite),
+        id=f"drop-{anchor(suite.name)}",
+        plots=[_plot(log, panel, mine) for panel in shown if (mine := panel.of(rows))],
+        moved=divergence.table(log, suite),
+        opinions=[table for panel in shown for table in opinions.tables(panel, panel.of(rows))],
+        controls=[
+            controls.of_suite(log, level, comparison)
+            for level in reading.controls(log)
+            for comparison in reading.wholes(log, suite, level)
+        ],
     )
 
 
-def _label(suite: Suite, comparison: Comparison) -> str:
-    """The level, and the metric where a suite has several."""
-    return comparison.variant if len(suite.metrics) < 2 else f"{comparison.variant}, {comparison.metric}"
+def _plot(log: AuditLog, panel: Panel, rows: list[Comparison]) -> Plot:
+    marks = [_mark(log, panel, comparison) for comparison in rows]
+    margins = sorted({rule.margin for rule in panel.rules})
+    return Plot(
+        id=f"plot-drop-{panel.id}",
+        figure=forest(marks, margins, panel.unit),
+        spoken=_spoken(panel, marks, margins),
+        reading=_what_to_see(marks, rows, margins) + _not_what_decides(panel, rows),
+        table=_table(log, panel, rows),
+    )
 
 
-def _mark(log: AuditLog, suite: Suite, comparison: Comparison) -> Mark:
+def _mark(log: AuditLog, panel: Panel, comparison: Comparison) -> Mark:
     verdict = reading.verdict_on(log, comparison)
     return Mark(
-        label=_label(suite, comparison),
+        label=panel.label(comparison),
         drop=comparison.difference,
         interval=comparison.interval,
         kind="not judged" if verdict is None else verdict.decision,
     )
 
 
-def _spoken(suite: Suite, marks: list[Mark], margins: list[float]) -> str:
-    limits = f", margin {listed([points(margin) for margin in margins])}" if margins else ""
-    parts = [f"{m.label}: {points(m.drop)}, interval {interval_points(m.interval)}, {m.kind}" for m in marks]
-    return f"Drop in {suite.title} by level, in percentage points{limits}. {'; '.join(parts)}. Table below."
+def _spoken(panel: Panel, marks: list[Mark], margins: list[float]) -> str:
+    unit = panel.unit
+    limits = f", margin {listed([unit.margin(margin) for margin in margins])}" if margins else ""
+    parts = [
+        f"{mark.label}: {unit.drop(mark.drop)}, interval {unit.interval(mark.interval)}, {mark.kind}"
+        for mark in marks
+    ]
+    return f"Drop in {panel.title} by level, {unit.spoken}{limits}. {'; '.join(parts)}. Table below."
 
 
 def _what_to_see(marks: list[Mark], rows: list[Comparison], margins: list[float]) -> str:
@@ -99,14 +122,15 @@ def _what_to_see(marks: list[Mark], rows: list[Comparison], margins: list[float]
     return f"{bars} {rule} {'. '.join(found)}."
 
 
-def _other_alpha(log: AuditLog, suite: Suite, rows: list[Comparison]) -> str:
+def _not_what_decides(panel: Panel, rows: list[Comparison]) -> str:
     """A warning where the bar drawn is not the one that a rule decides on."""
+    warning = f" {looks.NOT_ADJUSTED}" if any(map(reading.spared, rows)) else ""
     drawn = {round((1 - c.interval.confidence) / 2, 6) for c in rows if isinstance(c.interval, Interval)}
-    others = {rule.alpha for rule in log.config.rules if rule.suite == suite.name} - drawn
+    others = {rule.alpha for rule in panel.rules} - drawn
     if not drawn or not others:
-        return ""
+        return warning
     alphas = listed([f"{alpha:g}" for alpha in sorted(others)])
-    return f" A rule here has alpha {alphas}: it decides on its own bound, which its verdict gives."
+    return f"{warning} A rule here has alpha {alphas}: it decides on its own bound, which its verdict gives."
 
 
 def _interval_kinds(rows: list[Comparison]) -> str:
@@ -119,84 +143,59 @@ def _interval_kinds(rows: list[Comparison]) -> str:
     return listed(sorted(kinds)) if kinds else "interval, which could not be had"
 
 
-def _table(log: AuditLog, suite: Suite, rows: list[Comparison]) -> Table:
-    differs = any(comparison.tango != comparison.interval for comparison in rows)
+def _table(log: AuditLog, panel: Panel, rows: list[Comparison]) -> Table:
+    flips = panel.unit.kind == "binary"
     columns = [
         Column("Level"),
         Column("Decision"),
-        Column("Before, %", numeric=True),
-        Column("After, %", numeric=True),
-        Column("Drop, points", numeric=True),
+        Column(panel.unit.level_title("Before"), numeric=True),
+        Column(panel.unit.level_title("After"), numeric=True),
+        Column(panel.unit.drop_title, numeric=True),
         Column("Deciding interval", numeric=True),
-        *([Column("Tango interval", numeric=True)] if differs else []),
-        Column("Lost / gained", numeric=True),
-        Column("Flips, %", numeric=True),
-        Column("McNemar p", numeric=True),
+        *(_FLIP_COLUMNS if flips else ()),
         Column("p, drop ≥ margin", numeric=True),
+        Column("p, drop > 0 (Holm)", numeric=True),
         Column("Pairs", numeric=True),
         Column("Without partner", numeric=True),
     ]
-    cells = [_row(log, suite, comparison, differs) for comparison in rows]
-    return Table(f"{suite.title}: the numbers of the plot", columns, cells)
+    cells = [_row(log, panel, comparison, flips) for comparison in rows]
+    return Table(f"{panel.title}: the numbers of the plot", columns, cells)
 
 
-def _row(log: AuditLog, suite: Suite, comparison: Comparison, differs: bool) -> list[Cell]:
-    verdict, flips = reading.verdict_on(log, comparison), comparison.flips
+_FLIP_COLUMNS = (
+    Column("Lost / gained", numeric=True),
+    Column("Flips, %", numeric=True),
+    Column("McNemar p", numeric=True),
+)
+
+
+def _row(log: AuditLog, panel: Panel, comparison: Comparison, flips: bool) -> list[Cell]:
+    verdict, unit = reading.verdict_on(log, comparison), panel.unit
+    unjudged = NotMeasured("no rule judges this metric")
     return [
-        _label(suite, comparison),
-        "not judged" if verdict is None else badge(verdict.decision),
-        points(comparison.before),
-        points(comparison.after),
-        points(comparison.difference),
-        interval_points(comparison.interval),
-        *([interval_points(comparison.tango)] if differs else []),
-        flips if isinstance(flips, NotMeasured) else f"{count(flips.lost)} / {count(flips.gained)}",
-        flips if isinstance(flips, NotMeasured) else points(flips.rate),
-        probability(comparison.p_value),
-        NotMeasured("no rule judges this metric") if verdict is None else probability(verdict.p_value),
-        count(comparison.n_pairs),
+        panel.label(comparison),
+        "not judged" if verdict is None else badge(verdict.decision) + reported(verdict.rule.blocks),
+        unit.level(comparison.before),
+        unit.level(comparison.after),
+        unit.drop(comparison.difference),
+        unit.interval(comparison.interval),
+        *(_flips(comparison) if flips else ()),
+        unjudged if verdict is None else probability(verdict.p_value),
+        unjudged if verdict is None else _damage(verdict),
+        looks.pairs(comparison),
         f"{count(comparison.n_unpaired_before)} / {count(comparison.n_unpaired_after)}",
     ]
 
 
-def _moved(log: AuditLog, suite: Suite) -> Table:
-    """The divergence from the original, controls included: one row a level, whatever its metrics."""
-    columns = [
-        Column("Level"),
-        Column("KL divergence, nats a position", numeric=True),
-        Column("Error of the truncation", numeric=True),
-        Column("At least", numeric=True),
-        Column("Same likeliest token, %", numeric=True),
-        Column("Positions", numeric=True),
-    ]
-    firsts = [found[0] for level in log.config.levels if (found := reading.wholes(log, suite, level))]
-    rows = [[comparison.variant, *_distance(comparison.divergence)] for comparison in firsts]
-    return Table(f"{suite.title}: how far the next token's probabilities moved", columns, rows)
+def _damage(verdict: Verdict) -> Cell:
+    """The adjusted p-value of a drop above 0; where it was not tested, the p-value beside it says why."""
+    p_value = probability(verdict.p_worse_adjusted)
+    return "not tested" if isinstance(p_value, NotMeasured) else p_value
 
 
-def _distance(found: Divergence | NotMeasured) -> list[Cell]:
-    if isinstance(found, NotMeasured):
-        return [found, "", "", "", ""]
-    return [
-        signed(found.kl, 4),
-        f"± {found.kl_error:.4f}",
-        f"{found.kl_lower:.4f}",
-        points(found.same_top),
-        count(found.n_positions),
-    ]
-
-
-def _controls(log: AuditLog, suite: Suite) -> list[str]:
-    """The original measured twice: what moves without any compression."""
-    lines = []
-    for level in reading.controls(log):
-        for comparison in reading.wholes(log, suite, level):
-            flips = comparison.flips
-            if isinstance(flips, NotMeasured):
-                lines.append(f"Control: the original measured twice: {flips}.")
-            else:
-                changed = plural(flips.lost + flips.gained, "flip")
-                lines.append(
-                    f"Control: the original measured twice: {changed} of {count(comparison.n_pairs)}."
-                )
-    return lines
+def _flips(comparison: Comparison) -> list[Cell]:
+    flips = comparison.flips
+    if isinstance(flips, NotMeasured):
+        return [flips, flips, probability(comparison.p_value)]
+    counts = f"{count(flips.lost)} / {count(flips.gained)}"
+    return [counts, points(flips.rate), probability(comparison.p_value)]

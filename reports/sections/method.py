@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from audit.records import AuditLog, Interval
-from reports import reading
+from audit.records import DIVERGENCE, AuditLog, Interval, Rule
+from reports import looks, reading
+from reports.marks import REPORTED
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import points
+from reports.units import Unit
+from reports.wording import count, rate
 
 
 def section(log: AuditLog) -> Section:
@@ -20,6 +22,9 @@ def section(log: AuditLog) -> Section:
         methods=_methods(log),
         scorers=sorted({cell.scorer for run in log.runs for cell in run.cells}),
         rules=_rules(log),
+        looks=looks.table(log),
+        post_hoc=reading.post_hoc(log),
+        kinds={metric.kind for suite in log.config.suites for metric in suite.metrics},
         metrics=_metrics(log),
     )
     return Section("method", "Method", html)
@@ -36,21 +41,34 @@ def _rules(log: AuditLog) -> Table:
     columns = (
         Column("Suite"),
         Column("Metric"),
-        Column("Margin, points", numeric=True),
+        Column("Margin", numeric=True),
         Column("Alpha, one-sided", numeric=True),
+        Column("Ceiling"),
+        Column("Fewest pairs", numeric=True),
+        Column("Clusters"),
+        Column("Blocks?"),
         Column("Why this margin", wide=True),
     )
-    rows: list[list[Cell]] = [
-        [
-            reading.suite_title(log, rule.suite),
-            rule.metric or "the suite's first",
-            points(rule.margin),
-            f"{rule.alpha:g}",
-            rule.because,
-        ]
-        for rule in log.config.rules
+    when = "changed after the items were scored" if reading.post_hoc(log) else "fixed before the run"
+    rows = [_rule_row(log, rule) for rule in log.config.rules]
+    return Table(f"The rules, {when} (policy: {log.config.policy})", columns, rows)
+
+
+def _rule_row(log: AuditLog, rule: Rule) -> list[Cell]:
+    metric = reading.metric_name(log, rule)
+    unit = Unit(reading.kind_of(log, rule.suite, metric), rule.margin)
+    clusters = [suite.cluster_by for suite in log.config.suites if suite.name == rule.suite]
+    return [
+        reading.suite_title(log, rule.suite),
+        "KL divergence" if metric == DIVERGENCE else metric,
+        f"{unit.margin(rule.margin)}{unit.name}",
+        f"{rule.alpha:g}",
+        "none" if rule.ceiling is None else f"{rate(rule.ceiling)} bad at most",
+        count(rule.min_pairs),
+        rule.cluster or next(iter(clusters), None) or "none",
+        "yes" if rule.blocks else REPORTED,
+        rule.because,
     ]
-    return Table("The rules, fixed before the run", columns, rows)
 
 
 def _metrics(log: AuditLog) -> Table:

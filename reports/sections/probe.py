@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from audit.records import AuditLog, Comparison, Level, NotMeasured, Suite
-from reports import reading
+from reports import looks, reading
+from reports.panels import Panel, panels
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count, interval_points, points, probability
+from reports.wording import count, listed, points, probability
 
 HEADLINE_PAIRS = 20
 """Pairs that a group needs to stand in a headline: the worst of many tiny groups is noise."""
@@ -30,9 +32,30 @@ def section(log: AuditLog) -> Section:
         "probe.html.j2",
         original=_original(log),
         levels=_levels(log),
-        groups=[found for suite in log.config.suites if (found := _groups(log, suite))],
+        unguessed=listed(_unguessed(log)),
+        groups=[
+            found
+            for suite in log.config.suites
+            for panel in panels(log, suite)
+            if (found := _groups(log, suite, panel))
+        ],
+        not_adjusted=looks.stopped_early(log),
     )
     return Section("probe", "Is the probe worth reading?", html)
+
+
+def _unguessed(log: AuditLog) -> list[str]:
+    """The suites with a metric that nobody can guess at: scores and perplexities."""
+    return [s.title for s in log.config.suites if any(metric.kind != "binary" for metric in s.metrics)]
+
+
+def _guessed(log: AuditLog, suite: Suite, level: Level) -> list[Comparison]:
+    """The comparisons that have a rate of guessing."""
+    return [
+        one
+        for one in reading.wholes(log, suite, level)
+        if reading.kind_of(log, suite.name, one.metric) == "binary"
+    ]
 
 
 def _original(log: AuditLog) -> Table:
@@ -49,7 +72,7 @@ def _original(log: AuditLog) -> Table:
     for suite in log.config.suites:
         seen: set[str] = set()
         for level in log.config.levels:
-            for comparison in reading.wholes(log, suite, level):
+            for comparison in _guessed(log, suite, level):
                 if comparison.metric not in seen:
                     seen.add(comparison.metric)
                     rows.append(_original_row(suite, comparison))
@@ -83,7 +106,7 @@ def _levels(log: AuditLog) -> Table:
         _level_row(level, suite, comparison)
         for level in reading.products(log)
         for suite in log.config.suites
-        for comparison in reading.wholes(log, suite, level)
+        for comparison in _guessed(log, suite, level)
     ]
     return Table("Each level against guessing", columns, rows)
 
@@ -105,9 +128,9 @@ def _word(answer: bool | NotMeasured, no: str) -> Cell:
     return "yes" if answer else no
 
 
-def _groups(log: AuditLog, suite: Suite) -> Groups | None:
-    """The groups of a suite, largest drop first; None when it has none."""
-    found = [c for level in reading.products(log) for c in reading.groups(log, suite, level)]
+def _groups(log: AuditLog, suite: Suite, panel: Panel) -> Groups | None:
+    """The groups of a suite in one unit, largest drop first; None when it has none."""
+    found = panel.of([c for level in reading.products(log) for c in reading.groups(log, suite, level)])
     if not found:
         return None
     found.sort(key=_largest_drop_first)
@@ -115,33 +138,45 @@ def _groups(log: AuditLog, suite: Suite) -> Groups | None:
         Column("Group"),
         Column("Level"),
         Column("Pairs", numeric=True),
-        Column("Before, %", numeric=True),
-        Column("After, %", numeric=True),
-        Column("Drop, points", numeric=True),
+        Column(panel.unit.level_title("Before"), numeric=True),
+        Column(panel.unit.level_title("After"), numeric=True),
+        Column(panel.unit.drop_title, numeric=True),
         Column("Interval", numeric=True),
-        Column("Flips, lost / gained", numeric=True),
-        Column("McNemar p", numeric=True),
-        Column("p adjusted (Benjamini-Hochberg)", numeric=True),
+        *(_TESTED if panel.unit.kind == "binary" else ()),
     )
-    rows = [_group_row(suite, comparison) for comparison in found]
+    rows = [_group_row(panel, comparison) for comparison in found]
     return Groups(
-        suite.title,
-        _worst(next((c for c in found if c.n_pairs >= HEADLINE_PAIRS), found[0])),
-        Table(f"{suite.title}: groups, largest drop first", columns, rows),
+        panel.title,
+        _worst(panel, next((c for c in found if c.n_pairs >= HEADLINE_PAIRS), found[0])),
+        Table(f"{panel.title}: groups, largest drop first", columns, rows),
     )
 
 
-def _group_row(suite: Suite, comparison: Comparison) -> list[Cell]:
-    flips = comparison.flips
-    group = str(comparison.group)
+_TESTED = (
+    Column("Flips, lost / gained", numeric=True),
+    Column("McNemar p", numeric=True),
+    Column("p adjusted (Benjamini-Hochberg)", numeric=True),
+)
+
+
+def _group_row(panel: Panel, comparison: Comparison) -> list[Cell]:
+    group, unit = str(comparison.group), panel.unit
     return [
-        group if len(suite.metrics) < 2 else f"{group}, {comparison.metric}",
+        group if len(panel.metrics) < 2 else f"{group}, {comparison.metric}",
         comparison.variant,
         count(comparison.n_pairs),
-        points(comparison.before),
-        points(comparison.after),
-        points(comparison.difference),
-        interval_points(comparison.interval),
+        unit.level(comparison.before),
+        unit.level(comparison.after),
+        unit.drop(comparison.difference),
+        unit.interval(comparison.interval),
+        *(_tested(comparison) if unit.kind == "binary" else ()),
+    ]
+
+
+def _tested(comparison: Comparison) -> list[Cell]:
+    """The flips of a group, and whether as many were lost as gained."""
+    flips = comparison.flips
+    return [
         flips if isinstance(flips, NotMeasured) else f"{count(flips.lost)} / {count(flips.gained)}",
         probability(comparison.p_value),
         probability(comparison.p_adjusted),
@@ -151,11 +186,12 @@ def _group_row(suite: Suite, comparison: Comparison) -> list[Cell]:
 def _largest_drop_first(comparison: Comparison) -> tuple[float, str, str, str]:
     """Sorting key; what was not measured comes last."""
     drop = comparison.difference
-    rank = 2.0 if isinstance(drop, NotMeasured) else -drop
+    rank = inf if isinstance(drop, NotMeasured) else -drop
     return rank, comparison.variant, str(comparison.group), comparison.metric
 
 
-def _worst(comparison: Comparison) -> str:
+def _worst(panel: Panel, comparison: Comparison) -> str:
     if isinstance(comparison.difference, NotMeasured):
         return "no drop could be had"
-    return f"largest drop {points(comparison.difference)} points: {comparison.group} at {comparison.variant}"
+    drop = f"{panel.unit.drop(comparison.difference)}{panel.unit.name}"
+    return f"largest drop {drop}: {comparison.group} at {comparison.variant}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from audit.records import AuditLog
+from reports import reading
 from reports.section import Section
 from reports.sections.compressed import digest
 from reports.tables import Cell, Column, Table
@@ -18,6 +19,8 @@ def section(log: AuditLog) -> Section:
         "provenance.html.j2",
         log=log,
         log_sha256=sha256(log.to_json()).hexdigest(),
+        registered=log.registered,
+        post_hoc=reading.post_hoc(log),
         packages=_packages(log),
         cells=_cells(log),
     )
@@ -34,6 +37,7 @@ def _cells(log: AuditLog) -> Table:
         Column("Variant"),
         Column("Suite"),
         Column("Task"),
+        Column("Part", numeric=True),
         Column("Items", numeric=True),
         Column("Task version"),
         Column("Shots", numeric=True),
@@ -47,6 +51,7 @@ def _cells(log: AuditLog) -> Table:
             run.variant,
             run.suite,
             cell.task,
+            str(cell.part),
             count(cell.n_items),
             cell.task_version,
             str(cell.num_fewshot),

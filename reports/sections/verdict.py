@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from audit.records import AuditLog, Comparison, Decision, Interval, Level, NotMeasured, Verdict
-from reports import reading
+from audit.records import AuditLog, BudgetVerdict, Decision, Level, NotMeasured, Rule, Verdict
+from reports import budgets, controls, looks, reading
 from reports.badge import badge
+from reports.gaps import gap, spare
+from reports.held import Held, held
+from reports.marks import REPORTED, aside, reported
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count, interval_points, listed, mebibytes, plural, points, rate
+from reports.units import Unit
+from reports.wording import listed, mebibytes, plural, probability, rate
 
 STRICTNESS: dict[Decision, str] = {
     "pass": "The audit as a whole passes, since every rule passes on every level.",
@@ -24,12 +28,13 @@ STRICTNESS: dict[Decision, str] = {
 
 @dataclass(frozen=True)
 class Ruling:
-    """One rule that a level did not pass."""
+    """One rule or budget, and where a level stands to it."""
 
-    suite: str
+    title: str
     decision: Decision
+    blocks: bool
     gap: str
-    """How far the drop lies over the margin, in numbers."""
+    """How far over the limit, in numbers."""
     because: str
 
 
@@ -42,7 +47,9 @@ class Answer:
     sentence: str
     artefact: str
     open: list[Ruling]
-    passed: list[str]
+    damage: str
+    """The rules on which it is detectably worse; empty where on none."""
+    passed: list[Ruling]
 
 
 def section(log: AuditLog) -> Section:
@@ -52,13 +59,25 @@ def section(log: AuditLog) -> Section:
         "verdict.html.j2",
         log=log,
         badge=badge,
+        reported=REPORTED,
+        post_hoc=reading.post_hoc(log),
         overall=_overall(answers, log),
-        strictness=STRICTNESS[log.decision],
+        strictness=_strictness(log),
+        spared=looks.spared(log),
         answers=answers,
         matrix=_matrix(log) if log.verdicts else None,
-        controls=[_control(log, level) for level in reading.controls(log)],
+        not_adjusted=looks.NOT_ADJUSTED if looks.stopped_early(log) else "",
+        budgets=budgets.table(log) if log.budgets else None,
+        controls=[controls.over_all(log, level) for level in reading.controls(log)],
     )
     return Section("verdict", "Verdict", html)
+
+
+def _strictness(log: AuditLog) -> str:
+    """Why the audit's word is what it is, and what has no say in it."""
+    if all(rule.blocks for rule in log.config.rules) and all(budget.blocks for budget in log.config.budgets):
+        return STRICTNESS[log.decision]
+    return f"{STRICTNESS[log.decision]} Rules and budgets that are only reported have no say in it."
 
 
 def _overall(answers: list[Answer], log: AuditLog) -> str:
@@ -66,10 +85,11 @@ def _overall(answers: list[Answer], log: AuditLog) -> str:
     if log.status == "stopped":
         return "The audit stopped before its end. What it had finished is shown; it supports no release."
     passed = [answer.level for answer in answers if answer.decision == "pass"]
+    rule = "rule and budget" if log.config.budgets else "rule"
     if len(passed) == len(answers) and answers:
-        return f"Every level passes every rule: {listed(passed)} may ship under the rules below."
+        return f"Every level passes every {rule}: {listed(passed)} may ship under the rules below."
     if not passed:
-        return "No level passes every rule: none may ship under the rules below."
+        return f"No level passes every {rule}: none may ship under the rules below."
     return (
         f"{len(passed)} of {plural(len(answers), 'level')} may ship under the rules below: {listed(passed)}. "
         "The others may not."
@@ -77,45 +97,91 @@ def _overall(answers: list[Answer], log: AuditLog) -> str:
 
 
 def _answer(log: AuditLog, level: Level) -> Answer:
-    verdicts = reading.verdicts_of(log, level)
+    rulings = [_ruling(log, verdict) for verdict in reading.verdicts_of(log, level)]
+    rulings += [_weighed(verdict) for verdict in reading.budgets_of(log, level)]
+    missed = [ruling for ruling in rulings if ruling.decision != "pass"]
     return Answer(
         level=level.name,
         decision=reading.decision_on(log, level),
         sentence=_sentence(log, level),
         artefact=_artefact(log, level),
-        open=[_ruling(log, verdict) for verdict in verdicts if verdict.decision != "pass"],
-        passed=[reading.suite_title(log, v.rule.suite) for v in verdicts if v.decision == "pass"],
+        open=sorted(missed, key=lambda ruling: not ruling.blocks),
+        damage=_damage(log, level),
+        passed=[ruling for ruling in rulings if ruling.decision == "pass"],
     )
 
 
 def _sentence(log: AuditLog, level: Level) -> str:
-    """May this level ship, in one sentence."""
-    verdicts, missing = reading.verdicts_of(log, level), reading.unjudged(log, level)
-    rules = plural(len(verdicts) + len(missing), "rule")
-    failed = [verdict for verdict in verdicts if verdict.decision == "fail"]
+    """May this level ship, in one sentence: small enough, and not worse."""
+    verdicts = [verdict for verdict in reading.verdicts_of(log, level) if verdict.rule.blocks]
+    weighed = [verdict for verdict in reading.budgets_of(log, level) if verdict.budget.blocks]
+    missing = len(reading.unjudged(log, level)) + len(reading.unweighed(log, level))
+    rules = plural(len(verdicts) + len(reading.unjudged(log, level)), "rule")
+    failed = [*_failed_rules(log, verdicts, rules), *_failed_budgets(weighed)]
     if failed:
-        worst = max(failed, key=lambda verdict: _excess(log, verdict))
-        title = reading.suite_title(log, worst.rule.suite)
-        verb = "fails" if len(failed) == 1 else "fail"
-        return f"No. {len(failed)} of {rules} {verb}; worst in {title}: {_gap(log, worst)}."
+        return f"No. {' '.join(failed)}"
     if missing:
-        verb = "was" if len(missing) == 1 else "were"
-        return f"Not shown. {len(missing)} of {rules} {verb} not judged."
-    undecided = [verdict for verdict in verdicts if verdict.decision == "inconclusive"]
+        return f"Not shown. {missing} of {_promises(log, rules)} {_were(missing)} not judged."
+    undecided = sum(verdict.decision == "inconclusive" for verdict in verdicts)
     if undecided:
-        verb = "is" if len(undecided) == 1 else "are"
-        return f"Not shown. {len(undecided)} of {rules} {verb} undecided; an undecided rule releases nothing."
-    if not verdicts:
-        return "Not shown. No rule was set for this audit."
+        verb = "is" if undecided == 1 else "are"
+        return f"Not shown. {undecided} of {rules} {verb} undecided; an undecided rule releases nothing."
+    if not verdicts and not weighed:
+        return "Not shown. No rule that blocks was set for this audit."
     if log.status == "stopped":
-        return f"Not shown. All {rules} pass, but the audit stopped before its end."
-    closest = max(verdicts, key=lambda verdict: _upper_excess(log, verdict))
-    spare = points(-_upper_excess(log, closest))
-    title = reading.suite_title(log, closest.rule.suite)
+        return f"Not shown. All {_promises(log, rules)} pass, but the audit stopped before its end."
+    return _yes(log, verdicts, weighed, rules)
+
+
+def _yes(log: AuditLog, verdicts: list[Verdict], weighed: list[BudgetVerdict], rules: str) -> str:
+    """What a level that passes has shown."""
+    small = f" and small enough ({listed([budgets.against(one) for one in weighed])})" if weighed else ""
+    if not verdicts:
+        return f"Yes:{small.removeprefix(' and')}. No rule about its answers blocks."
+    closest = max((held(log, verdict) for verdict in verdicts), key=lambda one: one.strain)
     return (
-        f"Yes: shown to lose less than each margin. All {rules} pass; the closest call is {title}, "
-        f"with {spare} points to spare."
+        f"Yes: shown to lose less than each margin{small}. All {_promises(log, rules)} pass; the closest "
+        f"call is {reading.rule_title(log, closest.verdict.rule)}, {spare(closest)}."
     )
+
+
+def _failed_rules(log: AuditLog, verdicts: list[Verdict], rules: str) -> list[str]:
+    """How many rules fail, and the worst of them; nothing where none does."""
+    failed = [held(log, verdict) for verdict in verdicts if verdict.decision == "fail"]
+    if not failed:
+        return []
+    worst = max(failed, key=lambda one: one.size)
+    verb = "fails" if len(failed) == 1 else "fail"
+    title = reading.rule_title(log, worst.verdict.rule)
+    return [f"{len(failed)} of {rules} {verb}; worst in {title}: {gap(worst)}."]
+
+
+def _failed_budgets(weighed: list[BudgetVerdict]) -> list[str]:
+    """The budgets that are exceeded."""
+    over = [one for one in weighed if one.decision == "fail"]
+    return [f"Too large: {budgets.title(one.budget).lower()} {budgets.against(one)}." for one in over]
+
+
+def _promises(log: AuditLog, rules: str) -> str:
+    """The rules and, where there are any, the budgets that block."""
+    number = sum(budget.blocks for budget in log.config.budgets)
+    return f"{rules} and {plural(number, 'budget')}" if number else rules
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
+
+
+def _damage(log: AuditLog, level: Level) -> str:
+    """Where the level is detectably worse than the original, whatever the margins say."""
+    worse = [
+        one for verdict in reading.verdicts_of(log, level) if (one := held(log, verdict)).detectably_worse
+    ]
+    named = [
+        f"{reading.rule_title(log, one.verdict.rule)} (p {probability(one.verdict.p_worse_adjusted)})"
+        for one in worse
+    ]
+    return listed(named) if named else ""
 
 
 def _artefact(log: AuditLog, level: Level) -> str:
@@ -131,100 +197,51 @@ def _artefact(log: AuditLog, level: Level) -> str:
 
 def _ruling(log: AuditLog, verdict: Verdict) -> Ruling:
     return Ruling(
-        suite=reading.suite_title(log, verdict.rule.suite),
+        title=reading.rule_title(log, verdict.rule),
         decision=verdict.decision,
-        gap=_gap(log, verdict),
+        blocks=verdict.rule.blocks,
+        gap=gap(held(log, verdict)),
         because=verdict.because,
     )
 
 
-def _gap(log: AuditLog, verdict: Verdict) -> str:
-    """The drop against the margin, in percentage points."""
-    comparison = reading.comparison_of(log, verdict)
-    margin = points(verdict.rule.margin)
-    if isinstance(verdict.p_value, NotMeasured):
-        return "its numbers decide nothing here"
-    if comparison is None or isinstance(comparison.difference, NotMeasured):
-        return f"no drop could be had to hold against the margin of {margin} points"
-    drop = f"a drop of {points(comparison.difference)} points"
-    if isinstance(comparison.interval, Interval):
-        drop += f" ({interval_points(comparison.interval)})"
-    if isinstance(comparison.interval, NotMeasured):
-        return f"{drop} without an interval, against a margin of {margin}"
-    excess, reach = _excess(log, verdict), _upper_excess(log, verdict)
-    if excess >= 0:
-        return f"{drop}, {points(excess)} over the margin of {margin}"
-    if verdict.decision == "fail":
-        return f"{drop}: shown to be above zero, and up to {points(reach)} over the margin of {margin}"
-    if reach >= 0:
-        return f"{drop}, which may lie {points(reach)} over the margin of {margin}"
-    return f"{drop}, inside the margin of {margin}"
-
-
-def _upper(comparison: Comparison) -> float:
-    """Upper bound of the drop; without an interval everything is possible, so 1."""
-    return comparison.interval.upper if isinstance(comparison.interval, Interval) else 1.0
-
-
-def _upper_excess(log: AuditLog, verdict: Verdict) -> float:
-    """Upper bound of the drop minus the margin: negative is room to spare."""
-    comparison = reading.comparison_of(log, verdict)
-    return (1.0 if comparison is None else _upper(comparison)) - verdict.rule.margin
-
-
-def _excess(log: AuditLog, verdict: Verdict) -> float:
-    """The drop itself minus the margin; without a drop, the least there is."""
-    comparison = reading.comparison_of(log, verdict)
-    if comparison is None or isinstance(comparison.difference, NotMeasured):
-        return -1.0
-    return comparison.difference - verdict.rule.margin
+def _weighed(verdict: BudgetVerdict) -> Ruling:
+    return Ruling(
+        title=budgets.title(verdict.budget),
+        decision=verdict.decision,
+        blocks=verdict.budget.blocks,
+        gap=budgets.against(verdict),
+        because=verdict.because,
+    )
 
 
 def _matrix(log: AuditLog) -> Table:
     """Every rule on every level at one glance."""
     rules = log.config.rules
-    columns = [Column("Level")]
-    for rule in rules:
-        twice = sum(other.suite == rule.suite for other in rules) > 1
-        metric = f" ({rule.metric})" if twice else ""
-        columns.append(
-            Column(f"{reading.suite_title(log, rule.suite)}{metric}, margin {points(rule.margin)}")
-        )
     rows: list[list[Cell]] = []
     for level in reading.products(log):
         judged = {verdict.rule: verdict for verdict in reading.verdicts_of(log, level)}
         rows.append([level.name, *(_matrix_cell(log, judged.get(rule)) for rule in rules)])
-    return Table("Decision and upper bound of the drop, in percentage points", columns, rows)
+    columns = [Column("Level"), *(Column(_matrix_title(log, rule)) for rule in rules)]
+    return Table("Decision, and the upper bound of the drop's 90\N{NO-BREAK SPACE}% interval", columns, rows)
+
+
+def _matrix_title(log: AuditLog, rule: Rule) -> str:
+    unit = Unit(reading.kind_of(log, rule.suite, reading.metric_name(log, rule)), rule.margin)
+    return f"{reading.rule_title(log, rule)}, margin {unit.margin(rule.margin)}{unit.name}"
 
 
 def _matrix_cell(log: AuditLog, verdict: Verdict | None) -> Cell:
     if verdict is None:
         return "not judged"
-    comparison = reading.comparison_of(log, verdict)
-    if comparison is None or isinstance(comparison.interval, NotMeasured):
-        return badge(verdict.decision)
-    if isinstance(verdict.p_value, NotMeasured):
-        return badge(verdict.decision) + Markup(' <span class="aside">not read</span>')
-    bound = f"at most {points(comparison.interval.upper)}"
-    return badge(verdict.decision) + Markup(' <span class="aside">{}</span>').format(bound)
+    seen = held(log, verdict)
+    return badge(verdict.decision) + _bound(seen) + reported(verdict.rule.blocks)
 
 
-def _control(log: AuditLog, level: Level) -> str:
-    """What the second measurement of the original showed."""
-    flips = pairs = unknown = 0
-    for suite in log.config.suites:
-        for comparison in reading.wholes(log, suite, level):
-            pairs += comparison.n_pairs
-            if isinstance(comparison.flips, NotMeasured):
-                unknown += 1
-            else:
-                flips += comparison.flips.lost + comparison.flips.gained
-    if pairs == 0 or unknown:
-        return f"Control ({level.name}): the second measurement of the original is not complete."
-    close = (
-        "the measurement repeats itself exactly" if flips == 0 else "the measurement does not repeat itself"
-    )
-    return (
-        f"Control ({level.name}): the original measured twice: "
-        f"{plural(flips, 'flip')} in {count(pairs)} scored units; {close}."
-    )
+def _bound(seen: Held) -> Markup:
+    """The upper bound beside a badge."""
+    if seen.unread:
+        return aside("not read")
+    if isinstance(seen.interval, NotMeasured):
+        return Markup("")
+    return aside(f"at most {seen.unit.drop(seen.interval.upper)}")

@@ -25,11 +25,11 @@ def test_every_number_of_every_suite_comparison_stands_in_the_tables(log: AuditL
         ]
         assert row[6:8] == [f"{one.flips.lost} / {one.flips.gained}", f"{100 * one.flips.rate:.2f}"]
         assert row[8] == ("< 0.0001" if one.p_value < 0.0001 else f"{one.p_value:.4f}")
-        assert row[10:] == [str(one.n_pairs), f"{one.n_unpaired_before} / {one.n_unpaired_after}"]
+        assert row[11:] == [str(one.n_pairs), f"{one.n_unpaired_before} / {one.n_unpaired_after}"]
 
 
 def test_the_row_holds_the_decision_and_the_p_of_the_verdict(log: AuditLog, rows_of: Rows) -> None:
-    rows = {row[0]: row for row in rows_of(_articles(log)["bias"]) if len(row) > 6}
+    rows = {row[0]: row for row in rows_of(_articles(log)["bias"]) if "Pass" in row or "Inconclusive" in row}
     assert (rows["int8"][1], rows["int8"][9]) == ("Pass", "0.0123")
     assert (rows["int2"][1], rows["int2"][9]) == (
         "Inconclusive",
@@ -38,18 +38,33 @@ def test_the_row_holds_the_decision_and_the_p_of_the_verdict(log: AuditLog, rows
 
 
 def test_how_far_the_probabilities_moved_stands_beside_the_drop(log: AuditLog, rows_of: Rows) -> None:
-    rows = {row[0]: row for row in rows_of(_articles(log)["bias"]) if len(row) == 6}
+    rows = {row[0]: row for row in rows_of(_articles(log)["bias"]) if len(row) == 8}
     one = next(c for c in _wholes(log) if (c.suite, c.variant) == ("bias", "int8"))
-    assert rows["int8"][1:] == [f"{one.divergence.kl:.4f}", "± 0.0001", "0.0000", "75.00", "840"]
+    assert rows["int8"][1:] == [
+        f"{one.divergence.kl:.4f}",
+        "not measured: drawn by hand",
+        "± 0.0001",
+        "0.0000",
+        "0.5000",
+        "75.00",
+        "840",
+    ]
 
 
-def test_a_divergence_that_could_not_be_had_gives_its_reason_once(log: AuditLog, rows_of: Rows) -> None:
+def test_a_divergence_that_one_level_lacks_gives_its_reason_once(log: AuditLog, rows_of: Rows) -> None:
+    blind = _changed(log, "int8", "bias", {"divergence": NotMeasured("free generation")})
+    rows = {row[0]: row for row in rows_of(_articles(blind)["bias"]) if len(row) == 8}
+    assert rows["int8"][1:] == ["not measured: free generation", "", "", "", "", "", ""]
+
+
+def test_a_divergence_that_no_level_has_is_one_line_and_no_table(log: AuditLog) -> None:
     reason = NotMeasured("free generation")
     blind = log.model_copy(
         update={"comparisons": tuple(c.model_copy(update={"divergence": reason}) for c in log.comparisons)}
     )
-    rows = {row[0]: row for row in rows_of(_articles(blind)["bias"]) if len(row) == 6}
-    assert rows["int8"][1:] == ["not measured: free generation", "", "", "", ""]
+    article = _articles(blind)["bias"]
+    assert "probabilities moved: not measured: free generation." in article
+    assert "probabilities moved</caption>" not in article
 
 
 def test_the_plot_holds_the_numbers_of_the_log(log: AuditLog) -> None:
@@ -104,13 +119,23 @@ def test_a_missing_drop_leaves_no_mark_and_gives_its_reason(log: AuditLog, rows_
     assert row.count("not measured: no pair was left") == 5
 
 
-def test_a_tango_interval_that_does_not_decide_is_shown_apart(log: AuditLog, rows_of: Rows) -> None:
-    tango = Interval(lower=-0.0125, upper=0.0375, confidence=0.9, method="Tango score")
-    rows = rows_of(_articles(_changed(log, "int4", "safety", {"tango": tango}))["safety"])
-    assert "Tango interval" in rows[0]
-    row = next(row for row in rows if row[0] == "int4")
-    assert row[5:7] == ["−1.19 to 1.81", "−1.25 to 3.75"]
-    assert "Tango interval" not in rows_of(_articles(log)["safety"])[0]
+def test_other_methods_stand_beside_the_interval_that_decides(log: AuditLog, rows_of: Rows) -> None:
+    tango, other = (
+        Interval(lower=-0.0125, upper=upper, confidence=0.9, method="Newcombe's method 10")
+        for upper in (0.0275, 0.0375)
+    )
+    update = {"tango": tango, "sensitivity": (other,)}
+    rows = rows_of(_articles(_changed(log, "int4", "safety", update))["safety"])
+    row = next(row for row in rows if row[0] == "int4" and len(row) == 5)
+    assert row[1:] == ["−1.19 to 1.81", "−1.25 to 2.75", "−1.25 to 3.75", "no: it is close"]
+
+
+def test_methods_that_agree_are_said_to_be_on_the_same_side_of_the_margin(
+    log: AuditLog, rows_of: Rows
+) -> None:
+    inside = Interval(lower=-0.01, upper=0.0299, confidence=0.9, method="Bonett-Price")
+    rows = rows_of(_articles(_changed(log, "int4", "safety", {"sensitivity": (inside,)}))["safety"])
+    assert next(row for row in rows if row[0] == "int4" and len(row) == 5)[4] == "yes: inside"
 
 
 def test_unpaired_items_are_counted(log: AuditLog, rows_of: Rows) -> None:
@@ -119,7 +144,7 @@ def test_unpaired_items_are_counted(log: AuditLog, rows_of: Rows) -> None:
 
 def test_the_control_is_a_line_and_no_mark(log: AuditLog) -> None:
     article = _articles(log)["accuracy"]
-    assert "Control: the original measured twice: 0 flips of 640." in article
+    assert "Control (control): the original against itself, computed otherwise: 0 flips of 640." in article
     assert "control" not in [label for trace in _figure(article)["data"] for label in trace["y"]]
 
 

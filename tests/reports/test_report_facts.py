@@ -76,9 +76,13 @@ def test_adjusted_p_values_are_called_exploratory(log: AuditLog, text_of: Text) 
 def test_the_rules_stand_with_margin_alpha_and_reason(log: AuditLog, rows_of: Rows) -> None:
     assert rows_of(str(method.section(log).html))[1] == [
         "Accuracy",
-        "the suite's first",
-        "3.00",
+        "accuracy",
+        "3.00 points",
         "0.05",
+        "none",
+        "1",
+        "none",
+        "yes",
         "the default margin: nobody justified it for this use",
     ]
 

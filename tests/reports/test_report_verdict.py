@@ -36,13 +36,25 @@ def test_an_open_level_says_what_would_decide(log: AuditLog, text_of: Text) -> N
     assert "about 1840 items would decide" in text
 
 
-def test_a_failure_inside_the_margin_is_one_that_was_shown(log: AuditLog, text_of: Text) -> None:
+@pytest.mark.parametrize(
+    ("adjusted", "claim"),
+    [
+        (0.0123, "detectably worse (Holm-adjusted p 0.0123)"),
+        (0.05, "above zero by this rule alone (Holm-adjusted p 0.0500)"),
+        (NotMeasured("untested"), "above zero by this rule alone"),
+    ],
+)
+def test_a_failure_inside_the_margin_claims_damage_by_the_adjusted_p_only(
+    log: AuditLog, text_of: Text, adjusted: float | NotMeasured, claim: str
+) -> None:
     interval = Interval(lower=0.0042, upper=0.0396, confidence=0.9, method="Tango")
     shown = _with(log, "int4", "accuracy", difference=0.02, interval=interval)
-    words = (
-        "a drop of 2.00 points (0.42 to 3.96): shown to be above zero, and up to 0.96 over the margin of 3.00"
+    words = f"a drop of 2.00 points (0.42 to 3.96): {claim}, and up to 0.96 over the margin of 3.00"
+    answer = _answer(_judged(shown, "int4", "accuracy", p_worse_adjusted=adjusted), "int4", text_of)
+    assert words in answer
+    assert ("Detectably worse than the original (confirmatory; p Holm-adjusted" in answer) == (
+        adjusted == 0.0123
     )
-    assert words in _answer(shown, "int4", text_of)
 
 
 def test_a_suite_below_the_accuracy_floor_gives_the_reason_of_the_log(log: AuditLog, text_of: Text) -> None:
@@ -92,16 +104,33 @@ def test_the_overall_sentence_names_what_may_ship(log: AuditLog, text_of: Text) 
 def test_the_control_is_a_proof_of_measurement_and_no_product(log: AuditLog, text_of: Text) -> None:
     html = _html(log)
     assert (
-        "the original measured twice: 0 flips in 3200 scored units; the measurement repeats itself"
-        in text_of(html)
+        "computed with half the pack size, rows and threads: 0 flips in 3200 scored units; "
+        "the order of arithmetic changes nothing" in text_of(html)
     )
     assert "control" not in re.findall(r"<h4><bdi>([^<]+)", html)
 
 
-def test_a_control_that_flips_says_that_the_measurement_does_not_repeat(log: AuditLog, text_of: Text) -> None:
+def test_a_control_that_flips_and_passes_shows_the_noise_floor(log: AuditLog, text_of: Text) -> None:
     flips = Flips(lost=2, gained=1, rate=3 / 640)
-    changed = _with(log, "control", "bias", flips=flips)
-    assert "3 flips in 3200 scored units; the measurement does not repeat itself" in text_of(_html(changed))
+    words = "3 flips in 3200 scored units; so much the order of arithmetic alone changes (the noise floor)"
+    assert words in text_of(_html(_with(log, "control", "bias", flips=flips)))
+
+
+def test_a_control_that_flips_and_does_not_pass_says_that_the_measurement_does_not_repeat(
+    log: AuditLog, text_of: Text
+) -> None:
+    changed = _with(log, "control", "bias", flips=Flips(lost=90, gained=1, rate=91 / 640))
+    changed = _judged(changed, "control", "bias", decision="fail")
+    assert "it does not pass, so the measurement does not repeat itself" in text_of(_html(changed))
+
+
+def test_a_control_in_another_precision_is_noise_that_blocks_nothing(log: AuditLog, text_of: Text) -> None:
+    noise = log.config.levels[0].model_copy(update={"options": {"dtype": "bfloat16"}})
+    config = log.config.model_copy(update={"levels": (noise, *log.config.levels[1:])})
+    changed = _with(log.model_copy(update={"config": config}), "control", "bias", difference=0.001)
+    text = text_of(_html(changed))
+    assert "rows and threads, and in bfloat16: 0 flips in 3200 scored units" in text
+    assert "so much is what the precision and the order of arithmetic change; it blocks no level" in text
 
 
 def test_a_drop_that_could_not_be_had_is_no_number(log: AuditLog, text_of: Text) -> None:
@@ -148,6 +177,15 @@ def _answer(log: AuditLog, level: str, text_of: Text) -> str:
     """The text of one level's card."""
     cards = _html(log).split('<li class="answer ')[1:]
     return text_of(next(card for card in cards if f"<h4><bdi>{level}</bdi>" in card))
+
+
+def _judged(log: AuditLog, variant: str, suite: str, **update: object) -> AuditLog:
+    """The log with one verdict changed."""
+    verdicts = tuple(
+        one.model_copy(update=update) if (one.variant, one.rule.suite) == (variant, suite) else one
+        for one in log.verdicts
+    )
+    return log.model_copy(update={"verdicts": verdicts})
 
 
 def _with(log: AuditLog, variant: str, suite: str, **update: object) -> AuditLog:

@@ -1,0 +1,113 @@
+"""A verdict's drop, held against its margin, in the unit that a reader counts in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.records import (
+    DIVERGENCE,
+    AuditLog,
+    Comparison,
+    Divergence,
+    Estimate,
+    Interval,
+    NotMeasured,
+    Verdict,
+)
+from audit.statistics import estimates
+from reports import reading
+from reports.units import Unit
+
+ALPHA = 0.05
+"""One-sided error of each end of the interval of a divergence, as of the intervals in the log."""
+CONFIDENCE = 0.9
+DAMAGE = 0.05
+"""Holm-adjusted p-value below which a level is called detectably worse."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a rule looked at, beside the limit that it set."""
+
+    verdict: Verdict
+    unit: Unit
+    drop: float | NotMeasured
+    interval: Interval | NotMeasured
+
+    @property
+    def margin(self) -> str:
+        """The margin as a number, without its unit."""
+        return self.unit.margin(self.verdict.rule.margin)
+
+    @property
+    def excess(self) -> float | NotMeasured:
+        """The drop less the margin, on the reader's scale."""
+        return self.drop if isinstance(self.drop, NotMeasured) else self._over(self.drop)
+
+    @property
+    def reach(self) -> float | NotMeasured:
+        """The upper bound less the margin, on the reader's scale: negative is room to spare."""
+        return self.interval if isinstance(self.interval, NotMeasured) else self._over(self.interval.upper)
+
+    @property
+    def strain(self) -> float:
+        """The upper bound in margins, so that rules of any unit can be ranked; unknown is the most."""
+        if isinstance(self.interval, NotMeasured):
+            return float("inf")
+        return self.interval.upper / self._limit
+
+    @property
+    def size(self) -> float:
+        """The drop in margins; unknown is the least."""
+        return float("-inf") if isinstance(self.drop, NotMeasured) else self.drop / self._limit
+
+    @property
+    def unread(self) -> bool:
+        """Whether the rule could not be read, so that its numbers decide nothing."""
+        return self.verdict.decision == "inconclusive" and isinstance(self.verdict.p_value, NotMeasured)
+
+    @property
+    def detectably_worse(self) -> bool:
+        """Whether there is a drop above 0, after Holm's correction over all levels and rules."""
+        adjusted = self.verdict.p_worse_adjusted
+        return not isinstance(adjusted, NotMeasured) and adjusted < DAMAGE
+
+    @property
+    def _limit(self) -> float:
+        return self.unit.limit(self.verdict.rule.margin)
+
+    def _over(self, drop: float) -> float:
+        return self.unit.scale.shown(drop) - self.unit.scale.shown(self._limit)
+
+
+def held(log: AuditLog, verdict: Verdict) -> Held:
+    """The evidence of a verdict."""
+    unit = Unit(reading.kind_of(log, verdict.rule.suite, verdict.metric), verdict.rule.margin)
+    comparison = reading.comparison_of(log, verdict)
+    if comparison is None:
+        gap = NotMeasured("it was not compared with the original")
+        return Held(verdict, unit, gap, gap)
+    if verdict.metric != DIVERGENCE:
+        return Held(verdict, unit, comparison.difference, comparison.interval)
+    estimate = divergence_estimate(comparison)
+    drop = estimate if isinstance(estimate, NotMeasured) else estimate.value
+    return Held(verdict, unit, drop, divergence_interval(comparison))
+
+
+def divergence_estimate(comparison: Comparison) -> Estimate | NotMeasured:
+    """The mean divergence with its sampling error."""
+    found = comparison.divergence
+    return found.estimate if isinstance(found, Divergence) else found
+
+
+def divergence_interval(comparison: Comparison) -> Interval | NotMeasured:
+    """Of the mean divergence, which is never below 0."""
+    estimate = divergence_estimate(comparison)
+    if isinstance(estimate, NotMeasured):
+        return estimate
+    lower, upper = estimates.lower_bound(estimate, ALPHA), estimates.upper_bound(estimate, ALPHA)
+    if isinstance(lower, NotMeasured) or isinstance(upper, NotMeasured):
+        return NotMeasured("nothing varies: an error can't be estimated")
+    return Interval(
+        lower=max(lower, 0.0), upper=max(upper, 0.0), confidence=CONFIDENCE, method=estimate.method
+    )

@@ -1,0 +1,84 @@
+"""Do other methods agree? And what do the errors of estimates rest on?"""
+
+from __future__ import annotations
+
+from audit.records import Comparison, Estimate, Interval, NotMeasured
+from reports.panels import Panel
+from reports.tables import Cell, Column, Table
+from reports.wording import count, plain
+
+
+def tables(panel: Panel, rows: list[Comparison]) -> list[Table]:
+    """The intervals by other methods, and the estimates, where there are any."""
+    found = []
+    if any(comparison.sensitivity for comparison in rows):
+        found.append(_sensitivity(panel, rows))
+    if any(isinstance(comparison.estimate, Estimate) for comparison in rows):
+        found.append(_estimates(panel, rows))
+    return found
+
+
+def _sensitivity(panel: Panel, rows: list[Comparison]) -> Table:
+    """The interval that decides beside the others, all at the same confidence."""
+    methods = list(dict.fromkeys(one.method for comparison in rows for one in comparison.sensitivity))
+    columns = [
+        Column("Level"),
+        Column("Deciding interval", numeric=True),
+        Column("Tango score", numeric=True),
+        *(Column(method, numeric=True) for method in methods),
+        Column("Same side of the margin?", wide=True),
+    ]
+    cells = [_opinions(panel, comparison, methods) for comparison in rows]
+    return Table(f"{panel.title}: the drop's interval by other methods", columns, cells)
+
+
+def _opinions(panel: Panel, comparison: Comparison, methods: list[str]) -> list[Cell]:
+    by_method = {one.method: one for one in comparison.sensitivity}
+    others = [by_method.get(method, NotMeasured("the log holds none")) for method in methods]
+    return [
+        panel.label(comparison),
+        panel.unit.interval(comparison.interval),
+        panel.unit.interval(comparison.tango),
+        *(panel.unit.interval(one) for one in others),
+        _same_side(panel, comparison, [comparison.tango, *others]),
+    ]
+
+
+def _same_side(panel: Panel, comparison: Comparison, others: list[Interval | NotMeasured]) -> Cell:
+    """Whether all upper bounds lie on the same side of the strictest margin."""
+    if not panel.rules:
+        return NotMeasured("no rule judges this metric")
+    if isinstance(comparison.interval, NotMeasured):
+        return comparison.interval
+    margin = panel.unit.limit(min(rule.margin for rule in panel.rules))
+    inside = comparison.interval.upper < margin
+    seen = [one for one in others if isinstance(one, Interval)]
+    if all((one.upper < margin) == inside for one in seen):
+        return f"yes: {'inside' if inside else 'over'}"
+    return "no: it is close"
+
+
+def _estimates(panel: Panel, rows: list[Comparison]) -> Table:
+    columns = [
+        Column("Level"),
+        Column(", ".join(filter(None, ["Standard error", panel.unit.name.strip()])), numeric=True),
+        Column("Degrees of freedom", numeric=True),
+        Column("Clusters", numeric=True),
+        Column("Design effect", numeric=True),
+        Column("Method", wide=True),
+    ]
+    cells = [[panel.label(comparison), *_estimate(panel, comparison.estimate)] for comparison in rows]
+    return Table(f"{panel.title}: what the errors rest on", columns, cells)
+
+
+def _estimate(panel: Panel, found: Estimate | NotMeasured) -> list[Cell]:
+    if isinstance(found, NotMeasured):
+        return [found, "", "", "", ""]
+    effect = found.design_effect
+    return [
+        panel.unit.drop(found.standard_error),
+        plain(found.degrees_of_freedom, 3),
+        "none" if found.n_clusters is None else count(found.n_clusters),
+        effect if isinstance(effect, NotMeasured) else f"{effect:.2f}",
+        found.method,
+    ]
