@@ -200,16 +200,18 @@ def _chosen(wanted: str | None, metrics: Mapping[str, bool], both: _Both) -> Met
     name = wanted or (PREFERRED if PREFERRED in fit else next(iter(fit), None))
     if name is None or name not in metrics:
         raise ConfigError(_no_metric(wanted, both))
-    directions = {
-        name in task.lower_is_better for side in (both.before, both.after) for task in side.values()
+    kind = _kind(name, metrics[name])
+    lower = {
+        kind == "perplexity" or name in before.lower_is_better | after.lower_is_better
+        for _, before, after in both.sides()
     }
-    if len(directions) > 1:
+    if len(lower) > 1:
         raise ConfigError(
             f"--metric {name}: higher is better in some of the tasks, lower in others. Restrict it by --task."
         )
     return Metric(
-        name=name, harness_metric=name, kind=_kind(name, metrics[name]), source="lm-evaluation-harness",
-        higher_is_better=not directions.pop(),
+        name=name, harness_metric=name, kind=kind, higher_is_better=not lower.pop(),
+        source="lm-evaluation-harness",
     )  # fmt: skip
 
 

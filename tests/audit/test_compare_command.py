@@ -106,6 +106,20 @@ def test_where_lower_is_better_a_rise_is_the_loss(tmp_path: Path) -> None:
     assert flips(compare_existing(*sides).whole) == (40, 0)
 
 
+def test_where_one_side_alone_says_that_lower_is_better_it_is(tmp_path: Path) -> None:
+    before, after = outcomes(10, 0, 40, 50)
+    results = {"higher_is_better": {"sums": {"acc": False}}}
+    sides = lm_eval_log(tmp_path / "a", before), lm_eval_log(tmp_path / "b", after, results=results)
+    assert flips(compare_existing(*map(str, sides)).whole) == (40, 0)
+
+
+def test_a_metric_that_is_better_lower_in_some_tasks_alone_is_refused(tmp_path: Path) -> None:
+    before, _ = logs(tmp_path, [1, 0], [1, 0], results={"higher_is_better": {"sums": {"acc": False}}})
+    lm_eval_log(Path(before), [1, 0], task="other")
+    with pytest.raises(ConfigError, match=r"lower in others. Restrict it by --task"):
+        compare_existing(before, before)
+
+
 def test_items_pair_whatever_the_order_and_numbers_of_the_lines(tmp_path: Path) -> None:
     before = str(lm_eval_log(tmp_path / "a", [1, 0, 1, 1, 0]))
     backwards = {
