@@ -7,6 +7,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
+from gate_log import gate_log
 
 from audit.records import (
     AuditConfig,
@@ -104,6 +105,12 @@ BEFORE = {
 def log() -> AuditLog:
     """The finished audit."""
     return synthetic_log()
+
+
+@pytest.fixture(scope="session")
+def gate() -> AuditLog:
+    """A finished audit with all that the gate knows."""
+    return gate_log()
 
 
 class _Words(HTMLParser):

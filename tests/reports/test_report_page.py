@@ -16,9 +16,9 @@ from audit.records import AuditLog
 from reports.html import SECTIONS, render
 
 
-@pytest.fixture(scope="module")
-def page(log: AuditLog) -> str:
-    return render(log).decode("utf-8")
+@pytest.fixture(scope="module", params=["made up", "as the gate decides"])
+def page(request: pytest.FixtureRequest, log: AuditLog, gate: AuditLog) -> str:
+    return render(log if request.param == "made up" else gate).decode("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,9 @@ def test_the_same_log_gives_the_same_bytes(log: AuditLog) -> None:
     assert render(log) == render(log)
 
 
-def test_a_log_read_back_from_json_renders_the_same(log: AuditLog) -> None:
+@pytest.mark.parametrize("name", ["log", "gate"])
+def test_a_log_read_back_from_json_renders_the_same(request: pytest.FixtureRequest, name: str) -> None:
+    log: AuditLog = request.getfixturevalue(name)
     assert render(AuditLog.model_validate_json(log.model_dump_json())) == render(log)
 
 
