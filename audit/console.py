@@ -243,7 +243,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(table)
     console.print(
         "Power: chance that a level without a drop passes. Asked: pairs on average of such a level. "
-        "Least margin: what could be promised; seen: drop that is told from 0; both with 80 % power, in points.",
+        "Least margin: what could be promised; seen: drop told from 0; both at 80 % power, in points.",
         style="dim",
     )
     for one in plan.rules:

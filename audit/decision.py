@@ -14,6 +14,8 @@ from audit.records import Comparison, Decision, Divergence, Estimate, Look, Metr
 from audit.scale import Scale
 from audit.statistics import drop, power, proportions, sequential
 
+ENOUGH_EQUAL = 59
+"""Equal pairs that leave at most 5 % of all pairs to differ, at an error of 5 % (Clopper & Pearson 1934)."""
 POWER = 0.8
 """Of the number of items that would decide."""
 
@@ -200,6 +202,9 @@ def _without_error(case: _Case, last: Look, reason: NotMeasured) -> Ruling:
         return Ruling("inconclusive", reason.reason, complete, reason, reason, reason)
     # With a design effect items do differ, and only cancel each other within every cluster
     alike = isinstance(estimate, Estimate) and isinstance(estimate.design_effect, NotMeasured)
+    if seen == 0 and alike and last.n_pairs < ENOUGH_EQUAL:
+        few = f"all {last.n_pairs} pairs are equal, but {ENOUGH_EQUAL} would have to be"
+        return Ruling("inconclusive", few, complete, reason, reason, ENOUGH_EQUAL)
     if seen == 0 and alike:
         because = f"every one of {last.n_pairs} pairs is equal"
         missing = NotMeasured(because)

@@ -133,8 +133,8 @@ def _of_flips(paired: pd.DataFrame, metric: Metric) -> dict[str, Any]:
 
 def _second_opinions(both_right: int, lost: int, gained: int, n: int) -> tuple[Interval, ...]:
     """Newcombe's and Bonett and Price's intervals beside the one that decides."""
-    newcombe = sensitivity.newcombe(both_right, lost, gained, n - both_right - lost - gained, 2 * ALPHA)
-    adjusted = sensitivity.bonett_price(lost, gained, n, 2 * ALPHA)
+    newcombe = sensitivity.newcombe(both_right, lost, gained, n - both_right - lost - gained, ALPHA)
+    adjusted = sensitivity.bonett_price(lost, gained, n, ALPHA)
     return (
         Interval(lower=newcombe[0], upper=newcombe[1], confidence=CONFIDENCE, method="Newcombe's method 10"),
         Interval(lower=adjusted[0], upper=adjusted[1], confidence=CONFIDENCE, method="Bonett-Price"),

@@ -28,6 +28,11 @@ from audit.harness.trie import Encoded, Trie
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
 """Of a request's log-likelihood against the plain forward, nats: beyond it a model is not believed."""
+USUAL = 50.0
+"""Nats of a log-likelihood beyond which the tolerance grows with it, as rounding does.
+
+A broken model finds a long answer so unlikely that float32 itself leaves less than 1e-3.
+"""
 DECOY_TOKENS = 64
 MOST_TOKENS = {"cpu": 384, "cuda": 4096}
 """More keeps neither device busier (docs/performance.md), and attention grows with it."""
@@ -282,7 +287,10 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
             self._fall_back(str(why))
             return
         found = per_request(together, probe)
-        error = max(abs(one - other) for one, (other, _) in zip(alone, found, strict=True))
+        error = max(
+            abs(one - other) / max(1.0, abs(one) / USUAL)
+            for one, (other, _) in zip(alone, found, strict=True)
+        )
         if not error <= TOLERANCE.get(self._model.dtype, 1e-3):  # NaN is no agreement either
             self._fall_back(f"as a trie its log-likelihoods differ by {error:.3g} from the plain forward's")
         self._proven_depth = deepest.longest()
