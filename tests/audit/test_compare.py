@@ -211,8 +211,10 @@ def test_without_a_run_of_the_original_nothing_pairs() -> None:
 def test_outcomes_that_are_not_0_or_1_are_not_measured() -> None:
     (one,) = run_compare(samples([1, 0.5, 0]), samples([1, 1, 0]))
     assert one.n_pairs == 3
-    assert one.interval == one.flips == NotMeasured(
-        "1 of 6 outcomes of 'acc' are neither 0 nor 1 (is its kind `score`?)"
+    assert (
+        one.interval
+        == one.flips
+        == NotMeasured("1 of 6 outcomes of 'acc' are neither 0 nor 1 (is its kind `score`?)")
     )
 
 
