@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from by_hand import comparison, suite, variant
+from by_hand import comparison, divergence, estimate, suite, variant
 
-from audit.judge import judge
-from audit.records import Comparison, NotMeasured, Rule, Suite, Verdict
+from audit.judge import judge, weigh
+from audit.records import Budget, BudgetVerdict, Comparison, NotMeasured, Rule, Suite, Verdict
 from audit.statistics import noninferiority
+from audit.statistics.correction import holm
 
 
 def judge_one(one: Comparison, rule: Rule | None = None, **of_suite: Any) -> Verdict:
@@ -277,3 +278,103 @@ def test_a_model_at_the_margin_passes_no_more_often_than_alpha(
     assert passes / draws <= 0.05 + 2 * standard_error
     # Not by never passing: the tests use most of their alpha.
     assert passes / draws >= 0.02
+
+
+# Claims of damage, the control, budgets
+
+
+def test_claims_of_damage_are_adjusted_over_all_levels_and_rules_without_the_control() -> None:
+    found = [
+        comparison(lost, 0, 620, variant=name, suite=of)
+        for name, of, lost in [
+            ("copy", "accuracy", 0),
+            ("copy", "forgetting", 0),
+            ("int8", "accuracy", 3),
+            ("int8", "forgetting", 9),
+            ("int4", "accuracy", 5),
+            ("int4", "forgetting", 20),
+        ]
+    ]
+    levels = [variant("copy", "copy"), variant("int8"), variant("int4")]
+    rules = [Rule(suite="accuracy"), Rule(suite="forgetting")]
+    verdicts = judge(found, rules, levels, [suite("accuracy"), suite("forgetting")])
+    raw = [verdict.p_worse for verdict in verdicts[2:]]
+    assert all(isinstance(p, float) for p in raw)
+    assert [verdict.p_worse_adjusted for verdict in verdicts[2:]] == list(holm(raw))  # type: ignore[arg-type]
+    assert all(isinstance(verdict.p_worse_adjusted, NotMeasured) for verdict in verdicts[:2])
+
+
+def judge_beside_control(control: Comparison, level: Comparison, rule: Rule | None = None) -> Verdict:
+    """The verdict on int4 beside a control's result."""
+    found = [control.model_copy(update={"variant": "copy"}), level]
+    levels = [variant("copy", "copy"), variant("int4")]
+    return judge(found, [rule or Rule(suite="accuracy")], levels, [suite("accuracy")])[1]
+
+
+def test_a_drop_no_larger_than_the_controls_is_said_to_be_noise() -> None:
+    because = judge_beside_control(comparison(4, 1, 620), comparison(6, 3, 620)).because
+    assert because.endswith(
+        "inside the noise floor: the original against itself, computed otherwise, lost 4 and gained 1 of 620"
+    )
+
+
+@pytest.mark.parametrize(("control", "level"), [((4, 1), (9, 3)), ((0, 0), (0, 0))])
+def test_a_larger_drop_or_a_silent_control_says_nothing_of_noise(
+    control: tuple[int, int], level: tuple[int, int]
+) -> None:
+    because = judge_beside_control(comparison(*control, 620), comparison(*level, 620)).because
+    assert "noise" not in because
+
+
+def test_flips_are_no_noise_floor_of_a_divergence() -> None:
+    moved = divergence(estimate(0.001, 0.0001))
+    kl = Rule(suite="accuracy", metric="kl")
+    beside = comparison(4, 1, 620, divergence=moved), comparison(2, 1, 620, divergence=moved)
+    assert "noise" not in judge_beside_control(*beside, kl).because
+
+
+def test_a_control_whose_divergence_fails_shows_that_the_measurement_does_not_repeat() -> None:
+    kl = Rule(suite="accuracy", metric="kl")
+    far = comparison(0, 0, 620, divergence=divergence(estimate(0.5, 0.001)))
+    verdict = judge_beside_control(far, far, kl)
+    assert verdict.decision == "inconclusive"
+    assert "the measurement does not repeat" in verdict.because
+
+
+def test_a_control_that_does_not_repeat_withholds_the_levels_before_it_too() -> None:
+    verdicts = judge_levels(int8=(0, 0), copy=(60, 55))
+    assert decisions(verdicts) == ["inconclusive", "inconclusive"]
+    assert "the measurement does not repeat" in verdicts[0].because
+
+
+def test_after_a_control_of_too_few_items_no_level_passes() -> None:
+    found = [comparison(0, 0, 50, variant="copy"), comparison(0, 0, 620, variant="int4")]
+    levels = [variant("copy", "copy"), variant("int4")]
+    verdicts = judge(found, [Rule(suite="accuracy")], levels, [suite("accuracy")])
+    assert decisions(verdicts) == ["inconclusive", "inconclusive"]
+    assert "mildest first and 'copy' did not pass" in verdicts[1].because
+
+
+def test_a_rule_that_does_not_block_is_judged_all_the_same() -> None:
+    assert judge_one(comparison(60, 0, 620), Rule(suite="accuracy", blocks=False)).decision == "fail"
+
+
+def weigh_one(at_most: float, size_bytes: int = 1_000_000_001) -> BudgetVerdict:
+    level = variant("int4").model_copy(update={"size_bytes": size_bytes})
+    found = weigh(
+        [variant("original"), variant("copy", "copy"), level],
+        [Budget(quantity="size_bytes", at_most=at_most)],
+    )
+    (verdict,) = found  # neither the original nor its copy is a product
+    return verdict
+
+
+def test_a_byte_too_many_is_over_the_budget_and_reads_so() -> None:
+    verdict = weigh_one(1_000_000_000)
+    assert (verdict.decision, verdict.value) == ("fail", 1_000_000_001)
+    assert verdict.because == "1,000,000,001 > 1,000,000,000 size_bytes"
+
+
+def test_a_budget_may_be_used_up() -> None:
+    verdict = weigh_one(1_000_000_001)
+    assert (verdict.decision, verdict.because) == ("pass", "1,000,000,001 ≤ 1,000,000,001 size_bytes")
