@@ -378,3 +378,11 @@ def test_a_byte_too_many_is_over_the_budget_and_reads_so() -> None:
 def test_a_budget_may_be_used_up() -> None:
     verdict = weigh_one(1_000_000_001)
     assert (verdict.decision, verdict.because) == ("pass", "1,000,000,001 ≤ 1,000,000,001 size_bytes")
+
+
+def test_a_control_that_flips_an_answer_near_a_tie_repeats() -> None:
+    found = [comparison(1, 0, 50, variant="control"), comparison(20, 0, 50)]
+    verdicts = judge(
+        found, [Rule(suite="accuracy")], [variant("control", "copy"), variant("int4")], [suite("accuracy")]
+    )
+    assert decisions(verdicts) == ["inconclusive", "fail"]

@@ -17,6 +17,7 @@ from audit import AuditLog, gate, load_config, read_log, run_audit
 from audit.errors import ModelError, ShrinkproofError
 from audit.harness import LoadedTask, Scored, Scorer
 from audit.progress import Silent
+from audit.records import Registration
 
 LIMIT = 60
 
@@ -259,3 +260,36 @@ def test_an_error_leaves_a_log_that_says_it_was_stopped(
     assert "planted" in (stopped.error or "")
     assert stopped.decision == "inconclusive"
     assert len(stopped.variants) == 3
+
+
+def test_what_was_promised_is_registered_before_anything_is_scored(log: AuditLog) -> None:
+    assert isinstance(log.registered, Registration)
+    assert log.registered.policy_sha256 == log.config.policy_sha256
+    assert log.registered.at < min(cell.started for run in log.runs for cell in run.cells)
+
+
+def test_judging_by_another_policy_leaves_the_registration_behind(log: AuditLog) -> None:
+    later = gate(Path(log.config.out), "strict")
+    assert {rule.margin for rule in later.config.rules} == {0.01}
+    assert isinstance(later.registered, Registration)
+    assert later.registered.policy_sha256 != later.config.policy_sha256
+    assert not any(verdict.decision == "pass" for verdict in later.verdicts)
+
+
+def test_a_level_that_is_broken_is_not_asked_everything(log: AuditLog) -> None:
+    accuracy = whole(log, "int2")["accuracy"]
+    assert accuracy.n_pairs < accuracy.n_planned
+    assert accuracy.looks[-1].n_pairs == accuracy.n_pairs
+
+
+def test_noise_is_measured_in_bfloat16_and_blocks_nothing(tiny: Path, tmp_path: Path) -> None:
+    changes = {"levels": ["control", "bf16"], "suites": ["accuracy"], "noise": True}
+    rules = [{"suite": "accuracy", "margin": 0.1}]
+    found = run_audit(load_config(settings(tiny, tmp_path / "run", rules=rules, **changes)))
+    _, noise, control, half = found.variants
+    assert (noise.name, noise.evaluated_as, noise.digest) == ("control-bf16", "bfloat16", control.digest)
+    assert (half.evaluated_as, half.stored_as) == ("float32", "bfloat16, dense")
+    assert half.size_bytes < 0.6 * control.size_bytes
+    moved = {one.variant: one.divergence.kl for one in found.comparisons if one.group is None}
+    assert abs(moved["control"]) < 1e-6 < moved["bf16"]
+    assert moved["control-bf16"] > 1e-6

@@ -1,0 +1,79 @@
+"""What is known before an audit runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from audit import load_config, run_audit
+from audit.cli import app
+from audit.plan import expected_share, plan
+from audit.records import AuditConfig, NotMeasured
+
+
+def settings(tiny: Path, out: Path, **changes: Any) -> dict[str, Any]:
+    return {
+        "model": str(tiny), "levels": ["control", "int2"], "suites": ["accuracy", "bias"], "limit": 20,
+        "threads": 1, "out": str(out), "cache": f"{out}-cache", **changes,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def config(tiny: Path, tmp_path: Path) -> AuditConfig:
+    """Four tasks of 20 items, and five of 10 pairs."""
+    return load_config(settings(tiny, tmp_path / "run"))
+
+
+@pytest.mark.parametrize(("n", "items"), [(1000, 746), (2000, 1183)])
+def test_a_level_without_a_drop_is_asked_as_many_items_as_the_gates_table_says(n: int, items: int) -> None:
+    # statistics of the gate: Lan-DeMets O'Brien-Fleming, 4 looks, 10 % flips, margin 3 points
+    assert n * expected_share(n, 0.1, 0.03, 0.05, 4) == pytest.approx(items, rel=0.01)
+
+
+def test_one_look_asks_all_items() -> None:
+    assert expected_share(1000, 0.1, 0.03, 0.05, 1) == 1
+
+
+def test_pairs_count_once_and_too_few_can_only_end_inconclusive(config: AuditConfig) -> None:
+    found = plan(config, flips=0.1)
+    assert [(one.rule.suite, one.n_available, one.hopeless) for one in found.rules] == [
+        ("accuracy", 80, True), ("bias", 50, True),
+    ]  # fmt: skip
+    assert (found.rules[0].n_for_80, found.rules[0].n_for_90) == (687, 952)  # statistics of the gate
+    assert found.cost.tokens > found.cost.tokens_per_second > 0
+    assert found.cost.expected_tokens <= found.cost.tokens
+    assert not Path(config.out).exists()
+
+
+def test_a_margin_that_the_items_can_show_is_not_hopeless(tiny: Path, tmp_path: Path) -> None:
+    rules = [{"suite": "accuracy", "margin": 0.1}]
+    found = plan(load_config(settings(tiny, tmp_path / "run", suites=["accuracy"], rules=rules)), flips=0.1)
+    assert not found.rules[0].hopeless
+    assert not isinstance(found.rules[0].power, NotMeasured)
+    assert 0 < found.rules[0].power < 1
+
+
+def test_a_pilot_says_how_much_flips(config: AuditConfig) -> None:
+    pilot = run_audit(config)
+    flips = max(one.flips.rate for one in pilot.comparisons if one.suite == "accuracy" and one.group is None)  # type: ignore[union-attr]
+    (accuracy, _) = plan(config, flips=0.1, pilot=pilot).rules
+    assert accuracy.flips == flips > 0.1
+    assert accuracy.flips_from == "pilot, level int2"
+
+
+def test_the_command_says_what_is_hopeless_and_exits_with_3(tiny: Path, tmp_path: Path) -> None:
+    import yaml
+
+    file = tmp_path / "audit.yaml"
+    file.write_text(yaml.safe_dump(settings(tiny, tmp_path / "run")))
+    result = CliRunner().invoke(app, ["plan", str(file)])
+    assert result.exit_code == 3
+    assert "accuracy can only end inconclusive: even if no answer changes" in " ".join(result.output.split())
+
+
+def test_flips_are_a_share(tiny: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["plan", str(tmp_path), "--flips", "10"])
+    assert "--flips 10: a share of answers" in str(result.exception)
