@@ -143,7 +143,8 @@ def _expected_flips(rule: Rule, given: float, pilot: AuditLog | None) -> _Seen:
 def expected_share(n: int, flips: float, margin: float, alpha: float, looks: int) -> float:
     """Share of n pairs that are asked on average when there is no drop and a pass stops the rule.
 
-    Simulated on the scale of B-values (Lan & Wittes 1988), on which looks have independent increments.
+    Simulated on the scale of B-values (Lan & Wittes 1988), on which looks have independent increments: a
+    normal approximation, some per cent low.
     """
     fractions = np.arange(1, looks + 1) / looks
     bounds = np.array(sequential.boundaries(fractions.tolist(), alpha).z)

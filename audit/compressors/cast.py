@@ -31,12 +31,15 @@ def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tenso
     """Round the weights and save them so; see `Compressor.compress`.
 
     The logits are those of the rounded weights in the precision that the model came in, as they will be
-    when it is loaded again.
+    when it is loaded again. The weights alone are rounded before: the buffers (rotary frequencies) stay.
     """
     import torch
 
-    computed_in = model.dtype
-    model.to(getattr(torch, options.dtype))
+    dtype = getattr(torch, options.dtype)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.copy_(weights.to(dtype))
+    before_saving = logits(model, witness)
+    model.to(dtype)
     model.save_pretrained(out)
-    model.to(computed_in)  # type: ignore[arg-type]
-    return logits(model, witness)
+    return before_saving
