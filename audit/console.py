@@ -20,7 +20,19 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from audit.records import AuditLog, Comparison, NotMeasured, Plan, Rule, Variant, Verdict
+from audit.records import (
+    DIVERGENCE,
+    AuditLog,
+    Comparison,
+    Decision,
+    Divergence,
+    NotMeasured,
+    Plan,
+    Registration,
+    Rule,
+    Variant,
+    Verdict,
+)
 from audit.scale import Kind, Scale
 
 if TYPE_CHECKING:
@@ -28,6 +40,8 @@ if TYPE_CHECKING:
 
 _MARKS = {"pass": "[green]✔ pass[/]", "fail": "[red]✘ fail[/]", "inconclusive": "[yellow]? inconclusive[/]"}
 _ANY_WIDTH = 10_000
+_DIGITS: dict[Kind, str] = {"binary": ".1f", "perplexity": ".1f", "score": ".3g", "kl": ".3g"}
+"""How drops are written."""
 
 
 class TerminalProgress:
@@ -84,7 +98,7 @@ class TerminalProgress:
 def print_verdicts(console: Console, log: AuditLog) -> None:
     """One row for each level and rule, then the reasons of all that did not pass."""
     table = Table(
-        title="What compression cost, in points, with 90 % intervals",
+        title="What compression cost, with 90 % intervals; shares in points",
         title_justify="left",
         box=None,
         padding=(0, 1, 0, 0),
@@ -94,21 +108,24 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
     for column in ("before", "after", "drop", "interval", "margin"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    found = {(c.variant, c.suite, c.metric): c for c in log.comparisons if c.group is None}
     last = None
     for verdict in log.verdicts:
         if last not in (None, verdict.variant):
             table.add_row()
-        comparison = found.get((verdict.variant, verdict.rule.suite, verdict.metric))
-        table.add_row("" if last == verdict.variant else verdict.variant, *_cells(verdict, comparison))
+        table.add_row("" if last == verdict.variant else verdict.variant, *_cells(log, verdict))
         last = verdict.variant
     console.print(table)
     for verdict in log.verdicts:
         if verdict.decision != "pass":
-            console.print(
-                f"{_MARKS[verdict.decision]} {verdict.variant} · {verdict.rule.suite}: {verdict.because}"
-            )
+            mark, title = _marked(verdict.decision, verdict.rule.blocks), escape(_title(log, verdict.rule))
+            console.print(f"{mark} {verdict.variant} · {title}: {escape(verdict.because)}")
+    for weighed in log.budgets:
+        if weighed.decision != "pass":
+            mark = _marked(weighed.decision, weighed.budget.blocks)
+            console.print(f"{mark} {weighed.variant} · budget: {escape(weighed.because)}")
     console.print(_sizes(log.variants))
+    if isinstance(log.registered, Registration) and log.registered.policy_sha256 != log.config.policy_sha256:
+        console.print("[bold yellow]Post hoc[/]: the rules were changed after the items were scored.")
     console.print(f"Audit: {_MARKS[log.decision]}")
 
 
@@ -204,11 +221,54 @@ def _p(value: float | NotMeasured) -> str:
     return "–" if isinstance(value, NotMeasured) else f"{value:.3g}"
 
 
-def _cells(verdict: Verdict, comparison: Comparison | None) -> list[str]:
-    margin, mark = f"{100 * verdict.rule.margin:.1f}", _MARKS[verdict.decision]
-    if comparison is None:
-        return [verdict.rule.suite, "–", "–", "–", "–", margin, mark]
-    return [verdict.rule.suite, *_levels(comparison), margin, mark]
+def _cells(log: AuditLog, verdict: Verdict) -> list[str]:
+    """One verdict's row, without its level."""
+    kind = _kind(log, verdict)
+    scale = Scale(kind)
+    margin = f"{scale.shown(scale.margin(verdict.rule.margin)):{_DIGITS[kind]}}"
+    numbers = _divergence(log, verdict) if kind == "kl" else _levels_of(log, verdict, kind)
+    unit = "" if kind == "binary" else scale.unit
+    mark = _marked(verdict.decision, verdict.rule.blocks)
+    return [escape(_title(log, verdict.rule)), *numbers, f"{margin}{unit}", mark]
+
+
+def _levels_of(log: AuditLog, verdict: Verdict, kind: Kind) -> list[str]:
+    """Before, after, drop and interval of what a verdict judged."""
+    comparison = _judged(log, verdict, verdict.metric)
+    return ["–"] * 4 if comparison is None else _levels(comparison, kind)
+
+
+def _divergence(log: AuditLog, verdict: Verdict) -> list[str]:
+    """The same of a divergence, which has no before and after; its verdict's reason holds the bound."""
+    firsts = [suite.metrics[0].name for suite in log.config.suites if suite.name == verdict.rule.suite]
+    comparison = _judged(log, verdict, firsts[0]) if firsts else None
+    moved = comparison.divergence if comparison else None
+    return ["–", "–", _signed(moved.kl, "kl") if isinstance(moved, Divergence) else "–", "–"]
+
+
+def _judged(log: AuditLog, verdict: Verdict, metric: str) -> Comparison | None:
+    """The whole-suite comparison of a metric on a verdict's variant."""
+    place = (verdict.variant, verdict.rule.suite, metric, None)
+    return next((c for c in log.comparisons if (c.variant, c.suite, c.metric, c.group) == place), None)
+
+
+def _kind(log: AuditLog, verdict: Verdict) -> Kind:
+    """The kind of what a verdict judged."""
+    if verdict.metric == DIVERGENCE:
+        return "kl"
+    metrics = [m for suite in log.config.suites if suite.name == verdict.rule.suite for m in suite.metrics]
+    return next((metric.kind for metric in metrics if metric.name == verdict.metric), "binary")
+
+
+def _title(log: AuditLog, rule: Rule) -> str:
+    """The suite, and the metric where several rules are about it."""
+    several = sum(other.suite == rule.suite for other in log.config.rules) > 1
+    return f"{rule.suite} {rule.metric}" if rule.metric and several else rule.suite
+
+
+def _marked(decision: Decision, blocks: bool) -> str:
+    """A decision's mark, and whether it has a say."""
+    return _MARKS[decision] if blocks else f"{_MARKS[decision]} [dim](reported)[/]"
 
 
 def _level(value: float | NotMeasured, kind: Kind) -> str:
@@ -218,7 +278,7 @@ def _level(value: float | NotMeasured, kind: Kind) -> str:
 
 
 def _signed(drop: float, kind: Kind) -> str:
-    return f"{Scale(kind).shown(drop):+.3g}" if kind == "score" else f"{Scale(kind).shown(drop):+.1f}"
+    return f"{Scale(kind).shown(drop):+{_DIGITS[kind]}}"
 
 
 def _sizes(variants: tuple[Variant, ...]) -> str:

@@ -116,12 +116,19 @@ def test_a_control_that_flips_and_passes_shows_the_noise_floor(log: AuditLog, te
     assert words in text_of(_html(_with(log, "control", "bias", flips=flips)))
 
 
-def test_a_control_that_flips_and_does_not_pass_says_that_the_measurement_does_not_repeat(
+def test_a_control_that_took_claims_back_says_that_the_measurement_does_not_repeat(
     log: AuditLog, text_of: Text
 ) -> None:
     changed = _with(log, "control", "bias", flips=Flips(lost=90, gained=1, rate=91 / 640))
-    changed = _judged(changed, "control", "bias", decision="fail")
-    assert "it does not pass, so the measurement does not repeat itself" in text_of(_html(changed))
+    because = "not claimed: the measurement does not repeat: the control 'control' did not pass"
+    changed = _judged(changed, "int8", "bias", decision="inconclusive", because=because)
+    assert "91 flips in 3200 scored units; the measurement does not repeat itself" in text_of(_html(changed))
+
+
+def test_a_control_that_is_open_takes_nothing_back_by_itself(log: AuditLog, text_of: Text) -> None:
+    changed = _with(log, "control", "bias", flips=Flips(lost=1, gained=1, rate=2 / 640))
+    changed = _judged(changed, "control", "bias", decision="inconclusive")
+    assert "2 flips in 3200 scored units; so much the order of arithmetic" in text_of(_html(changed))
 
 
 def test_a_control_in_another_precision_is_noise_that_blocks_nothing(log: AuditLog, text_of: Text) -> None:

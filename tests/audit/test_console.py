@@ -1,0 +1,75 @@
+"""The verdicts in the terminal: each number in its own unit, and what has no say."""
+
+from __future__ import annotations
+
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from audit.console import print_verdicts
+from audit.records import AuditLog, NotMeasured
+
+
+@pytest.fixture(scope="module")
+def gate() -> AuditLog:
+    """The report's made-up audit, as the gate decides it."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
+    try:
+        from gate_log import gate_log
+    finally:
+        sys.path.pop(0)
+    return gate_log()
+
+
+@pytest.mark.parametrize(
+    ("suite", "cells"),
+    [
+        ("accuracy accuracy", "75.0 73.4 +1.6 +0.9 … +2.3 3.0 ✔ pass"),
+        ("accuracy kl", "– – +0.048 – 0.05 nats ? inconclusive (reported)"),
+        ("bias", "75.0 73.4 +1.6 +0.8 … +2.5 2.0 ✘ fail"),
+    ],
+)
+def test_each_row_is_in_the_unit_of_its_metric(gate: AuditLog, suite: str, cells: str) -> None:
+    assert f"{suite} {cells}" in _shown(gate).split("int4 ", 1)[1]
+
+
+def test_a_perplexity_is_told_as_it_is_and_its_drop_in_per_cent(gate: AuditLog) -> None:
+    one = next(one for one in gate.comparisons if (one.variant, one.suite) == ("int4", "fluency"))
+    assert f"fluency {one.before:.4g} {one.after:.4g} +4." in _shown(gate)
+    assert " 3.0 % ✘ fail" in _shown(gate)
+
+
+def test_a_score_is_no_percentage(gate: AuditLog) -> None:
+    one = next(one for one in gate.comparisons if (one.variant, one.suite) == ("int4", "summaries"))
+    assert f"summaries {one.before:.4g} {one.after:.4g} {one.difference:+.3g}" in _shown(gate)
+    assert " 0.01 ✔ pass" in _shown(gate)
+
+
+def test_a_budget_that_is_not_kept_gives_its_reason(gate: AuditLog) -> None:
+    assert "✘ fail (reported) int8 · budget: 13.22 > 9 bits_per_weight" in _shown(gate)
+
+
+def test_rules_that_were_changed_afterwards_are_said_to_be_post_hoc(gate: AuditLog) -> None:
+    config = gate.config.model_copy(update={"seed": 7})
+    words = "Post hoc: the rules were changed after the items were scored."
+    assert words in _shown(gate.model_copy(update={"config": config}))
+    assert words not in _shown(gate)
+
+
+def test_what_was_not_measured_is_a_dash(gate: AuditLog) -> None:
+    gap = NotMeasured("lost in a fire")
+    update = {"before": gap, "after": gap, "difference": gap, "interval": gap, "divergence": gap}
+    burnt = tuple(one.model_copy(update=update) for one in gate.comparisons)
+    shown = _shown(gate.model_copy(update={"comparisons": burnt}))
+    assert "fluency – – – – 3.0 %" in shown
+    assert "accuracy kl – – – – 0.05 nats" in shown
+
+
+def _shown(log: AuditLog) -> str:
+    """What is printed, with single spaces."""
+    out = StringIO()
+    print_verdicts(Console(file=out, width=300), log)
+    return " ".join(out.getvalue().split())
