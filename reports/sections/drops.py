@@ -180,15 +180,21 @@ def _row(log: AuditLog, panel: Panel, comparison: Comparison, flips: bool) -> li
         unit.drop(comparison.difference),
         unit.interval(comparison.interval),
         *(_flips(comparison) if flips else ()),
-        unjudged if verdict is None else probability(verdict.p_value),
-        unjudged if verdict is None else _damage(verdict),
+        unjudged if verdict is None else _margin_p(verdict),
+        unjudged if verdict is None else _damage_p(verdict),
         looks.pairs(comparison),
         f"{count(comparison.n_unpaired_before)} / {count(comparison.n_unpaired_after)}",
     ]
 
 
-def _damage(verdict: Verdict) -> Cell:
-    """The adjusted p-value of a drop above 0; where it was not tested, the p-value beside it says why."""
+def _margin_p(verdict: Verdict) -> Cell:
+    """The p-value of a drop of the margin or more; why a rule can't be read stands in the verdict."""
+    unread = verdict.decision == "inconclusive" and isinstance(verdict.p_value, NotMeasured)
+    return "not read" if unread else probability(verdict.p_value)
+
+
+def _damage_p(verdict: Verdict) -> Cell:
+    """The adjusted p-value of a drop above 0."""
     p_value = probability(verdict.p_worse_adjusted)
     return "not tested" if isinstance(p_value, NotMeasured) else p_value
 

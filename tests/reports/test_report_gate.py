@@ -147,6 +147,12 @@ def test_a_rule_that_does_not_block_turns_no_decision(gate: AuditLog, text_of: T
     assert "Fail Accuracy (KL divergence) (reported, does not block): a divergence of" in answer
 
 
+def test_a_rule_that_does_not_block_and_was_not_judged_keeps_nothing_back(gate: AuditLog) -> None:
+    without = tuple(one for one in gate.verdicts if one.rule.blocks)
+    log = gate.model_copy(update={"verdicts": without})
+    assert reading.decision_on(log, _level(log, "int8")) == "pass"
+
+
 def test_rules_that_do_not_block_come_after_those_that_do(gate: AuditLog, text_of: Text) -> None:
     answer = _answer(gate, "int4", text_of)
     order = [answer.index(title) for title in ("Fail Bias", "Fail Fluency", "Inconclusive Accuracy (KL")]
