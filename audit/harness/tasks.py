@@ -116,7 +116,7 @@ def _prepare(task: Any, num_fewshot: int | None, seed: int) -> None:
 
 
 def _identify(suite: Suite, name: str, task: Any, limit: int | None, dealing: tuple[int, int]) -> LoadedTask:
-    documents = list(task.eval_docs)[:limit]
+    documents = _whole_pairs(list(task.eval_docs), suite.pair_by, limit)
     if not documents:
         raise EvaluationError(f"task '{name}' of suite '{suite.name}' has no items. Check its data file.")
     content = json.dumps([task.dump_config(), documents], sort_keys=True, default=str, ensure_ascii=False)
@@ -130,6 +130,19 @@ def _identify(suite: Suite, name: str, task: Any, limit: int | None, dealing: tu
         digest=hashlib.sha256(content.encode()).hexdigest(),
         parts=_dealt(documents, suite.pair_by, *dealing),
     )
+
+
+def _whole_pairs(
+    documents: Sequence[dict[str, Any]], pair_by: str | None, limit: int | None
+) -> list[dict[str, Any]]:
+    """The first documents, `limit` of them at most, without the last pair if the limit cuts it."""
+    kept = list(documents[:limit])
+    if pair_by is None or not kept:
+        return kept
+    last = kept[-1].get(pair_by)
+    if last is None or all(document.get(pair_by) != last for document in documents[len(kept) :]):
+        return kept
+    return [document for document in kept if document.get(pair_by) != last] or kept
 
 
 def _dealt(

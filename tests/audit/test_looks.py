@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from by_hand import comparison, divergence, estimate, look, suite, variant
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_compare import ITEM, cell, samples
 
 from audit.compare import compare
-from audit.harness.tasks import _dealt
+from audit.harness.tasks import _dealt, _whole_pairs
 from audit.judge import judge, settled
 from audit.records import Comparison, Look, Metric, Rule, Run, Suite, Task
 
@@ -239,3 +240,18 @@ def test_a_model_without_a_drop_mostly_passes() -> None:
     rng = np.random.default_rng(13)
     passes = sum(stopped(flipped(rng, 2400, 0.1, 0.0), 0.03) == "pass" for _ in range(60))
     assert passes >= 54
+
+
+@pytest.mark.parametrize(
+    ("pairs", "limit", "kept"),
+    [
+        (["a", "a", "b", "b"], 3, 2),
+        (["a", "a", "b", "b"], 2, 2),
+        (["a", "a", "b", "b"], None, 4),
+        (["a", "a"], 1, 1),  # nothing would be left: the pair is counted as cut
+        ([None, None, None], 2, 2),
+        (["a", "a", "b", "b", "b"], 4, 2),
+    ],
+)
+def test_a_limit_does_not_cut_the_last_pair(pairs: list[Any], limit: int | None, kept: int) -> None:
+    assert len(_whole_pairs(documents(len(pairs), pair=pairs), "pair", limit)) == kept
