@@ -88,12 +88,14 @@ def test_the_bar_of_a_perplexity_ends_where_its_interval_ends(gate: AuditLog) ->
     assert start == pytest.approx(100 * math.expm1(one.interval.lower))
 
 
-def test_metrics_of_other_units_have_plots_and_tables_of_their_own(gate: AuditLog) -> None:
-    article = _article(_with_two_more_metrics(gate), "Accuracy")
+def test_metrics_of_other_units_and_each_score_have_plots_and_tables_of_their_own(gate: AuditLog) -> None:
+    article = _article(_with_more_metrics(gate), "Accuracy")
     ids = re.findall(r'<div class="plot" id="([^"]+)"', article)
-    assert ids == ["plot-drop-accuracy", "plot-drop-accuracy-f1", "plot-drop-accuracy-bytes"]
+    names = ["accuracy", "accuracy-f1", "accuracy-bleu", "accuracy-bytes"]
+    assert ids == [f"plot-drop-{name}" for name in names]
     axes = [figure["layout"]["xaxis"]["title"]["text"] for figure in _figures(article)]
-    assert ["points" in axes[0], "own unit" in axes[1], "perplexity" in axes[2]] == [True] * 3
+    words = ("points", "own unit", "own unit", "perplexity")
+    assert all(word in axis for word, axis in zip(words, axes, strict=True))
 
 
 def test_scores_have_no_row_among_what_is_guessed(gate: AuditLog, text_of: Text, rows_of: Rows) -> None:
@@ -159,11 +161,12 @@ def test_nothing_breaks_on_what_was_not_measured(gate: AuditLog, text_of: Text, 
     assert "lost in a fire" in text_of(page)
 
 
-def _with_two_more_metrics(log: AuditLog) -> AuditLog:
-    """The first suite with a score and a perplexity besides."""
+def _with_more_metrics(log: AuditLog) -> AuditLog:
+    """The first suite with two scores and a perplexity besides."""
     suite, *others = log.config.suites
     more = (
         Metric(name="f1", kind="score", source="made up"),
+        Metric(name="bleu", kind="score", source="made up"),
         Metric(name="bytes", kind="perplexity", source="made up"),
     )
     wider = suite.model_copy(update={"metrics": (*suite.metrics, *more)})
