@@ -110,8 +110,8 @@ class _Case:
             return math.ceil(independent * (1.0 if isinstance(effect, NotMeasured) else max(effect, 1.0)))
         if isinstance(look.estimate, NotMeasured):
             return look.estimate
-        z = float(ndtri(1 - self.rule.alpha) + ndtri(POWER))
-        return math.ceil(look.n_pairs * (z * look.estimate.standard_error / self.margin) ** 2)
+        times = power.data_for_noninferiority(look.estimate, self.margin, self.rule.alpha, POWER)
+        return math.ceil(look.n_pairs * times)
 
 
 def _seen(look: Look, rule: Rule, margin: float) -> sequential.Evidence:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audit import weights
-from audit.harness import LoadedTask, Measured, Scored, Scorer, load_tasks, scorer_name, source_digest
+from audit.harness import LoadedTask, Measured, Scored, Scorer, scorer_name, source_digest, tasks_of
 from audit.loading import resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
 from audit.provenance import now
@@ -52,11 +52,7 @@ def evaluate(
     """
     progress = progress or Silent()
     progress.stage("loading the tasks")
-    tasks = [
-        task
-        for suite in config.suites
-        for task in load_tasks(suite, limit=config.limit, seed=config.seed, looks=config.looks)
-    ]
+    tasks = tasks_of(config)
     store.register(_registration(tasks, config))
     wanted = _wanted(variants, tasks, config)
     scoring = _Scoring(wanted, config, store, progress)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from audit.decision import POWER
-from audit.harness import LoadedTask, Scorer, load_tasks
+from audit.harness import LoadedTask, Scorer, tasks_of
 from audit.loading import cpu_threads, resolve_device
 from audit.progress import Progress, Silent
 from audit.records import (
@@ -61,11 +61,7 @@ def plan(
     """
     progress = progress or Silent()
     progress.stage("loading the tasks")
-    tasks = [
-        task
-        for suite in config.suites
-        for task in load_tasks(suite, limit=config.limit, seed=config.seed, looks=config.looks)
-    ]
+    tasks = tasks_of(config)
     rules = tuple(
         _rule(rule, tasks, config, _expected_flips(rule, flips, pilot))
         for rule in config.rules

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from audit.harness.measures import Measured
 from audit.harness.scoring import Scored, Scorer, scorer_name, source_digest
-from audit.harness.tasks import LoadedTask, load_tasks
+from audit.harness.tasks import LoadedTask, load_tasks, tasks_of
 
-__all__ = ["LoadedTask", "Measured", "Scored", "Scorer", "load_tasks", "scorer_name", "source_digest"]
+__all__ = [
+    "LoadedTask",
+    "Measured",
+    "Scored",
+    "Scorer",
+    "load_tasks",
+    "scorer_name",
+    "source_digest",
+    "tasks_of",
+]

@@ -62,7 +62,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
     def swap(self, model: Any, shrink: int = 1) -> None:
         """Score another model of the same shape and tokenizer from here on; what was planned stays.
 
-        Packs and rows are `shrink` times smaller: that changes no answer but by rounding.
+        Packs are `shrink` times smaller: that changes no answer but by rounding.
         """
         self._model = model
         self._shrink = shrink

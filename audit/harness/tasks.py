@@ -13,7 +13,7 @@ from typing import Any
 
 from audit import registry
 from audit.errors import EvaluationError
-from audit.records import Suite
+from audit.records import AuditConfig, Suite
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,15 @@ def load_tasks(suite: Suite, *, limit: int | None, seed: int, looks: int = 1) ->
             _prepare(task, num_fewshot, seed)
             loaded.append(_identify(suite, leaf, task, limit, (seed, looks)))
     return tuple(loaded)
+
+
+def tasks_of(config: AuditConfig) -> list[LoadedTask]:
+    """All tasks of an audit, in the order of its suites; raises as `load_tasks`."""
+    return [
+        task
+        for suite in config.suites
+        for task in load_tasks(suite, limit=config.limit, seed=config.seed, looks=config.looks)
+    ]
 
 
 def _load(suite: Suite, name: str) -> dict[str, Any]:

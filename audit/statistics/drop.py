@@ -39,9 +39,8 @@ def worse_p(look: Look) -> float | NotMeasured:
 
 def _mirrored(look: Look) -> Look:
     """The look with before and after exchanged."""
-    turned = look.estimate
-    if isinstance(turned, Estimate):
-        turned = turned.model_copy(update={"value": -turned.value})
+    seen = look.estimate
+    turned = estimates.mirrored(seen) if isinstance(seen, Estimate) else seen
     return look.model_copy(update={"lost": look.gained, "gained": look.lost, "estimate": turned})
 
 

@@ -161,7 +161,7 @@ def upper_bound(estimate: Estimate, alpha: float, bounded: Bounded | None = None
 
 def lower_bound(estimate: Estimate, alpha: float, bounded: Bounded | None = None) -> float | NotMeasured:
     """One-sided lower bound of the drop with error `alpha`: the mirrored estimate's upper bound."""
-    upper = upper_bound(_mirrored(estimate), alpha, bounded)
+    upper = upper_bound(mirrored(estimate), alpha, bounded)
     return upper if isinstance(upper, NotMeasured) else -upper
 
 
@@ -182,7 +182,7 @@ def noninferiority_p(
 
 def inferiority_p(estimate: Estimate, bounded: Bounded | None = None) -> float | NotMeasured:
     """One-sided p-value of H0: drop ≤ 0; below alpha just when `lower_bound` is above 0."""
-    return noninferiority_p(_mirrored(estimate), 0.0, bounded)
+    return noninferiority_p(mirrored(estimate), 0.0, bounded)
 
 
 def equivalence_p(estimate: Estimate, margin: float, bounded: Bounded | None = None) -> float | NotMeasured:
@@ -191,7 +191,7 @@ def equivalence_p(estimate: Estimate, margin: float, bounded: Bounded | None = N
     Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15:657-680.
     """
     loss = noninferiority_p(estimate, margin, bounded)
-    gain = noninferiority_p(_mirrored(estimate), margin, bounded)
+    gain = noninferiority_p(mirrored(estimate), margin, bounded)
     if isinstance(loss, NotMeasured) or isinstance(gain, NotMeasured):
         return _nothing_varies()
     return max(loss, gain)
@@ -307,7 +307,7 @@ def _combined_design_effect(estimates: Sequence[Estimate], share: NDArray[np.flo
     return with_clusters / without
 
 
-def _mirrored(estimate: Estimate) -> Estimate:
+def mirrored(estimate: Estimate) -> Estimate:
     """The same with gains for losses."""
     return estimate.model_copy(update={"value": -estimate.value})
 
