@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 """A proportion, 0 to 1."""
@@ -80,6 +80,28 @@ class Level(Record):
         return str(self.options["dtype"]) if self.is_control and self.options.get("dtype") else None
 
 
+class CacheShape(Record):
+    """What the keys and values of a context take in memory, as the model's config tells it."""
+
+    full_layers: Annotated[int, Field(ge=0)]
+    """Layers that keep every token."""
+    windowed_layers: Annotated[int, Field(ge=0)] = 0
+    """Layers that keep the last tokens only."""
+    window: Annotated[int, Field(ge=1)] | None = None
+    """How many those keep."""
+    values_per_token: Annotated[int, Field(ge=1)]
+    """Numbers that a layer keeps of a token: keys and values of all its heads."""
+
+    def bytes_at(self, context: int) -> int:
+        """Bytes after `context` tokens of one sequence, two a number (16 bit).
+
+        >>> CacheShape(full_layers=30, values_per_token=384).bytes_at(4096)
+        94371840
+        """
+        windowed = min(context, self.window or context)
+        return 2 * self.values_per_token * (self.full_layers * context + self.windowed_layers * windowed)
+
+
 class Variant(Record):
     """One artefact on disk. The original is a Variant too (`level` is None)."""
 
@@ -105,6 +127,10 @@ class Variant(Record):
     """Share of exact zeros among the weights of the linear layers, as loaded."""
     stored_as: str
     """How the file holds the weights, read from the file: `int4, groups of 64, packed in int32`."""
+    format: str | NotMeasured = NotMeasured("the format was not read")
+    """What a runtime must be able to read, told by the file: `safetensors` of plain weights, `gguf`, `onnx`,
+    `pickle`, or the config's `quant_method`: `compressed-tensors`, `gptq`, `awq`, `bitsandbytes`."""
+    kv_cache: CacheShape | NotMeasured = NotMeasured("the config was not read")
     evaluated_as: str
     """What was computed with: `dequantised to float32`. A simulated level has no speed of its own."""
     made_by: str
@@ -200,15 +226,77 @@ class Rule(Record):
     """Why this margin, in words: regulators ask."""
 
 
-class Budget(Record):
-    """A promise about an artefact itself: no more than so much of something."""
+Quantity = Literal[
+    "size_bytes", "bits_per_weight", "least_memory_bytes", "peak_memory_bytes", "prefill_latency_ratio",
+    "decode_latency_ratio", "format",
+]  # fmt: skip
+"""What a budget can limit. Read from the file: `size_bytes`, `bits_per_weight`, `format`. Counted and not
+measured: `least_memory_bytes`, the stored weights and the keys and values of a context in 16 bit, without
+activations, without the runtime, and as if the runtime kept the weights as they are stored. Measured:
+`peak_memory_bytes`, and the latencies, the variant's time over the original's."""
 
-    quantity: Literal["size_bytes", "bits_per_weight"]
-    """A field of `Variant`."""
-    at_most: Annotated[float, Field(gt=0)]
+MEASURED_QUANTITIES = ("peak_memory_bytes", "prefill_latency_ratio", "decode_latency_ratio")
+"""Those that take running the model for them."""
+
+
+class Budget(Record):
+    """A promise about an artefact itself: no more than so much of something, or one of these formats."""
+
+    quantity: Quantity
+    at_most: Annotated[float, Field(gt=0)] | None = None
+    """Bytes, bits or a ratio; None: of a format, which has no size."""
+    one_of: tuple[str, ...] = ()
+    """Formats that the runtime takes."""
+    context: Annotated[int, Field(ge=1)] | None = None
+    """Tokens of one sequence whose keys and values `least_memory_bytes` counts."""
     blocks: bool = True
     because: str = "nobody justified this budget"
     """Why this much, in words."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        wanted = "one_of" if self.quantity == "format" else "at_most"
+        given = [name for name in ("at_most", "one_of") if getattr(self, name) not in (None, ())]
+        if given != [wanted]:
+            raise ValueError(f"a budget on {self.quantity} takes {wanted}, and nothing else in its place")
+        if (self.context is not None) != (self.quantity == "least_memory_bytes"):
+            raise ValueError("least_memory_bytes takes context, in tokens, and no other quantity does")
+        return self
+
+
+class DeviceProfile(Record):
+    """A device that an artefact is meant for: what it must fit in, and what the runtime there can read."""
+
+    title: str
+    ram_bytes: Annotated[int, Field(ge=1)]
+    """What the model may take of the memory."""
+    storage_bytes: Annotated[int, Field(ge=1)]
+    """What the artefact may take on disk."""
+    context: Annotated[int, Field(ge=1)]
+    """Tokens of the one sequence that has to fit."""
+    formats: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names as in `Variant.format`."""
+    because: str
+    """Whose device is meant, and that these are assumptions."""
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """What every artefact has to keep on this device."""
+        reason = f"{self.title}: {self.because}"
+        return (
+            Budget(quantity="size_bytes", at_most=self.storage_bytes, because=reason),
+            Budget(
+                quantity="least_memory_bytes", at_most=self.ram_bytes, context=self.context, because=reason
+            ),
+            Budget(quantity="format", one_of=self.formats, because=reason),
+        )
+
+    @property
+    def peak(self) -> Budget:
+        """What it has to keep as well where its memory was measured."""
+        return Budget(
+            quantity="peak_memory_bytes", at_most=self.ram_bytes, because=f"{self.title}: {self.because}"
+        )
 
 
 class Sample(Record):
@@ -423,6 +511,10 @@ class Verdict(Record):
     decision: Decision
     because: str
     """One sentence that a reader can check against the comparison."""
+    withheld: Literal["order", "noise", "tasks"] | None = None
+    """Why what the numbers say by themselves is not claimed. `order`: levels are claimed mildest first, and
+    a milder one did not pass; `noise`: the control shows that the measurement does not repeat; `tasks`:
+    the two sides were not asked the same."""
     p_value: Share | NotMeasured
     """Of H0: drop ≥ margin, one-sided."""
     p_worse: Share | NotMeasured = NotMeasured("no drop was tested")
@@ -438,10 +530,61 @@ class BudgetVerdict(Record):
 
     variant: str
     budget: Budget
-    value: float
-    """What the artefact has of it."""
+    value: float | str | NotMeasured
+    """What the artefact has of it: a number, or its format; of a latency, the unfavourable end of the
+    interval of the ratio."""
     decision: Decision
     because: str
+
+
+class Conditions(Record):
+    """Under which speed and memory were measured."""
+
+    device: str
+    """`cpu`, or the name of the GPU."""
+    processor: str
+    threads: int
+    """CPU threads of torch."""
+    dtype: str
+    batch: int
+    """Sequences at once."""
+    prompt_tokens: int
+    """Of each sequence, computed in one forward: the prefill."""
+    decode_tokens: int
+    """After them, one forward each."""
+    rounds: int
+    """Interleaved with the original, after one that does not count."""
+
+
+class Speed(Record):
+    """One phase's speed beside the original's, both models in memory and measured in turn."""
+
+    tokens_per_second: float
+    """Median over the rounds."""
+    original_tokens_per_second: float
+    """The original's, in the same rounds."""
+    latency_ratio: float
+    """The variant's time over the original's: median over the rounds. Above 1 is slower."""
+    interval: Interval
+    """Of that median."""
+
+
+class Efficiency(Record):
+    """What a variant costs to run. What is computed otherwise than it is stored has no speed of its own."""
+
+    variant: str
+    digest: str
+    """The variant's: what was measured."""
+    conditions: Conditions
+    load_seconds: float | NotMeasured
+    """From the folder to a model that computes, in a fresh process; its files may lie in the system's cache."""
+    peak_memory_bytes: int | NotMeasured
+    """Most that this process held while it loaded the model, computed a prompt and decoded: on a CPU all that
+    was resident, with the libraries and with mapped files; on a GPU what was allocated there."""
+    runtime_bytes: int | NotMeasured
+    """Of those, what it held before the model was loaded."""
+    prefill: Speed | NotMeasured
+    decode: Speed | NotMeasured
 
 
 class Provenance(Record):
@@ -476,6 +619,10 @@ class AuditConfig(Record):
     rules: tuple[Rule, ...]
     """Default: one per suite, as the policy says."""
     budgets: tuple[Budget, ...] = ()
+    """The policy's, the config's own, and those of the device profile."""
+    device_profile: DeviceProfile | None = None
+    efficiency: bool = False
+    """Whether to measure memory and speed though no budget is about them."""
     policy: str = "standard"
     """Name of the policy that gave what the config's own rules leave open."""
     looks: Annotated[int, Field(ge=1)] = 4
@@ -502,9 +649,15 @@ class AuditConfig(Record):
     No part of the config's identity."""
 
     @property
+    def measures_efficiency(self) -> bool:
+        """Whether memory and speed are asked for, by the config or by a budget."""
+        return self.efficiency or any(one.quantity in MEASURED_QUANTITIES for one in self.budgets)
+
+    @property
     def policy_sha256(self) -> str:
-        """Over all that decides what counts as good enough: rules, budgets, looks and seed."""
-        promises = [one.model_dump(mode="json") for one in (*self.rules, *self.budgets)]
+        """Over all that decides what counts as good enough: rules, budgets, device, looks and seed."""
+        device = () if self.device_profile is None else (self.device_profile,)
+        promises = [one.model_dump(mode="json") for one in (*self.rules, *self.budgets, *device)]
         return sha256(json.dumps([promises, self.looks, self.seed], sort_keys=True).encode()).hexdigest()
 
 
@@ -580,6 +733,8 @@ class AuditLog(Record):
     runs: tuple[Run, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    efficiency: tuple[Efficiency, ...] = ()
+    """One per variant; empty where it was not asked for."""
     budgets: tuple[BudgetVerdict, ...] = ()
 
     def to_json(self) -> bytes:
