@@ -153,15 +153,39 @@ class Metric(Record):
     """The name in tables: `accuracy`, `pair accuracy`."""
     harness_metric: str = "acc"
     """The key of lm-eval's per-sample result."""
-    kind: Literal["binary", "score", "perplexity"] = "binary"
+    kind: Literal["binary", "score", "perplexity", "ratio", "corpus"] = "binary"
     """`binary`: right or wrong, flips are counted; `score`: any number per item, differences are averaged;
-    `perplexity`: a log-likelihood per document over its words, bytes or tokens."""
+    `perplexity`: a log-likelihood per document over its words, bytes or tokens; `ratio`: two numbers per
+    item, the sum of the first over the sum of the second, as bias scores are; `corpus`: a number that only
+    a whole set of items has."""
+    statistic: str | None = None
+    """Of a corpus metric: the function of all rows that gives it, from `audit.corpus_statistics`."""
+    two_sided: bool = False
+    """Whether a change either way is damage, as of a signed bias score: the drop has to be shown to lie
+    within the margin on both sides."""
+    range: tuple[float, float] | None = None
+    """Smallest and largest value that an item of a score can have; None: no limit is known."""
     per: Literal["item", "pair"] = "item"
     """`pair`: items that share a pair count once, right only when all of them are right."""
     unit: str = "share of items answered right"
     higher_is_better: bool = True
     source: str
     """Paper or definition."""
+
+    @property
+    def largest_drop(self) -> float | None:
+        """The most that one item can lose; None: there is no limit, or items have no drop of their own."""
+        return None if self.range is None else self.range[1] - self.range[0]
+
+    @model_validator(mode="after")
+    def _settings_fit_the_kind(self) -> Self:
+        if (self.kind == "corpus") != (self.statistic is not None):
+            raise ValueError("`statistic` names the function of a metric of kind `corpus`, and of no other")
+        if self.range is not None and (self.kind != "score" or not self.range[0] < self.range[1]):
+            raise ValueError("`range` is the smallest and the largest value of an item of kind `score`")
+        if self.per == "pair" and self.kind in ("ratio", "corpus"):
+            raise ValueError(f"a metric of kind `{self.kind}` counts items, not pairs of them")
+        return self
 
 
 class Task(Record):
@@ -282,7 +306,7 @@ class DeviceProfile(Record):
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """What every artefact has to keep on this device."""
-        reason = f"{self.title}: {self.because}"
+        reason = self._reason
         return (
             Budget(quantity="size_bytes", at_most=self.storage_bytes, because=reason),
             Budget(
@@ -294,9 +318,11 @@ class DeviceProfile(Record):
     @property
     def peak(self) -> Budget:
         """What it has to keep as well where its memory was measured."""
-        return Budget(
-            quantity="peak_memory_bytes", at_most=self.ram_bytes, because=f"{self.title}: {self.because}"
-        )
+        return Budget(quantity="peak_memory_bytes", at_most=self.ram_bytes, because=self._reason)
+
+    @property
+    def _reason(self) -> str:
+        return f"an assumption of the device profile: {self.title}"
 
 
 class Sample(Record):
@@ -315,7 +341,8 @@ class Sample(Record):
     """lm-eval's name of the metric."""
     outcome: float
     weight: float = 1.0
-    """What the outcome is a sum over: the words, bytes or tokens of a perplexity's document."""
+    """What the outcome is a sum over: the words, bytes or tokens of a perplexity's document, the denominator
+    of a ratio. 0 where an item adds nothing, or has no number of its own, as under BLEU."""
     question: str
     """What the model was shown; the last part of it where shots precede."""
     choices: tuple[str, ...]
@@ -406,6 +433,10 @@ class Estimate(Record):
     """Groups of items that are not independent of each other; None: each item by itself."""
     design_effect: float | NotMeasured = NotMeasured("items are independent")
     """Variance with the clusters over variance without (Kish 1965)."""
+    skewness: float = 0.0
+    """Of the drop itself, not of an item's: above 0 where a few clusters lose much."""
+    largest: Annotated[float, Field(gt=0)] | None = None
+    """The most that an item can lose or gain; None: no limit is known."""
     method: str
 
 
@@ -577,7 +608,7 @@ class Efficiency(Record):
     """The variant's: what was measured."""
     conditions: Conditions
     load_seconds: float | NotMeasured
-    """From the folder to a model that computes, in a fresh process; its files may lie in the system's cache."""
+    """From the folder to a model that computes, in a fresh process; the system may have its files cached."""
     peak_memory_bytes: int | NotMeasured
     """Most that this process held while it loaded the model, computed a prompt and decoded: on a CPU all that
     was resident, with the libraries and with mapped files; on a GPU what was allocated there."""
@@ -665,11 +696,14 @@ class PlannedRule(Record):
     """What one rule could show of one level."""
 
     rule: Rule
+    kind: Literal["binary", "score", "perplexity", "ratio", "corpus", "kl"]
+    """Of the metric: how margins and drops are counted."""
     n_available: int
     """Pairs that the items make."""
-    flips: Share
+    flips: Share | NotMeasured
     """Expected share of answers that change either way."""
     flips_from: str
+    """Where the flips, or how much scores vary, are known from."""
     design_effect: float
     """How many times more pairs it takes because of clusters."""
     n_for_80: int | NotMeasured
@@ -678,7 +712,7 @@ class PlannedRule(Record):
     power: Share | NotMeasured
     """Chance that a level without a drop passes, with all pairs."""
     smallest_margin: float | NotMeasured
-    """What could be promised with these pairs, at 80 % power and no drop."""
+    """On the scale of the drop: what could be promised with these pairs, at 80 % power and no drop."""
     detectable_drop: float | NotMeasured
     """The smallest drop that is told from 0 with 80 % power."""
     expected_pairs: int | NotMeasured
