@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit import effects
+from audit.corpora import Corpus
 from audit.pairing import Units, metric_rows, pair
 from audit.records import (
     Cell,
@@ -39,28 +40,31 @@ class _Subject:
     variant: str
     suite: str
     metric: Metric
+    corpus: Corpus | None
+    """Of a corpus metric."""
     group: str | None = None
 
 
 def compare(
-    runs: Sequence[Run], suites: Sequence[Suite], read: Callable[[Cell], pd.DataFrame]
+    runs: Sequence[Run], suites: Sequence[Suite], read: Callable[[Cell], pd.DataFrame], seed: int = 1234
 ) -> tuple[Comparison, ...]:
     """Every variant against the original: by suite, variant and metric, the whole first, then its groups.
 
     `read` gives the samples of a cell, one row each, with the columns of `Sample`. A variant that has only
-    the first parts of a suite is compared on those.
+    the first parts of a suite is compared on those. `seed` is that of the resampling of corpus metrics.
     """
     comparisons: list[Comparison] = []
     for suite in suites:
         of_suite = [run for run in runs if run.suite == suite.name]
-        before = _samples([run for run in of_suite if run.variant == ORIGINAL], read)
+        before = samples_of([run for run in of_suite if run.variant == ORIGINAL], read)
         for run in of_suite:
             if run.variant != ORIGINAL:
-                comparisons += _compare_suite(suite, run, before, _samples([run], read))
+                sides = _Sides(before, samples_of([run], read), seed)
+                comparisons += _compare_suite(suite, run, sides)
     return tuple(comparisons)
 
 
-def _samples(runs: Sequence[Run], read: Callable[[Cell], pd.DataFrame]) -> pd.DataFrame | None:
+def samples_of(runs: Sequence[Run], read: Callable[[Cell], pd.DataFrame]) -> pd.DataFrame | None:
     """All samples of the runs, each with its part, in the order of tasks and documents; None without any."""
     cells = [cell for run in runs for cell in run.cells]
     tasks = list(dict.fromkeys(cell.task for cell in cells))
@@ -72,19 +76,27 @@ def _samples(runs: Sequence[Run], read: Callable[[Cell], pd.DataFrame]) -> pd.Da
     return whole.assign(order=order).sort_values(["order", "doc_id"], kind="stable", ignore_index=True)
 
 
-def _compare_suite(
-    suite: Suite, run: Run, before: pd.DataFrame | None, after: pd.DataFrame | None
-) -> list[Comparison]:
+@dataclass(frozen=True)
+class _Sides:
+    """The samples of both sides; None without any."""
+
+    before: pd.DataFrame | None
+    after: pd.DataFrame | None
+    seed: int
+
+
+def _compare_suite(suite: Suite, run: Run, sides: _Sides) -> list[Comparison]:
     """All comparisons of one variant on one suite; its groups are one family of tests."""
     comparisons: list[Comparison] = []
     for metric in suite.metrics:
-        subject = _Subject(run.variant, suite.name, metric)
-        planned, rows_after = metric_rows(before, metric), metric_rows(after, metric)
+        planned, rows_after = metric_rows(sides.before, metric), metric_rows(sides.after, metric)
         reached = planned["part"] <= max((cell.part for cell in run.cells), default=0)
         rows_before = planned[reached].reset_index(drop=True)
         units = pair(rows_before, rows_after, metric)
+        corpus = Corpus(rows_before, rows_after, metric, sides.seed) if metric.kind == "corpus" else None
+        subject = _Subject(run.variant, suite.name, metric, corpus)
         whole = _compare_units(units, subject)
-        whole = whole.model_copy(update={"divergence": _divergence(run), **_looks(units, planned, metric)})
+        whole = whole.model_copy(update={"divergence": _divergence(run), **_looks(units, planned, subject)})
         if metric.kind == "binary":
             whole = whole.model_copy(update=_changed(units, rows_before, rows_after))
         comparisons.append(whole)
@@ -94,18 +106,19 @@ def _compare_suite(
     return _adjusted(comparisons)
 
 
-def _looks(units: Units, planned: pd.DataFrame, metric: Metric) -> dict[str, Any]:
+def _looks(units: Units, planned: pd.DataFrame, subject: _Subject) -> dict[str, Any]:
     """What was known after each part of the items, and how many pairs there are in all.
 
     Where no error can be estimated yet, as in one cluster, nobody looks.
     """
     if units.unfit:
         return {}
+    metric, corpus = subject.metric, subject.corpus
     so_far = [units.paired[units.paired["part"] <= part] for part in sorted(set(units.paired["part"]))]
     looks = tuple(
-        effects.look(paired, metric)
+        effects.look(paired, metric, corpus)
         for paired in so_far
-        if not (effects.indivisible(paired, metric) or effects.unestimable(paired, metric))
+        if not (effects.indivisible(paired, metric) or effects.unestimable(paired, metric, corpus))
     )
     return {"looks": looks, "n_planned": len(pair(planned, planned, metric).paired)}
 
@@ -125,8 +138,14 @@ def _compare_units(units: Units, subject: _Subject) -> Comparison:
     reason = units.unfit or (None if n else "no item of the original has a partner in this variant")
     reason = reason or effects.indivisible(units.paired, subject.metric)
     if subject.group is None:
-        reason = reason or effects.unestimable(units.paired, subject.metric)
-    numbers = effects.unmeasured(reason) if reason else effects.measured(units.paired, subject.metric)
+        reason = reason or effects.unestimable(units.paired, subject.metric, subject.corpus)
+    elif subject.corpus is not None:
+        reason = reason or subject.corpus.undefined(units.paired)
+    numbers = (
+        effects.unmeasured(reason)
+        if reason
+        else effects.measured(units.paired, subject.metric, subject.corpus)
+    )
     return Comparison.model_validate({**shape, **numbers})
 
 

@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from audit import registry, weights
+from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
 from audit.policy import load_policy
 from audit.records import AuditConfig, Budget, Level, Metric, ModelRef, Record, Rule, Suite, Task
@@ -41,10 +42,15 @@ class SuiteEntry(Record):
     title: str = ""
     metric: str = "acc"
     """lm-eval's key of a per-item metric."""
-    kind: Literal["binary", "score", "perplexity"] = "binary"
+    kind: Literal["binary", "score", "perplexity", "ratio", "corpus"] = "binary"
     """What the metric's values are: see `Metric`."""
+    statistic: str | None = None
+    """Of kind `corpus`: which, see `Metric`."""
+    two_sided: bool = False
+    range: tuple[float, float] | None = None
+    """Of kind `score`: see `Metric`."""
     higher_is_better: bool | None = None
-    """None: unless it is a perplexity."""
+    """None: unless it is a perplexity, or a corpus statistic that says otherwise."""
     group_by: str | None = None
     cluster_by: str | None = None
     include_path: str | None = None
@@ -61,6 +67,10 @@ class ConfigFile(Record):
     policy: str = "standard"
     """`strict`, `standard`, `research`, or a YAML file."""
     budgets: tuple[Budget, ...] = ()
+    device_profile: str | None = None
+    """`phone`, `car`, `browser`, `server`, or a YAML file."""
+    efficiency: bool = False
+    """Whether to measure memory and speed though no budget is about them."""
     sequential: bool = True
     """Whether to look at the data early and stop what is decided."""
     looks: int | None = None
@@ -102,19 +112,24 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
     _check_unique("level", [level.name for level in levels] + ["original"])
     _check_unique("suite", [suite.name for suite in suites])
     policy = load_policy(parsed.policy, home)
+    device = None
+    if parsed.device_profile is not None:
+        place = ("device_profile",)
+        device = _located(lines, where, place, lambda name: load_profile(name, home), parsed.device_profile)
     own = tuple(
         _located(lines, where, ("rules", i), lambda entry: policy.complete(entry, suites), entry)
         for i, entry in enumerate(parsed.rules)
     )
     rules = (*own, *policy.others(own, suites))
-    elsewhere = {"model", "levels", "suites", "rules", "budgets", "sequential", "noise"}
+    elsewhere = {"model", "levels", "suites", "rules", "budgets", "device_profile", "sequential", "noise"}
     given = parsed.model_dump(exclude=elsewhere, exclude_none=True)
     if not parsed.sequential:
         given["looks"] = 1
     try:
         return AuditConfig(
             model=_model(parsed.model, home), levels=levels, suites=_clustered(suites, rules), rules=rules,
-            budgets=(*policy.budgets, *parsed.budgets), **given,
+            budgets=(*policy.budgets, *parsed.budgets, *(device.budgets if device else ())),
+            device_profile=device, **given,
         )  # fmt: skip
     except ValidationError as error:
         raise ConfigError(_explain(error, lines, where)) from None
@@ -260,12 +275,31 @@ def _suite(entry: str | SuiteEntry, home: Path) -> Suite:
 
 
 def _metric(entry: SuiteEntry) -> Metric:
-    higher = entry.kind != "perplexity" if entry.higher_is_better is None else entry.higher_is_better
-    units = {"binary": "share of items answered right", "score": f"mean {entry.metric}"}
-    return Metric(
-        name=entry.metric, harness_metric=entry.metric, kind=entry.kind, higher_is_better=higher,
-        unit=units.get(entry.kind, "perplexity"), source="lm-evaluation-harness",
-    )  # fmt: skip
+    higher = _default_direction(entry) if entry.higher_is_better is None else entry.higher_is_better
+    name = entry.statistic or entry.metric
+    units = {
+        "binary": "share of items answered right", "score": f"mean {name}", "perplexity": "perplexity",
+    }  # fmt: skip
+    try:
+        return Metric(
+            name=name, harness_metric=entry.metric, kind=entry.kind, higher_is_better=higher,
+            statistic=entry.statistic, two_sided=entry.two_sided, range=entry.range,
+            unit=units.get(entry.kind, name), source="lm-evaluation-harness",
+        )  # fmt: skip
+    except ValidationError as error:
+        raise ConfigError(f"suite '{entry.name}': {error.errors()[0]['msg']}.") from None
+
+
+def _default_direction(entry: SuiteEntry) -> bool:
+    """Whether higher is better, where the user does not say; raises ConfigError where nobody does."""
+    if entry.statistic is None:
+        return entry.kind != "perplexity"
+    known = getattr(registry.corpus_statistic(entry.statistic), "higher_is_better", None)
+    if known is None:
+        raise ConfigError(
+            f"suite '{entry.name}': say by `higher_is_better:` which way '{entry.statistic}' is better."
+        )
+    return bool(known)
 
 
 def _clustered(suites: Sequence[Suite], rules: Sequence[Rule]) -> tuple[Suite, ...]:

@@ -28,6 +28,7 @@ from audit.records import (
     Divergence,
     NotMeasured,
     Plan,
+    PlannedRule,
     Registration,
     Rule,
     Variant,
@@ -37,10 +38,15 @@ from audit.scale import Kind, Scale
 
 if TYPE_CHECKING:
     from audit.side_by_side import SideBySide
+    from audit.watch import Watched
 
 _MARKS = {"pass": "[green]✔ pass[/]", "fail": "[red]✘ fail[/]", "inconclusive": "[yellow]? inconclusive[/]"}
 _ANY_WIDTH = 10_000
-_DIGITS: dict[Kind, str] = {"binary": ".1f", "perplexity": ".1f", "score": ".3g", "kl": ".3g"}
+_LEAST_P = 1e-300
+"""A p-value below it is too small for a double, and never 0."""
+_DIGITS: dict[Kind, str] = {
+    "binary": ".1f", "perplexity": ".1f", "score": ".3g", "ratio": ".3g", "corpus": ".3g", "kl": ".3g",
+}  # fmt: skip
 """How drops are written."""
 
 
@@ -218,7 +224,9 @@ def _levels(comparison: Comparison, kind: Kind = "binary") -> list[str]:
 
 
 def _p(value: float | NotMeasured) -> str:
-    return "–" if isinstance(value, NotMeasured) else f"{value:.3g}"
+    if isinstance(value, NotMeasured):
+        return "–"
+    return f"{value:.3g}" if value else f"< {_LEAST_P:.0e}"
 
 
 def _cells(log: AuditLog, verdict: Verdict) -> list[str]:
@@ -294,25 +302,22 @@ def print_plan(console: Console, plan: Plan) -> None:
     for column in ("margin", "pairs", "80 % needs", "90 % needs", "power", "asked", "least margin", "seen"):
         table.add_column(column, justify="right")
     for one in plan.rules:
-        scale = Scale("binary")
-        shown = [_or_dash(value, scale) for value in (one.smallest_margin, one.detectable_drop)]
+        shown = [_promised(value, one.kind) for value in (one.smallest_margin, one.detectable_drop)]
         counts = [_count(value) for value in (one.n_available, one.n_for_80, one.n_for_90)]
         chance = "–" if isinstance(one.power, NotMeasured) else f"{100 * one.power:.0f} %"
-        margin = f"{100 * one.rule.margin:.1f}"
-        table.add_row(one.rule.suite, margin, *counts, chance, _count(one.expected_pairs), *shown)
+        margin = _promised(Scale(one.kind).margin(one.rule.margin), one.kind)
+        table.add_row(_planned(one), margin, *counts, chance, _count(one.expected_pairs), *shown)
     console.print(table)
     console.print(
         "Power: chance that a level without a drop passes. Asked: pairs on average of such a level. "
-        "Least margin: what could be promised; seen: drop told from 0; both at 80 % power, in points.",
+        "Least margin: what could be promised; seen: drop told from 0; both at 80 % power; shares in points.",
         style="dim",
     )
     for one in plan.rules:
         if one.hopeless:
-            console.print(
-                f"[bold yellow]{one.rule.suite}[/] can only end inconclusive: even if no answer changes, "
-                f"{one.n_available} pairs show no drop below {100 * one.rule.margin:.1f} points. "
-                "Ask more items, or promise less."
-            )
+            console.print(f"[bold yellow]{_planned(one)}[/] can only end inconclusive: {_hopeless(one)}")
+        elif isinstance(one.n_for_80, NotMeasured):
+            console.print(f"[bold]{_planned(one)}[/]: {escape(one.n_for_80.reason)}.")
     cost = plan.cost
     pace = f"at {cost.tokens_per_second:.0f} tokens a second"
     spared = f"with early stopping about {cost.expected_tokens:,} and {cost.expected_minutes:.0f}"
@@ -320,9 +325,49 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(f"Checkpoints take {cost.disk_bytes / 2**20:,.0f} MiB at most.")
 
 
+def _planned(one: PlannedRule) -> str:
+    """The suite, and the metric where it is no share of right answers."""
+    return escape(one.rule.suite if one.kind == "binary" else f"{one.rule.suite} {one.rule.metric}")
+
+
+def _hopeless(one: PlannedRule) -> str:
+    """Why, and the way out."""
+    if one.n_available < one.rule.min_pairs:
+        return f"{one.n_available} pairs, where the rule asks for {one.rule.min_pairs}. Ask more items."
+    return (
+        f"even if no answer changes, {one.n_available} pairs show no drop below "
+        f"{100 * one.rule.margin:.1f} points. Ask more items, or promise less."
+    )
+
+
+def print_watched(console: Console, watched: Sequence[Watched]) -> None:
+    """E of each rule so far and, where it is not there, why."""
+    title = "Evidence that the drop is below the margin; stands from 1 / alpha on, whenever you look"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for column in ("level", "suite"):
+        table.add_column(column, no_wrap=True)
+    for column in ("pairs", "planned", "E", "stands from"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("since")
+    for one in watched:
+        counts = f"{one.n_pairs:,}", f"{one.n_planned:,}"
+        if isinstance(one.evidence, NotMeasured):
+            evidence, since = "–", escape(one.evidence.reason)
+        else:
+            evidence = f"{one.evidence:.3g}"
+            since = "" if one.passed_after is None else f"[green]{one.passed_after:,} pairs[/]"
+        limit = f"{1 / one.rule.alpha:.3g}"
+        table.add_row(one.variant, escape(one.rule.suite), *counts, evidence, limit, since)
+    console.print(table)
+
+
 def _count(value: int | NotMeasured) -> str:
     return "–" if isinstance(value, NotMeasured) else f"{value:,}"
 
 
-def _or_dash(value: float | NotMeasured, scale: Scale) -> str:
-    return "–" if isinstance(value, NotMeasured) else f"{scale.shown(value):.1f}"
+def _promised(drop: float | NotMeasured, kind: Kind) -> str:
+    """A drop of a plan; of shares without the unit, which the line below the table says."""
+    if isinstance(drop, NotMeasured):
+        return "–"
+    scale = Scale(kind)
+    return f"{scale.shown(drop):{_DIGITS[kind]}}{'' if kind == 'binary' else scale.unit}"

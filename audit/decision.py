@@ -13,6 +13,7 @@ from scipy.stats import binom
 from audit.records import Comparison, Decision, Divergence, Estimate, Look, Metric, NotMeasured, Rule
 from audit.scale import Scale
 from audit.statistics import drop, power, proportions, sequential
+from audit.statistics.noninferiority import Bounds
 
 ENOUGH_EQUAL = 59
 """Equal pairs that leave at most 5 % of all pairs to differ, at an error of 5 % (Clopper & Pearson 1934)."""
@@ -42,10 +43,14 @@ def rule_on(comparison: Comparison, rule: Rule, metric: Metric | None) -> Ruling
         return unreadable("a ceiling is for the share of bad outcomes, and these are not right or wrong")
     if metric is None:
         return _on_divergence(comparison, rule)
+    if metric.largest_drop is not None and rule.margin >= metric.largest_drop:
+        return unreadable(
+            f"no drop can reach the margin {rule.margin:g}: the largest is {metric.largest_drop:g}"
+        )
     looks = [look for look in comparison.looks if look.n_pairs >= rule.min_pairs]
     if not looks:
         return unreadable(f"{comparison.n_pairs} pairs so far, where the rule asks for {rule.min_pairs}")
-    return _ruling(_Case(rule, Scale(metric.kind), looks, planned))
+    return _ruling(_Case(rule, Scale(metric.kind), looks, planned, metric.two_sided))
 
 
 def unreadable(reason: str) -> Ruling:
@@ -62,6 +67,8 @@ class _Case:
     scale: Scale
     looks: Sequence[Look]
     planned: int
+    two_sided: bool = False
+    """Whether a change either way is damage."""
 
     @property
     def margin(self) -> float:
@@ -71,7 +78,7 @@ class _Case:
     @cached_property
     def standing(self) -> sequential.Standing:
         """Where the looks leave the rule."""
-        seen = [_seen(look, self.rule, self.margin) for look in self.looks]
+        seen = [self._evidence(look) for look in self.looks]
         return sequential.stand(seen, self.planned, self.margin, self.rule.alpha)
 
     @cached_property
@@ -92,6 +99,32 @@ class _Case:
         """Error that this look may spend."""
         return self.standing.nominal[self.looks.index(self.at)]
 
+    def kept_p(self, look: Look) -> float | NotMeasured:
+        """p-value of H0: the margin is lost; of two sides, on either."""
+        return (drop.equivalence_p if self.two_sided else drop.noninferiority_p)(look, self.margin)
+
+    def worse_p(self, look: Look) -> float | NotMeasured:
+        """p-value of H0: no damage; of two sides, two-sided of H0: no change."""
+        return (drop.changed_p if self.two_sided else drop.worse_p)(look)
+
+    def damage(self, look: Look) -> float:
+        """The drop, of two sides its size; 0 where it was not measured."""
+        seen = drop.value(look)
+        if isinstance(seen, NotMeasured):
+            return 0.0
+        return abs(seen) if self.two_sided else seen
+
+    def _evidence(self, look: Look) -> sequential.Evidence:
+        """A look as the sequential test takes it: a pass has to keep to the margin and to the ceiling.
+
+        What has no p-value proves nothing: 1.
+        """
+        p_values = self.kept_p(look), _ceiling_p(look, self.rule), self.worse_p(look)
+        margin_p, ceiling_p, worse_p = (1.0 if isinstance(p, NotMeasured) else p for p in p_values)
+        return sequential.Evidence(
+            look.n_pairs, max(margin_p, ceiling_p), worse_p, self.damage(look), drop.standard_error(look)
+        )
+
     @property
     def needed(self) -> int | NotMeasured:
         """Pairs that would give `POWER` at zero drop, with the flips, the spread and the bad share seen."""
@@ -103,32 +136,17 @@ class _Case:
     @property
     def _needed_for_margin(self) -> int | NotMeasured:
         look = self.at
+        # Both sides are kept as often as promised if each is missed half as often
+        chance = (1 + POWER) / 2 if self.two_sided else POWER
         if isinstance(look.lost, int) and isinstance(look.gained, int):
             flips = (look.lost + look.gained) / look.n_pairs
-            independent = power.items_for_noninferiority(flips, self.margin, self.rule.alpha, POWER)
+            independent = power.items_for_noninferiority(flips, self.margin, self.rule.alpha, chance)
             effect = look.estimate.design_effect if isinstance(look.estimate, Estimate) else 1.0
             return math.ceil(independent * (1.0 if isinstance(effect, NotMeasured) else max(effect, 1.0)))
         if isinstance(look.estimate, NotMeasured):
             return look.estimate
-        times = power.data_for_noninferiority(look.estimate, self.margin, self.rule.alpha, POWER)
+        times = power.data_for_noninferiority(look.estimate, self.margin, self.rule.alpha, chance)
         return math.ceil(look.n_pairs * times)
-
-
-def _seen(look: Look, rule: Rule, margin: float) -> sequential.Evidence:
-    """A look as the sequential test takes it: a pass has to keep to the margin and to the ceiling.
-
-    What has no p-value proves nothing: 1.
-    """
-    p_values = drop.noninferiority_p(look, margin), _ceiling_p(look, rule), drop.worse_p(look)
-    margin_p, ceiling_p, worse_p = (1.0 if isinstance(p, NotMeasured) else p for p in p_values)
-    return sequential.Evidence(
-        look.n_pairs, max(margin_p, ceiling_p), worse_p, _drop(look), drop.standard_error(look)
-    )
-
-
-def _drop(look: Look) -> float:
-    seen = drop.value(look)
-    return 0.0 if isinstance(seen, NotMeasured) else seen
 
 
 def _ceiling_p(look: Look, rule: Rule) -> float | NotMeasured:
@@ -167,7 +185,7 @@ def _needed_for_ceiling(look: Look, rule: Rule) -> int | NotMeasured:
 
 def _ruling(case: _Case) -> Ruling:
     last = case.looks[-1]
-    p_value = drop.noninferiority_p(last, case.margin)
+    p_value = case.kept_p(last)
     if isinstance(p_value, NotMeasured):
         return _without_error(case, last, p_value)
     decision = _decision(case)
@@ -175,8 +193,8 @@ def _ruling(case: _Case) -> Ruling:
         decision,
         _because(decision, case),
         settled=case.too_bad is not None or case.standing.outcome != "go on",
-        p_value=drop.noninferiority_p(case.at, case.margin),
-        p_worse=drop.worse_p(case.at),
+        p_value=case.kept_p(case.at),
+        p_worse=case.worse_p(case.at),
         n_to_decide=case.needed if decision == "inconclusive" else NotMeasured("decided"),
     )
 
@@ -188,11 +206,11 @@ def _decision(case: _Case) -> Decision:
     outcome = case.standing.outcome
     if outcome == "fail" and case.rule.ceiling is not None:
         # A drop inside the margin, however detectable, is none: it is the ceiling that is not yet shown
-        kept = drop.noninferiority_p(case.at, case.margin)
+        kept = case.kept_p(case.at)
         return "inconclusive" if isinstance(kept, float) and kept < case.alpha else "fail"
     if outcome == "pass" or outcome == "fail":
         return outcome
-    return "fail" if outcome == "futile" and _drop(case.at) >= case.margin else "inconclusive"
+    return "fail" if outcome == "futile" and case.damage(case.at) >= case.margin else "inconclusive"
 
 
 def _without_error(case: _Case, last: Look, reason: NotMeasured) -> Ruling:
@@ -209,9 +227,10 @@ def _without_error(case: _Case, last: Look, reason: NotMeasured) -> Ruling:
         because = f"every one of {last.n_pairs} pairs is equal"
         missing = NotMeasured(because)
         return Ruling("pass", because, complete, missing, missing, NotMeasured("decided"))
-    if seen >= case.margin:
+    if case.damage(last) >= case.margin:
         shown, margin = case.scale.pair(seen, case.margin)
-        because = f"{last.n_pairs} pairs lose alike: drop {shown}{case.scale.unit} ≥ margin {margin}"
+        against = f"not within ±{margin}" if case.two_sided else f"≥ margin {margin}"
+        because = f"{last.n_pairs} pairs lose alike: drop {shown}{case.scale.unit} {against}"
         return Ruling("fail", because, complete, reason, reason, NotMeasured("decided"))
     return Ruling("inconclusive", reason.reason, complete, reason, reason, reason)
 
@@ -222,6 +241,9 @@ def _because(decision: Decision, case: _Case) -> str:
     bounds, seen = drop.bounds(case.at, case.alpha), drop.value(case.at)
     if isinstance(bounds, NotMeasured) or isinstance(seen, NotMeasured):
         return f"{counts}: {bounds}"
+    if case.two_sided:
+        reason = f"{counts}: {_of_two_sides(case, bounds, seen)}{_of_ceiling(case)}"
+        return reason + (f"; {_hint(case)}" if decision == "inconclusive" else "")
     scale, margin = case.scale, case.margin
     upper, against = scale.pair(bounds.upper, margin)
     lower, _ = scale.pair(bounds.lower, 0.0)
@@ -239,6 +261,22 @@ def _because(decision: Decision, case: _Case) -> str:
         reason = f"{start} < margin {against}{worse}"
     reason += _of_ceiling(case)
     return reason + (f"; {_hint(case)}" if decision == "inconclusive" else "")
+
+
+def _of_two_sides(case: _Case, bounds: Bounds, seen: float) -> str:
+    """How a change either way stands to the margin."""
+    scale, margin = case.scale, case.margin
+    outer = max(bounds.lower, bounds.upper, key=abs)
+    against = scale.pair(abs(outer), margin)[1]
+    ends = [scale.pair(end, math.copysign(margin, end))[0] for end in (bounds.lower, bounds.upper)]
+    start = f"change {scale.pair(seen, math.copysign(margin, seen))[0]}{scale.unit}"
+    changed = case.worse_p(case.at)
+    told = isinstance(changed, float) and changed < case.alpha
+    if -margin < bounds.lower and bounds.upper < margin:
+        so = "; equivalent, detectably changed" if told else ""
+        return f"{start}, bounds {ends[0]} and {ends[1]} within ±{against}, either way is damage{so}"
+    so = " and 0 is ruled out" if told else " and so is the change itself" if abs(seen) >= margin else ""
+    return f"{start}, bounds {ends[0]} and {ends[1]} not within ±{against}, either way is damage{so}"
 
 
 def _counted(look: Look) -> str:

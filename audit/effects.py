@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from audit.corpora import Corpus
 from audit.records import Estimate, Flips, Interval, Look, Metric, NotMeasured
 from audit.statistics import drop, estimates, mcnemar, noninferiority, proportions, sensitivity
+from audit.statistics.estimates import Ratio
 from audit.statistics.noninferiority import Bounds
 
 ALPHA = 0.05
@@ -30,10 +32,13 @@ def unmeasured(reason: str) -> dict[str, Any]:
     return {**dict.fromkeys(names, NotMeasured(reason)), "method": f"not measured: {reason}"}
 
 
-def measured(paired: pd.DataFrame, metric: Metric) -> dict[str, Any]:
-    """The numbers of a comparison, from the units of one metric; their outcomes fit its kind."""
-    now = look(paired, metric)
-    numbers = _of_flips(paired, metric) if metric.kind == "binary" else _of_numbers(paired, metric)
+def measured(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None = None) -> dict[str, Any]:
+    """The numbers of a comparison, from the units of one metric; their outcomes fit its kind.
+
+    A corpus metric takes its `corpus` as well.
+    """
+    now = look(paired, metric, corpus)
+    numbers = _of_flips(paired, metric) if metric.kind == "binary" else _of_numbers(paired, metric, corpus)
     bounds = drop.bounds(now, ALPHA)
     deciding = bounds if isinstance(bounds, NotMeasured) else interval(bounds)
     return {
@@ -47,32 +52,37 @@ def measured(paired: pd.DataFrame, metric: Metric) -> dict[str, Any]:
     }
 
 
-def look(paired: pd.DataFrame, metric: Metric) -> Look:
+def look(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None = None) -> Look:
     """What decides, of these units: flips, or an estimate of the drop, or both where flips are clustered."""
     lost: int | NotMeasured = NotMeasured("outcomes are not right or wrong")
     gained = bad = lost
     if metric.kind == "binary":
         before, after = paired["before"].to_numpy() == 1, paired["after"].to_numpy() == 1
         lost, gained, bad = int((before & ~after).sum()), int((~before & after).sum()), int((~after).sum())
-    estimate = _estimate(paired, metric)
+    estimate = _estimate(paired, metric, corpus)
     return Look(n_pairs=len(paired), lost=lost, gained=gained, bad_after=bad, estimate=estimate)
 
 
-def unestimable(paired: pd.DataFrame, metric: Metric) -> str | None:
+def unestimable(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None = None) -> str | None:
     """Why the drop of a whole suite has no sampling error; None where it has one."""
     clusters = _clusters(paired)
     if clusters is not None and len(set(clusters)) < 2:
         return f"all {len(paired)} pairs are in one cluster: an error can be estimated from two or more"
     if metric.kind != "binary" and len(paired) < 2:
         return "one pair: an error can be estimated from two or more"
-    return None
+    return None if corpus is None else corpus.undefined(paired)
 
 
 def indivisible(paired: pd.DataFrame, metric: Metric) -> str | None:
-    """Why these units have no perplexity; None where they have one, or it is not asked for."""
-    if metric.kind != "perplexity" or paired["weight"].sum() > 0:
+    """Why these units have no perplexity or ratio; None where they have one, or it is not asked for."""
+    if metric.kind == "perplexity" and not paired["weight"].sum() > 0:
+        return "the documents hold no words, bytes or tokens that a perplexity could be taken over"
+    if metric.kind != "ratio":
         return None
-    return "the documents hold no words, bytes or tokens that a perplexity could be taken over"
+    empty = [
+        when for when, name in (("before", "weight"), ("after", "weight_after")) if not paired[name].sum() > 0
+    ]
+    return f"no item {' or '.join(empty)} has anything that the ratio could be taken over" if empty else None
 
 
 def interval(bounds: Bounds) -> Interval:
@@ -80,7 +90,7 @@ def interval(bounds: Bounds) -> Interval:
     return Interval(lower=bounds.lower, upper=bounds.upper, confidence=CONFIDENCE, method=bounds.method)
 
 
-def _estimate(paired: pd.DataFrame, metric: Metric) -> Estimate | NotMeasured:
+def _estimate(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None) -> Estimate | NotMeasured:
     """The drop with its standard error; not needed where independent flips are counted."""
     clusters = _clusters(paired)
     if clusters is not None and len(set(clusters)) < 2:  # a group that is one cluster: of its items alone
@@ -89,16 +99,27 @@ def _estimate(paired: pd.DataFrame, metric: Metric) -> Estimate | NotMeasured:
         return NotMeasured("flips are counted")
     if len(paired) < 2:
         return NotMeasured("one pair: an error can be estimated from two or more")
-    before, after = (paired[side].to_numpy(np.float64) for side in ("before", "after"))
-    if metric.kind == "perplexity":
-        weight = paired["weight"].to_numpy(np.float64)
-        groups = np.arange(len(paired)) if clusters is None else clusters
-        return estimates.difference_of_ratios(
-            estimates.Ratio(before, weight), estimates.Ratio(after, weight), groups
-        )
-    if clusters is not None:
-        return estimates.clustered_mean(before - after, clusters)
-    return estimates.paired_mean(before - after)
+    groups = np.arange(len(paired)) if clusters is None else clusters
+    if corpus is not None:
+        return corpus.estimate(paired, groups)
+    if metric.kind in ("perplexity", "ratio"):
+        return estimates.difference_of_ratios(*_ratios(paired, metric), groups)
+    difference = (paired["before"] - paired["after"]).to_numpy(np.float64)
+    if clusters is None:
+        estimate = estimates.paired_mean(difference)
+    else:
+        estimate = estimates.clustered_mean(difference, clusters)
+    return estimate.model_copy(update={"largest": metric.largest_drop})
+
+
+def _ratios(paired: pd.DataFrame, metric: Metric) -> tuple[Ratio, Ratio]:
+    """Before and after. The words of a perplexity's document are the same on both sides."""
+    over_after = "weight" if metric.kind == "perplexity" else "weight_after"
+    before, after = (
+        Ratio(paired[side].to_numpy(np.float64), paired[over].to_numpy(np.float64))
+        for side, over in (("before", "weight"), ("after", over_after))
+    )
+    return before, after
 
 
 def _clusters(paired: pd.DataFrame) -> NDArray[Any] | None:
@@ -141,16 +162,21 @@ def _second_opinions(both_right: int, lost: int, gained: int, n: int) -> tuple[I
     )
 
 
-def _of_numbers(paired: pd.DataFrame, metric: Metric) -> dict[str, Any]:
+def _of_numbers(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None) -> dict[str, Any]:
     """Of units with any outcome."""
-    before, after = (paired[side].to_numpy(np.float64) for side in ("before", "after"))
     shown: list[float | NotMeasured]
-    if metric.kind == "perplexity":
-        weight = float(paired["weight"].sum())
-        shown = [_perplexity(-float(side.sum()) / weight) for side in (before, after)]
-        difference = float((before.sum() - after.sum()) / weight)
+    sign = 1 if metric.higher_is_better else -1
+    if corpus is not None:
+        one, other = corpus.levels(paired)
+        shown, difference = [one, other], sign * (one - other) + 0.0
+    elif metric.kind in ("perplexity", "ratio"):
+        values = [
+            float(np.sum(side.numerator) / np.sum(side.denominator)) for side in _ratios(paired, metric)
+        ]
+        shown = [_perplexity(-one) if metric.kind == "perplexity" else sign * one + 0.0 for one in values]
+        difference = values[0] - values[1]
     else:
-        sign = 1 if metric.higher_is_better else -1
+        before, after = (paired[side].to_numpy(np.float64) for side in ("before", "after"))
         shown = [float(sign * side.mean()) + 0.0 for side in (before, after)]
         difference = float((before - after).mean())
     names = ("tango", "flips", "chance", "before_lower", "after_lower")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from audit import registry
 from audit.errors import ConfigError, StoreError
 from audit.harness.logged import TaskResult, as_version, find_logged
-from audit.records import AuditLog, Cell, Run, Sample, Variant
+from audit.records import AuditLog, Cell, Metric, Run, Sample, Variant
 from audit.store import read_log
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _of_run_folder(path: Path, wanted: str | None, side: Side) -> Existing:
     if name not in measured:
         raise ConfigError(f"{root}: {registry.unknown('variant', name, measured)}")
     cells = _cells([run for run in log.runs if run.variant == name])
-    lower = _lower_is_better(log)
+    lower, declared = _lower_is_better(log), _declared(log)
 
     def read(task: str) -> TaskResult:
         return TaskResult(
@@ -80,6 +80,7 @@ def _of_run_folder(path: Path, wanted: str | None, side: Side) -> Existing:
             version=as_version(cells[task][0].task_version),
             num_fewshot=cells[task][0].num_fewshot,
             lower_is_better=lower,
+            declared=declared,
             samples=_samples(root, cells[task]),
         )
 
@@ -126,6 +127,12 @@ def _stopped_early(name: str, cells: Mapping[str, Sequence[Cell]], log: AuditLog
 def _lower_is_better(log: AuditLog) -> frozenset[str]:
     metrics = [metric for suite in log.config.suites for metric in suite.metrics]
     return frozenset(metric.harness_metric for metric in metrics if not metric.higher_is_better)
+
+
+def _declared(log: AuditLog) -> dict[str, Metric]:
+    """Metrics of which an item's value alone does not tell what it is."""
+    metrics = [metric for suite in log.config.suites for metric in suite.metrics]
+    return {one.harness_metric: one for one in metrics if one.kind in ("score", "perplexity", "ratio")}
 
 
 def _samples(root: Path, cells: Sequence[Cell]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ class Units:
 
     paired: pd.DataFrame
     """One row per unit: part, group, cluster, before and after (higher is better), weight, chance (NaN where
-    there are no choices)."""
+    there are no choices); of items also weight_after, row_before and row_after, their rows on either side."""
     alone_before: pd.Series
     """Group of each unit of the original without a partner."""
     alone_after: pd.Series
@@ -71,12 +72,13 @@ def pair(before: pd.DataFrame, after: pd.DataFrame, metric: Metric) -> Units:
         }
     )
     chance = _guessing(there["choices"])
-    unfit = _unfit(items, metric) or _unfit_weights(there["weight"], metric)
+    weights = there["weight"], after["weight"].iloc[row_after]
+    unfit = _unfit(items, metric) or _unfit_weights(weights, metric)
     if metric.per == "pair":
         return _gather(before, after, items, chance, unfit)
     return Units(
-        paired=items[["before", "after"]].assign(
-            chance=chance, **{name: there[name].array for name in _KEPT}
+        paired=items.assign(
+            chance=chance, weight_after=weights[1].array, **{name: there[name].array for name in _KEPT}
         ),
         alone_before=_without(before["group"], row_before),
         alone_after=_without(after["group"], row_after),
@@ -106,7 +108,7 @@ def _without(group: pd.Series, matched: NDArray[np.int64]) -> pd.Series:
 def _good(rows: pd.DataFrame, metric: Metric) -> NDArray[np.float64]:
     """Outcomes turned so that higher is better; of what is right or wrong, 1 is good.
 
-    A perplexity's outcome is a log-likelihood, and good as it is.
+    A perplexity's outcome is a log-likelihood, and good as it is; of a ratio it is the numerator.
     """
     outcome = rows["outcome"].to_numpy(np.float64)
     if metric.higher_is_better or metric.kind == "perplexity":
@@ -125,6 +127,10 @@ def _unfit(items: pd.DataFrame, metric: Metric) -> str | None:
     values = items[["before", "after"]].to_numpy(np.float64).ravel()
     if metric.kind == "binary":
         odd, what = values[(values != 0) & (values != 1)], "neither 0 nor 1 (is its kind `score`?)"
+    elif metric.range is not None:
+        low, high = sorted(metric.range if metric.higher_is_better else (-end for end in metric.range))
+        within = (low <= values) & (values <= high)
+        odd, what = values[~within], f"outside of the range {metric.range[0]:g} to {metric.range[1]:g}"
     else:
         odd, what = values[~np.isfinite(values)], "no finite numbers"
     if not odd.size:
@@ -132,13 +138,14 @@ def _unfit(items: pd.DataFrame, metric: Metric) -> str | None:
     return f"{odd.size} of {values.size} outcomes of {metric.harness_metric!r} are {what}"
 
 
-def _unfit_weights(weight: pd.Series, metric: Metric) -> str | None:
-    """Why these sums can't be divided by what they are sums over."""
-    counts = weight.to_numpy(np.float64)
+def _unfit_weights(weights: Sequence[pd.Series], metric: Metric) -> str | None:
+    """Why these sums, before and after, can't be divided by what they are sums over."""
+    counts = np.concatenate([weight.to_numpy(np.float64) for weight in weights])
     odd = int(np.sum(~(np.isfinite(counts) & (counts >= 0))))
-    if metric.kind != "perplexity" or not odd:
+    if metric.kind not in ("perplexity", "ratio") or not odd:
         return None
-    return f"{odd} of {len(weight)} documents say no number of words, bytes or tokens"
+    what = "words, bytes or tokens" if metric.kind == "perplexity" else "what its ratio is taken over"
+    return f"{odd} of {counts.size} documents, before and after, say no number of {what}"
 
 
 def _gather(

@@ -1,14 +1,16 @@
-"""The whole product on one screen: compress, evaluate, compare, judge, and the log of it."""
+"""The whole product on one screen: compress, evaluate, compare, judge, weigh, and the log of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from audit.budgets import weigh
 from audit.compare import compare
 from audit.compress import compress
+from audit.efficiency import measure
 from audit.evaluate import evaluate
-from audit.judge import judge, settled, weigh
+from audit.judge import judge, settled
 from audit.policy import under_policy
 from audit.progress import Progress
 from audit.recording import recorded
@@ -28,12 +30,13 @@ def run_audit(
         audit.variants = compress(config, store, progress)
 
         def decided(runs: Sequence[Run]) -> frozenset[str]:
-            return settled(compare(runs, config.suites, store.read), config.rules, config.suites)
+            return settled(compare(runs, config.suites, store.read, config.seed), config.rules, config.suites)
 
         audit.runs = evaluate(audit.variants, config, store, progress, decided)
-        audit.comparisons = compare(audit.runs, config.suites, store.read)
+        audit.comparisons = compare(audit.runs, config.suites, store.read, config.seed)
         audit.verdicts = judge(audit.comparisons, config.rules, audit.variants, config.suites)
-        audit.budgets = weigh(audit.variants, config.budgets)
+        audit.efficiency = measure(audit.variants, config, store, progress)
+        audit.budgets = weigh(audit.variants, config, audit.efficiency)
     return read_log(Path(config.out))
 
 
@@ -42,5 +45,5 @@ def gate(run: Path, policy: str | None = None) -> AuditLog:
     log = read_log(run)
     config = log.config if policy is None else under_policy(log.config, policy)
     verdicts = judge(log.comparisons, config.rules, log.variants, config.suites)
-    budgets = weigh(log.variants, config.budgets)
+    budgets = weigh(log.variants, config, log.efficiency)
     return log.model_copy(update={"config": config, "verdicts": verdicts, "budgets": budgets})

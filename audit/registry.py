@@ -1,4 +1,4 @@
-"""Entry points to parts: compressors, suites, report formats. Loaded on first use.
+"""Entry points to parts: compressors, suites, corpus statistics, report formats. Loaded on first use.
 
 The built-in parts register the way a third party's do, in `pyproject.toml`.
 """
@@ -17,6 +17,7 @@ from audit.errors import ConfigError
 from audit.records import AuditLog, Level, Record, Suite
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
     from transformers import PreTrainedModel
 
@@ -44,6 +45,9 @@ class Compressor(Protocol):
 
 
 ReportFormat = Callable[[AuditLog], bytes]
+CorpusStatistic = Callable[["pd.DataFrame"], float]
+"""Rows with the columns of `Sample` to the one number that they have together; an `OfSums` is resampled
+faster. ValueError, or NaN, where rows have none."""
 
 
 def compressor(name: str) -> Compressor:
@@ -59,6 +63,11 @@ def suite(name: str) -> Suite:
 def report_format(name: str) -> ReportFormat:
     """The renderer of that name."""
     return cast("ReportFormat", _load("audit.report_formats", "report format", name))
+
+
+def corpus_statistic(name: str) -> CorpusStatistic:
+    """The statistic of a whole set of that name."""
+    return cast("CorpusStatistic", _load("audit.corpus_statistics", "corpus statistic", name))
 
 
 def names(group: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-Kind = Literal["binary", "score", "perplexity", "kl"]
+Kind = Literal["binary", "score", "perplexity", "ratio", "corpus", "kl"]
 
 _LARGEST_LOG = 700.0
 """Beyond it a ratio overflows a double."""
@@ -13,11 +13,11 @@ _MOST_DIGITS = 17
 
 
 class Scale:
-    """Shares in points, perplexities in per cent, scores and nats as they are."""
+    """Shares in points, perplexities in per cent, scores, ratios, corpus metrics and nats as they are."""
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
-        self.unit = {"binary": " points", "perplexity": " %", "score": "", "kl": " nats"}[kind]
+        self.unit = {"binary": " points", "perplexity": " %", "kl": " nats"}.get(kind, "")
 
     def margin(self, given: float) -> float:
         """A rule's margin on the scale of the drop: of a perplexity, ln(1 + margin)."""

@@ -188,8 +188,13 @@ def _metrics(both: _Both) -> dict[str, bool]:
 
 
 def _binary(samples: pd.DataFrame) -> dict[str, bool]:
-    """Each metric of a table of samples in the order of its rows, with whether all its values are 0 or 1."""
-    binary = samples["outcome"].isin((0, 1)).groupby(samples["metric"], sort=False).all()
+    """Each metric of a table of samples in the order of its rows, with whether all its values are 0 or 1.
+
+    Without those whose items have no number of their own, such as BLEU.
+    """
+    samples = samples[samples.groupby("metric")["weight"].transform("max") > 0]
+    right_or_wrong = samples["outcome"].isin((0, 1)) & (samples["weight"] == 1)
+    binary = right_or_wrong.groupby(samples["metric"], sort=False).all()
     return {str(metric): bool(one) for metric, one in binary.items()}
 
 
@@ -198,9 +203,13 @@ def _chosen(wanted: str | None, metrics: Mapping[str, bool], both: _Both) -> Met
     fit = [name for name, binary in metrics.items() if binary]
     wanted = wanted and wanted.removesuffix(",none")  # as lm-eval's results name what no filter changed
     name = wanted or (PREFERRED if PREFERRED in fit else next(iter(fit), None))
+    if name in registry.names("audit.corpus_statistics") and name not in metrics and metrics:
+        return _of_corpus(name, metrics)
     if name is None or name not in metrics:
         raise ConfigError(_no_metric(wanted, both))
-    kind = _kind(name, metrics[name])
+    sides = [task for _, *tasks in both.sides() for task in tasks]
+    declared = next((task.declared[name] for task in sides if name in task.declared), None)
+    kind = declared.kind if declared else _kind(name, metrics[name])
     lower = {
         kind == "perplexity" or name in before.lower_is_better | after.lower_is_better
         for _, before, after in both.sides()
@@ -211,7 +220,17 @@ def _chosen(wanted: str | None, metrics: Mapping[str, bool], both: _Both) -> Met
         )
     return Metric(
         name=name, harness_metric=name, kind=kind, higher_is_better=not lower.pop(),
+        two_sided=declared is not None and declared.two_sided, range=declared and declared.range,
         source="lm-evaluation-harness",
+    )  # fmt: skip
+
+
+def _of_corpus(name: str, metrics: Mapping[str, bool]) -> Metric:
+    """A statistic of all items, of which those that carry the preferred or the first metric are taken."""
+    return Metric(
+        name=name, harness_metric=PREFERRED if PREFERRED in metrics else next(iter(metrics)), kind="corpus",
+        statistic=name, source="audit.corpus_statistics",
+        higher_is_better=getattr(registry.corpus_statistic(name), "higher_is_better", True),
     )  # fmt: skip
 
 
@@ -328,7 +347,7 @@ def _difference(task: str, before: pd.DataFrame, after: pd.DataFrame) -> str:
 
 def _rule(margin: float | None, alpha: float | None, metric: Metric) -> Rule:
     """The rule over all tasks as the user gave it; raises ConfigError where it does not fit the metric."""
-    if metric.kind == "score" and margin is None:
+    if metric.kind in ("score", "ratio", "corpus") and margin is None:
         raise ConfigError(
             f"--metric {metric.name} is no share of right answers: say by --margin what drop of its mean is "
             "too much, in its own unit."
@@ -367,6 +386,5 @@ def _claimed(verdict: Verdict, sources: Sequence[Source]) -> Verdict:
     if verdict.decision != "pass" or not missing:
         return verdict
     reason = f"tasks are missing ({'; '.join(missing)}); choose by --task what to judge"
-    return verdict.model_copy(
-        update={"decision": "inconclusive", "because": f"not claimed: {reason}; by itself: {verdict.because}"}
-    )
+    because = f"not claimed: {reason}; by itself: {verdict.because}"
+    return verdict.model_copy(update={"decision": "inconclusive", "withheld": "tasks", "because": because})

@@ -153,7 +153,10 @@ def _layout(marks: Sequence[Mark], margins: Sequence[float], unit: Unit) -> dict
             "showgrid": False,
             "ticksuffix": "  ",
         },
-        "shapes": _margin_shapes([x for x, _ in lines], high),
+        "shapes": [
+            *_margin_shapes([x for x, _ in lines], high),
+            *(_margin_shapes([x for x, _ in lines], low, side=-1) if unit.two_sided else []),
+        ],
         "annotations": [
             _note(0.0, "no change", "right"),
             *(_note(x, f"margin {text}", "left") for x, text in lines),
@@ -164,7 +167,7 @@ def _layout(marks: Sequence[Mark], margins: Sequence[float], unit: Unit) -> dict
 
 def _range(marks: Sequence[Mark], margins: Sequence[float], unit: Unit) -> tuple[float, float]:
     """The x axis on the reader's scale: every interval, zero and the margins, with air on both sides."""
-    ends = [0.0, *margins]
+    ends = [0.0, *margins, *(-margin for margin in margins if unit.two_sided)]
     for mark in marks:
         if not isinstance(mark.drop, NotMeasured):
             ends.append(_x(mark.drop, unit))
@@ -187,14 +190,17 @@ def _line(x: float) -> dict[str, Any]:
     }
 
 
-def _margin_shapes(margins: Sequence[float], high: float) -> list[dict[str, Any]]:
-    """Each margin as a dashed line, and the side that fails tinted from the strictest on."""
+def _margin_shapes(margins: Sequence[float], end: float, side: int = 1) -> list[dict[str, Any]]:
+    """Each margin as a dashed line, and what fails tinted from the strictest to the end of the axis.
+
+    `side` −1 is that of the gains, where a change either way is damage.
+    """
     if not margins:
         return []
     beyond = {
         "type": "rect",
-        "x0": min(margins),
-        "x1": high,
+        "x0": side * min(margins),
+        "x1": end,
         "yref": "paper",
         "y0": 0,
         "y1": 1,
@@ -203,7 +209,7 @@ def _margin_shapes(margins: Sequence[float], high: float) -> list[dict[str, Any]
         "opacity": 0.07,
         "line": {"width": 0},
     }
-    return [beyond, *(_line(margin) for margin in margins)]
+    return [beyond, *(_line(side * margin) for margin in margins)]
 
 
 def _note(x: float, text: str, anchor: str) -> dict[str, Any]:

@@ -82,7 +82,9 @@ class Held:
 
 def held(log: AuditLog, verdict: Verdict) -> Held:
     """The evidence of a verdict."""
-    unit = Unit(reading.kind_of(log, verdict.rule.suite, verdict.metric), verdict.rule.margin)
+    suite, metric = verdict.rule.suite, verdict.metric
+    both = reading.two_sided(log, suite, metric)
+    unit = Unit(reading.kind_of(log, suite, metric), verdict.rule.margin, two_sided=both)
     comparison = reading.comparison_of(log, verdict)
     if comparison is None:
         gap = NotMeasured("it was not compared with the original")

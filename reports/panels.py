@@ -34,10 +34,11 @@ class Panel:
 
 
 def panels(log: AuditLog, suite: Suite) -> list[Panel]:
-    """The panels of a suite: shares together, perplexities together, each score by itself."""
+    """The panels of a suite: shares together, perplexities together, every other metric by itself."""
     together: dict[str, list[Metric]] = {}
     for metric in suite.metrics:
-        key = metric.name if metric.kind == "score" else f"all of kind {metric.kind}"
+        alike = metric.kind in ("binary", "perplexity") and not metric.two_sided
+        key = f"all of kind {metric.kind}" if alike else metric.name
         together.setdefault(key, []).append(metric)
     return [
         _panel(log, suite, metrics, first=place == 0, only=len(together) == 1)
@@ -54,7 +55,11 @@ def _panel(log: AuditLog, suite: Suite, metrics: list[Metric], *, first: bool, o
     )
     return Panel(
         metrics=names,
-        unit=Unit(metrics[0].kind, min((rule.margin for rule in rules), default=None)),
+        unit=Unit(
+            metrics[0].kind,
+            min((rule.margin for rule in rules), default=None),
+            two_sided=metrics[0].two_sided,
+        ),
         rules=rules,
         id=anchor(suite.name) if first else f"{anchor(suite.name)}-{anchor(names[0])}",
         title=suite.title if only else f"{suite.title}, {', '.join(names)}",

@@ -152,6 +152,11 @@ def kind_of(log: AuditLog, suite: str, metric: str) -> Kind:
     return next((one.kind for one in _metrics(log, suite) if one.name == metric), "binary")
 
 
+def two_sided(log: AuditLog, suite: str, metric: str) -> bool:
+    """Whether a change of the metric either way is damage."""
+    return any(one.two_sided for one in _metrics(log, suite) if one.name == metric)
+
+
 def rule_title(log: AuditLog, rule: Rule) -> str:
     """The suite's title, and the metric where several rules are about the suite."""
     title = suite_title(log, rule.suite)

@@ -9,7 +9,7 @@ from audit.records import Interval, NotMeasured
 from audit.scale import Kind, Scale
 from reports.wording import plain, signed
 
-_DIGITS = {"binary": 2, "perplexity": 2, "score": 4, "kl": 4}
+_DIGITS = {"binary": 2, "perplexity": 2, "score": 4, "ratio": 4, "corpus": 4, "kl": 4}
 """After the point, where no margin asks for more."""
 _HUGE = 1e6
 _FIGURES_OF_A_MARGIN = 3
@@ -19,11 +19,13 @@ _FIGURES_OF_A_MARGIN = 3
 class Unit:
     """How numbers of one kind of metric are written."""
 
-    def __init__(self, kind: Kind, smallest_margin: float | None = None) -> None:
+    def __init__(self, kind: Kind, smallest_margin: float | None = None, *, two_sided: bool = False) -> None:
         self.kind = kind
         self.scale = Scale(kind)
+        self.two_sided = two_sided
+        """Whether a change either way is damage."""
         self._digits = _DIGITS[kind]
-        if kind in ("score", "kl") and smallest_margin is not None:
+        if kind not in ("binary", "perplexity") and smallest_margin is not None:
             self._digits = max(0, _FIGURES_OF_A_MARGIN - 1 - math.floor(math.log10(smallest_margin)))
 
     @property
@@ -34,22 +36,23 @@ class Unit:
     @property
     def drop_title(self) -> str:
         """Heading of a column of drops."""
+        change = "Change" if self.two_sided else "Drop"
         return {
-            "binary": "Drop, points",
+            "binary": f"{change}, points",
             "perplexity": "Rise in perplexity, %",
-            "score": "Drop",
             "kl": "KL divergence, nats",
-        }[self.kind]
+        }.get(self.kind, change)
 
     @property
     def axis(self) -> str:
         """Title of an axis of drops."""
-        return {
-            "binary": "drop in percentage points (right is worse)",
-            "perplexity": "rise in perplexity, per cent (right is worse)",
-            "score": "drop in the metric's own unit (right is worse)",
-            "kl": "divergence in nats a position (right is worse)",
-        }[self.kind]
+        change, worse = ("change", "either way") if self.two_sided else ("drop", "right")
+        start = {
+            "binary": f"{change} in percentage points",
+            "perplexity": "rise in perplexity, per cent",
+            "kl": "divergence in nats a position",
+        }.get(self.kind, f"{change} in the metric's own unit")
+        return f"{start} ({worse} is worse)"
 
     @property
     def spoken(self) -> str:
@@ -57,9 +60,8 @@ class Unit:
         return {
             "binary": "in percentage points",
             "perplexity": "as a rise in perplexity, in per cent",
-            "score": "in the metric's own unit",
             "kl": "in nats a position",
-        }[self.kind]
+        }.get(self.kind, "in the metric's own unit")
 
     def level_title(self, when: str) -> str:
         """Heading of a column of the metric itself."""
@@ -98,8 +100,8 @@ class Unit:
         return self.scale.margin(margin)
 
     def margin(self, margin: float) -> str:
-        """A rule's margin as a number."""
-        return self.drop(self.limit(margin))
+        """A rule's margin as a number, with ± where it holds both ways."""
+        return f"{'±' if self.two_sided else ''}{self.drop(self.limit(margin))}"
 
     def level(self, value: float | NotMeasured) -> str | NotMeasured:
         """The metric itself, before or after."""
@@ -113,5 +115,6 @@ class Unit:
         >>> Unit("binary").phrase(0.0609), Unit("perplexity").phrase(math.log(1.05))
         ('a drop of 6.09 points', 'a rise in perplexity of 5.00 %')
         """
-        start = {"perplexity": "a rise in perplexity of", "kl": "a divergence of"}.get(self.kind, "a drop of")
+        change = "a change of" if self.two_sided else "a drop of"
+        start = {"perplexity": "a rise in perplexity of", "kl": "a divergence of"}.get(self.kind, change)
         return f"{start} {self.drop(drop)}{self.name}"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import ConfigError, StoreError
 from audit.harness.samples import SHOWN_CHARACTERS
-from audit.records import Sample
+from audit.records import Metric, Sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,8 @@ class TaskResult:
     """The metrics, by lm-eval's name, whose smaller values are better."""
     samples: pd.DataFrame
     """One row an item and metric, with the columns of `Sample`."""
+    declared: Mapping[str, Metric] = field(default_factory=dict)
+    """What an audit of ours says of its scores, perplexities and ratios, by lm-eval's name."""
 
 
 @dataclass(frozen=True)

@@ -49,16 +49,27 @@ def _sample(entry: Mapping[str, Any], metric: str, loaded: LoadedTask) -> Sample
 
 
 def _value(value: Any, metric: str, loaded: LoadedTask) -> tuple[float, float]:
-    """A metric of one item; a perplexity's is a log-likelihood and what it is the sum over."""
-    parts = value if isinstance(value, (tuple, list)) else (value, 1.0)
+    """Outcome and weight of one item.
+
+    Of a perplexity or a ratio a sum and what it is over; else one number, or a list of numbers, one for each
+    sample of the answer, whose mean it is. What a corpus metric is made of may have no number of its own.
+    """
+    kinds = {one.kind for one in loaded.suite.metrics if one.harness_metric == metric}
     try:
-        outcome, weight = (float(part) for part in parts)
-    except (TypeError, ValueError):
+        if kinds & {"perplexity", "ratio"}:
+            outcome, weight = (float(part) for part in value)
+            return outcome, weight
+        samples = [float(part) for part in value] if isinstance(value, list) else [float(value)]
+        return sum(samples) / len(samples), 1.0
+    except (TypeError, ValueError, ZeroDivisionError):
+        if kinds == {"corpus"}:
+            return 0.0, 0.0
+        wanted = "pair of numbers" if kinds & {"perplexity", "ratio"} else "number"
         raise EvaluationError(
-            f"metric '{metric}' of task '{loaded.name}' is no number per item (an item gives {value!r:.80}): "
-            "it can't be paired. Name another metric."
+            f"metric '{metric}' of task '{loaded.name}' is no {wanted} per item (an item gives "
+            f"{value!r:.80}): it can't be paired. Name another metric, or its kind: a tuple of two numbers "
+            "is `perplexity` or `ratio`."
         ) from None
-    return outcome, weight
 
 
 def _cluster(entry: Mapping[str, Any], loaded: LoadedTask) -> str | None:

@@ -119,7 +119,10 @@ class Scorer:
                 f"task '{loaded.name}' of suite '{loaded.suite.name}' failed: {type(error).__name__}: {error}"
             ) from error
         samples = to_samples(results["samples"][loaded.name], loaded)
-        asked = np.array([(request.doc_id, request.idx) for request in requests])
+        # lm-eval asks each request as often as the task repeats it
+        asked = np.array(
+            [(request.doc_id, request.idx) for request in requests for _ in range(request.repeats or 1)]
+        )
         fallback = lm.fallback or (lm.generation_fallback if loaded.generates else None)
         return Scored(samples, lm.measured, scorer_name(fallback), asked)
 

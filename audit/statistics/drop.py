@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from audit.records import Estimate, Look, NotMeasured
 from audit.statistics import estimates, noninferiority, sequential
+from audit.statistics.estimates import Bounded
 from audit.statistics.noninferiority import Bounds
 
 
@@ -14,7 +17,8 @@ def bounds(look: Look, alpha: float) -> Bounds | NotMeasured:
         return estimate if counts is None else noninferiority.bounds(*counts, alpha)
     if counts is not None:
         return estimates.clustered_binary_bounds(*counts, estimate, alpha)
-    lower, upper = estimates.lower_bound(estimate, alpha), estimates.upper_bound(estimate, alpha)
+    bounded = _bounded(look)
+    lower, upper = (side(estimate, alpha, bounded) for side in (estimates.lower_bound, estimates.upper_bound))
     if isinstance(lower, NotMeasured):
         return lower
     if isinstance(upper, NotMeasured):
@@ -29,12 +33,43 @@ def noninferiority_p(look: Look, margin: float) -> float | NotMeasured:
         return estimate if counts is None else noninferiority.p_value(*counts, margin)
     if counts is not None:
         return estimates.clustered_binary_p(*counts, estimate, margin)
-    return estimates.noninferiority_p(estimate, margin)
+    return estimates.noninferiority_p(estimate, margin, _bounded(look))
 
 
 def worse_p(look: Look) -> float | NotMeasured:
     """One-sided p-value of H0: drop ≤ 0: below alpha just when the lower bound is above 0."""
     return noninferiority_p(_mirrored(look), 0.0)
+
+
+def equivalence_p(look: Look, margin: float) -> float | NotMeasured:
+    """p-value of H0: |drop| ≥ margin, the larger of two one-sided tests (Schuirmann 1987).
+
+    Below alpha just when both of the bounds with that error lie within the margin.
+    """
+    return _of_two(noninferiority_p(look, margin), noninferiority_p(_mirrored(look), margin), max)
+
+
+def changed_p(look: Look) -> float | NotMeasured:
+    """Two-sided p-value of H0: the drop is 0, twice the smaller of the one-sided ones and 1 at most."""
+    smaller = _of_two(worse_p(look), noninferiority_p(look, 0.0), min)
+    return smaller if isinstance(smaller, NotMeasured) else min(1.0, 2 * smaller)
+
+
+def _of_two(
+    one: float | NotMeasured, other: float | NotMeasured, choose: Callable[[float, float], float]
+) -> float | NotMeasured:
+    """One of two numbers, if both were measured."""
+    if isinstance(one, NotMeasured):
+        return one
+    return other if isinstance(other, NotMeasured) else choose(one, other)
+
+
+def _bounded(look: Look) -> Bounded | None:
+    """What limits the drop of an item; None: nothing that is known."""
+    seen = look.estimate
+    if isinstance(seen, NotMeasured) or seen.largest is None:
+        return None
+    return Bounded(look.n_pairs, seen.largest)
 
 
 def _mirrored(look: Look) -> Look:

@@ -56,7 +56,8 @@ def _rules(log: AuditLog) -> Table:
 
 def _rule_row(log: AuditLog, rule: Rule) -> list[Cell]:
     metric = reading.metric_name(log, rule)
-    unit = Unit(reading.kind_of(log, rule.suite, metric), rule.margin)
+    both = reading.two_sided(log, rule.suite, metric)
+    unit = Unit(reading.kind_of(log, rule.suite, metric), rule.margin, two_sided=both)
     clusters = [suite.cluster_by for suite in log.config.suites if suite.name == rule.suite]
     return [
         reading.suite_title(log, rule.suite),

@@ -126,6 +126,9 @@ def _sentence(log: AuditLog, level: Level) -> str:
     if undecided:
         verb = "is" if undecided == 1 else "are"
         return f"Not shown. {undecided} of {rules} {verb} undecided; an undecided rule releases nothing."
+    if untold := [budgets.title(one.budget) for one in weighed if one.decision == "inconclusive"]:
+        number = plural(len(untold), "budget")
+        return f"Not shown. {number} undecided: {listed(untold)}; an undecided budget releases nothing."
     if not verdicts and not weighed:
         return "Not shown. No rule that blocks was set for this audit."
     if log.status == "stopped":
@@ -158,8 +161,7 @@ def _failed_rules(log: AuditLog, verdicts: list[Verdict], rules: str) -> list[st
 
 def _failed_budgets(weighed: list[BudgetVerdict]) -> list[str]:
     """The budgets that are exceeded."""
-    over = [one for one in weighed if one.decision == "fail"]
-    return [f"Too large: {budgets.title(one.budget).lower()} {budgets.against(one)}." for one in over]
+    return [budgets.failure(one) for one in weighed if one.decision == "fail"]
 
 
 def _promises(log: AuditLog, rules: str) -> str:
@@ -227,7 +229,9 @@ def _matrix(log: AuditLog) -> Table:
 
 
 def _matrix_title(log: AuditLog, rule: Rule) -> str:
-    unit = Unit(reading.kind_of(log, rule.suite, reading.metric_name(log, rule)), rule.margin)
+    metric = reading.metric_name(log, rule)
+    both = reading.two_sided(log, rule.suite, metric)
+    unit = Unit(reading.kind_of(log, rule.suite, metric), rule.margin, two_sided=both)
     return f"{reading.rule_title(log, rule)}, margin {unit.margin(rule.margin)}{unit.name}"
 
 

@@ -11,6 +11,7 @@ import pytest
 from by_hand import UNREAD, comparison, divergence, estimate, look, look_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from audit.decision import Ruling, rule_on
 from audit.records import Comparison, Estimate, Look, Metric, NotMeasured, Rule
@@ -283,6 +284,69 @@ def test_a_score_passes_and_fails_on_its_own_scale() -> None:
     assert kept.because == "1000 pairs: drop 2.000, upper bound 2.823 < margin 5.000; non-inferior, " + (
         "detectably worse: lower bound 1.177 > 0"
     )
+
+
+BIAS = Metric(name="first", source="x", kind="ratio", two_sided=True)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_two_sided_margin_holds_either_way(sign: int) -> None:
+    def ruling(change: float) -> Ruling:
+        return after(look_at(estimate(sign * change, 0.01), 1000), metric=BIAS, margin=0.05)
+
+    assert ruling(0.0).decision == "pass"
+    assert ruling(0.034).decision == "fail"  # not shown to be within, and told from 0
+    assert ruling(0.06).decision == "fail"
+    assert (
+        after(look_at(estimate(sign * 0.01, 0.03), 1000), metric=BIAS, margin=0.05).decision == "inconclusive"
+    )
+
+
+def test_a_two_sided_p_is_of_both_sides() -> None:
+    ruling = after(look_at(estimate(-0.02, 0.01), 1000), metric=BIAS, margin=0.05)
+    assert ruling.p_value == pytest.approx(stats.t.sf(3, 999))
+    assert ruling.p_worse == pytest.approx(2 * stats.t.sf(2, 999))
+
+
+def test_a_two_sided_sentence_names_both_bounds_and_that_either_way_is_damage() -> None:
+    ruling = after(look_at(estimate(-0.02, 0.01), 1000), metric=BIAS, margin=0.05)
+    assert ruling.because == (
+        "1000 pairs: change -0.020, bounds -0.036 and -0.004 within ±0.050, either way is damage; "
+        "equivalent, detectably changed"
+    )
+    lost = after(look_at(estimate(-0.06, 0.001), 1000), metric=BIAS, margin=0.05)
+    assert "not within ±0.050, either way is damage and 0 is ruled out" in lost.because
+
+
+def test_a_gain_fails_a_two_sided_rule_early_and_no_other() -> None:
+    gain = look_at(estimate(-0.08, 0.01), 500)
+    assert after(gain, planned=1000, metric=BIAS, margin=0.05).decision == "fail"
+    assert after(gain, planned=1000, metric=SCORE, margin=0.05).decision == "pass"
+
+
+def test_two_sides_take_more_pairs_than_one() -> None:
+    one, both = (
+        after(look_at(estimate(0.0, 0.04), 1000), metric=metric, margin=0.05).n_to_decide
+        for metric in (SCORE, BIAS)
+    )
+    # (z.95 + z.90)² against (z.95 + z.80)², Chow, Shao & Wang 2008 for equivalence
+    assert isinstance(one, int)
+    assert isinstance(both, int)
+    assert both / one == pytest.approx((1.6449 + 1.2816) ** 2 / (1.6449 + 0.8416) ** 2, rel=0.01)
+
+
+def test_a_margin_that_no_score_can_lose_is_never_a_pass() -> None:
+    bounded = Metric(name="first", source="x", kind="score", range=(0.0, 1.0))
+    ruling = after(look_at(estimate(0.0, 0.01, largest=1.0), 1000), metric=bounded, margin=1.0)
+    assert ruling.decision == "inconclusive"
+    assert "no drop can reach the margin" in ruling.because
+
+
+def test_equal_scores_of_a_known_range_are_as_many_trials_without_a_loss() -> None:
+    bounded = Metric(name="first", source="x", kind="score", range=(0.0, 1.0))
+    same = estimate(0.0, 0.0, largest=1.0)
+    assert after(look_at(same, 99), metric=bounded, margin=0.03).decision == "pass"
+    assert after(look_at(same, 98), metric=bounded, margin=0.03).decision == "inconclusive"
 
 
 def test_a_perplexitys_margin_is_a_ratio() -> None:

@@ -52,7 +52,9 @@ def test_a_score_is_the_mean_difference_with_students_t() -> None:
     from scipy.stats import ttest_1samp
 
     rng = np.random.default_rng(4)
-    before, after = rng.normal(2, 1, 30), rng.normal(1.8, 1, 30)
+    noise = rng.normal(0, 1, 15)
+    after = rng.normal(1.8, 1, 30)
+    before = after + 0.2 + np.concatenate([noise, -noise])  # symmetric, so that t alone decides
     (one,) = run_compare(samples(before), samples(after), metrics=(SCORE,))
     interval = ttest_1samp(before - after, 0).confidence_interval(0.9)
     assert (one.before, one.after) == (pytest.approx(before.mean()), pytest.approx(after.mean()))
@@ -111,7 +113,8 @@ def test_documents_without_a_word_have_no_perplexity() -> None:
 def test_a_weight_that_is_no_count_is_not_measured(weight: float) -> None:
     odd = samples([-1, -2], weight=[1.0, weight])
     (one,) = run_compare(odd, odd, metrics=(PERPLEXITY,))
-    assert one.difference == NotMeasured("1 of 2 documents say no number of words, bytes or tokens")
+    reason = "2 of 4 documents, before and after, say no number of words, bytes or tokens"
+    assert one.difference == NotMeasured(reason)
 
 
 def test_a_group_of_one_cluster_is_counted_by_its_items() -> None:
@@ -120,3 +123,107 @@ def test_a_group_of_one_cluster_is_counted_by_its_items() -> None:
     assert isinstance(whole.estimate, Estimate)
     assert x.estimate == NotMeasured("flips are counted")
     assert isinstance(x.interval, Interval)
+
+
+BIAS = Metric(name="s_DIS", kind="ratio", two_sided=True, higher_is_better=False, source="x")
+"""2 · biased − told over told, of each item."""
+
+
+def test_a_ratio_is_a_sum_over_a_sum_on_either_side() -> None:
+    # Of 10 told answers 7 are biased, after of 8 told ones 6: 2 · 7/10 − 1 = .4 and 2 · 6/8 − 1 = .5
+    before = samples([1] * 7 + [-1] * 3 + [0, 0], weight=[1.0] * 10 + [0.0, 0.0])
+    after = samples([1] * 6 + [0] + [-1] * 2 + [0, 0, 0], weight=[1.0] * 6 + [0.0] + [1.0] * 2 + [0.0] * 3)
+    (one,) = run_compare(before, after, metrics=(BIAS,))
+    assert (one.before, one.after) == (pytest.approx(0.4), pytest.approx(0.5))
+    assert one.difference == pytest.approx(0.1)  # lower is better: it got worse
+    assert isinstance(one.estimate, Estimate)
+    errors = (np.array([1] * 7 + [-1] * 3 + [0, 0]) - 0.4 * np.array([1] * 10 + [0, 0])) / 10
+    errors -= (
+        np.array([1] * 6 + [0] + [-1] * 2 + [0] * 3) - 0.5 * np.array([1] * 6 + [0, 1, 1] + [0] * 3)
+    ) / 8
+    assert one.estimate.standard_error == pytest.approx(math.sqrt(12 / 11 * (errors @ errors)))
+
+
+def test_a_ratio_whose_items_lie_in_clusters_has_their_error() -> None:
+    rng = np.random.default_rng(3)
+    told = [rng.integers(0, 2, 60).astype(float) for _ in range(2)]
+    sides = [
+        samples(one * rng.choice([-1, 1], 60), weight=one, cluster=[f"t{i // 6}" for i in range(60)])
+        for one in told
+    ]
+    (one,) = run_compare(*sides, metrics=(BIAS,))
+    assert isinstance(one.estimate, Estimate)
+    assert (one.estimate.n_clusters, one.estimate.degrees_of_freedom) == (10, 9)
+
+
+def test_a_ratio_over_nothing_is_not_measured() -> None:
+    silent = samples([0, 0, 0], weight=[0.0] * 3)
+    (one,) = run_compare(samples([1, -1, 1]), silent, metrics=(BIAS,))
+    assert one.difference == NotMeasured("no item after has anything that the ratio could be taken over")
+    assert one.looks == ()
+
+
+F1 = Metric(name="f1", kind="score", range=(0.0, 1.0), source="x")
+
+
+def test_equal_scores_of_a_known_range_have_a_bound() -> None:
+    (one,) = run_compare(samples([0.5] * 300), samples([0.5] * 300), metrics=(F1,))
+    assert isinstance(one.interval, Interval)
+    assert one.interval.upper == pytest.approx(0.009936, abs=5e-7)  # 0 of 300, Clopper-Pearson
+
+
+def test_a_score_outside_of_its_range_is_not_measured() -> None:
+    (one,) = run_compare(samples([0.5, 0.5]), samples([0.5, 1.5]), metrics=(F1,))
+    assert one.difference == NotMeasured("1 of 4 outcomes of 'acc' are outside of the range 0 to 1")
+
+
+def test_a_range_holds_where_lower_is_better_too() -> None:
+    low = F1.model_copy(update={"higher_is_better": False, "range": (0.0, 2.0)})
+    (one,) = run_compare(samples([0.5, 0.5]), samples([0.5, 1.5]), metrics=(low,))
+    assert one.difference == 0.5
+
+
+def corpus(statistic: str, *, higher_is_better: bool = False) -> Metric:
+    return Metric(
+        name=statistic, kind="corpus", statistic=statistic, higher_is_better=higher_is_better, source="x"
+    )
+
+
+def test_a_corpus_metrics_drop_is_that_of_the_whole_sets_with_a_resampled_error() -> None:
+    groups = [f"g{i % 2}" for i in range(200)]
+    before = samples([1] * 160 + [0] * 40, group=groups)
+    after = samples([1 if i < 160 and i % 4 else 0 for i in range(200)], group=groups)
+    whole = run_compare(before, after, metrics=(corpus("gap"),))[0]
+    assert (whole.before, whole.after) == (0.0, pytest.approx(0.4))
+    assert whole.difference == pytest.approx(0.4)
+    assert len(whole.looks) == 1
+
+
+def test_a_corpus_metric_that_does_not_change_has_no_error() -> None:
+    rng = np.random.default_rng(1)
+    side = samples(rng.integers(0, 2, 100))
+    (one,) = run_compare(side, side, metrics=(corpus("brier"),))
+    assert one.difference == 0
+    assert isinstance(one.estimate, Estimate)
+    assert one.estimate.standard_error == 0
+
+
+def test_a_mean_as_a_corpus_metric_is_nearly_its_t() -> None:
+    rng = np.random.default_rng(1)
+    sides = [samples(rng.integers(0, 2, 400), cluster=[f"c{i // 2}" for i in range(400)]) for _ in range(2)]
+    (one,) = run_compare(*sides, metrics=(corpus("brier"),))
+    # The confidence is the same everywhere, c: (c − right)² differs as right does, times 2 c − 1
+    confidence = math.exp(-1) / sum(math.exp(-k) for k in (1, 2, 3, 4))
+    assert isinstance(one.estimate, Estimate)
+    (flips,) = run_compare(*sides)
+    assert isinstance(flips.estimate, Estimate)
+    shrunk = abs(1 - 2 * confidence)
+    assert abs(one.estimate.value) == pytest.approx(shrunk * abs(flips.estimate.value))
+    assert one.estimate.standard_error == pytest.approx(shrunk * flips.estimate.standard_error, rel=0.1)
+    assert one.estimate.n_clusters == 200
+
+
+def test_a_gap_without_groups_is_not_measured() -> None:
+    (one,) = run_compare(samples([1, 0, 1]), samples([1, 1, 1]), metrics=(corpus("gap"),))
+    assert isinstance(one.difference, NotMeasured)
+    assert "the suite's `group_by` tells" in one.difference.reason

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from audit.records import NotMeasured
+from audit.records import Estimate, NotMeasured
 from audit.statistics import bootstrap, estimates
+from audit.statistics.bootstrap import Sums
 from audit.statistics.estimates import Ratio
 from audit.statistics.noninferiority import Bounds
 
@@ -93,28 +94,86 @@ def test_a_single_cluster_is_refused(rng: np.random.Generator) -> None:
         bootstrap.ratio_bounds(before, after, np.zeros(10), 0.05, rng)
 
 
-def test_bounds_of_a_corpus_statistic_that_is_a_mean_are_those_of_the_mean(rng: np.random.Generator) -> None:
-    d = np.random.default_rng(2).normal(0.1, 1, 300)
-    estimate = estimates.paired_mean(d)
-    resampled = bootstrap.corpus_bounds(lambda rows: float(d[rows].mean()), 300, 0.05, rng)
-    expected = estimates.lower_bound(estimate, 0.05), estimates.upper_bound(estimate, 0.05)
-    assert measured(resampled) == pytest.approx(expected, abs=0.1 * estimate.standard_error)
+def mean_of(values: Floats) -> Sums:
+    """The mean as a statistic of sums."""
+    return Sums(np.column_stack([values, np.ones(values.size)]), lambda sums: sums[..., 0] / sums[..., 1])
 
 
-def test_a_corpus_statistic_is_asked_for_as_many_rows_as_there_are(rng: np.random.Generator) -> None:
+def estimated(answer: Estimate | NotMeasured) -> Estimate:
+    assert isinstance(answer, Estimate)
+    return answer
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_resampled_mean_has_the_error_and_the_skewness_of_the_mean(
+    size: int, rng: np.random.Generator
+) -> None:
+    before, after = np.random.default_rng(2).exponential(size=(2, 400))
+    clusters = np.arange(400) // size
+    resampled = estimated(bootstrap.difference_of_sums(mean_of(before), mean_of(after), clusters, rng))
+    expected = estimates.clustered_mean(before - after, clusters)
+    assert resampled.value == pytest.approx(expected.value)
+    assert resampled.standard_error == pytest.approx(expected.standard_error, rel=0.1)
+    assert resampled.degrees_of_freedom == expected.degrees_of_freedom
+    assert resampled.skewness == pytest.approx(expected.skewness, rel=0.02)
+
+
+def test_any_statistic_is_resampled_as_one_of_sums_is(rng: np.random.Generator) -> None:
+    before, after = np.random.default_rng(2).normal(size=(2, 300))
+    clusters = np.arange(300) // 3
+    by_sums = bootstrap.difference_of_sums(mean_of(before), mean_of(after), clusters, rng)
+    by_rows = bootstrap.difference_of_rows(
+        lambda rows: float(before[rows].mean() - after[rows].mean()), clusters, rng
+    )
+    one, other = estimated(by_sums), estimated(by_rows)
+    assert other.value == pytest.approx(one.value)
+    assert other.standard_error == pytest.approx(one.standard_error, rel=0.15)
+    assert (other.degrees_of_freedom, other.n_clusters) == (one.degrees_of_freedom, one.n_clusters)
+
+
+def test_a_resample_takes_whole_clusters(rng: np.random.Generator) -> None:
     seen = []
 
     def drop(rows: NDArray[np.int64]) -> float:
         seen.append(rows)
         return float(rows.mean())
 
-    bootstrap.corpus_bounds(drop, 5, 0.05, rng)
-    assert all(rows.shape == (5,) for rows in seen)
-    assert np.unique(np.concatenate(seen)).tolist() == [0, 1, 2, 3, 4]
+    bootstrap.difference_of_rows(drop, [0, 0, 1, 2, 2], rng)
+    for rows in seen[1:]:
+        counts = np.bincount(rows, minlength=5)
+        assert counts[0] == counts[1]
+        assert counts[3] == counts[4]
 
 
-def test_a_corpus_statistic_of_identical_models_is_not_bounded(rng: np.random.Generator) -> None:
-    assert isinstance(bootstrap.corpus_bounds(lambda rows: 0.0, 50, 0.05, rng), NotMeasured)
+def test_the_same_rows_on_both_sides_do_not_vary(rng: np.random.Generator) -> None:
+    values = np.random.default_rng(2).normal(size=50)
+    same = estimated(bootstrap.difference_of_sums(mean_of(values), mean_of(values), np.arange(50), rng))
+    assert (same.value, same.standard_error, same.skewness) == (0, 0, 0)
+
+
+def test_a_statistic_that_some_resamples_do_not_have_has_no_error(rng: np.random.Generator) -> None:
+    rare = np.array([1.0] + [0.0] * 49)
+    share = Sums(np.column_stack([rare, rare]), lambda sums: sums[..., 0] / sums[..., 1])
+    answer = bootstrap.difference_of_sums(share, mean_of(rare), np.arange(50), rng)
+    assert isinstance(answer, NotMeasured)
+    assert "too few items carry it" in answer.reason
+
+
+def test_a_statistic_in_one_cluster_is_refused(rng: np.random.Generator) -> None:
+    values = np.arange(3.0)
+    with pytest.raises(ValueError, match="all 3 items are in one cluster"):
+        bootstrap.difference_of_sums(mean_of(values), mean_of(values), np.zeros(3), rng)
+
+
+def test_the_same_seed_resamples_alike() -> None:
+    before, after = np.random.default_rng(2).normal(size=(2, 100))
+    one, other = (
+        bootstrap.difference_of_sums(
+            mean_of(before), mean_of(after), np.arange(100), np.random.default_rng(5)
+        )
+        for _ in range(2)
+    )
+    assert one == other
 
 
 @few

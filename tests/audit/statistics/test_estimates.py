@@ -48,6 +48,11 @@ def number(answer: float | NotMeasured) -> float:
     return answer
 
 
+def plain(estimate: Estimate) -> Estimate:
+    """The same as if it were symmetric: what Student's t alone says."""
+    return estimate.model_copy(update={"skewness": 0.0})
+
+
 @st.composite
 def scores(draw: st.DrawFn) -> list[float]:
     """Differences of scores between 0 and 1, ties and equal ones included."""
@@ -66,6 +71,7 @@ def test_a_clustered_mean_is_the_cluster_robust_regression_of_statsmodels(seed: 
     assert estimate.standard_error == pytest.approx(other.bse[0], rel=1e-12)
     assert (estimate.n_clusters, estimate.degrees_of_freedom) == (count, count - 1)
     if estimate.standard_error > 0:  # two clusters may have the same mean
+        estimate = plain(estimate)
         interval = estimates.lower_bound(estimate, 0.05), estimates.upper_bound(estimate, 0.05)
         assert interval == pytest.approx(tuple(other.conf_int(0.10)[0]), rel=1e-9, abs=1e-12)
 
@@ -125,7 +131,7 @@ def test_bbq_scores_are_ratios_of_counts() -> None:
 @few
 @given(scores(), st.floats(0.01, 0.5), ALPHAS)
 def test_a_paired_mean_is_the_paired_t_test_of_scipy(d: list[float], margin: float, alpha: float) -> None:
-    estimate = estimates.paired_mean(d)
+    estimate = plain(estimates.paired_mean(d))
     assert estimate.n_clusters is None
     if estimate.standard_error > 0:
         less = stats.ttest_1samp(d, margin, alternative="less")
@@ -139,7 +145,7 @@ def test_a_paired_mean_is_the_paired_t_test_of_scipy(d: list[float], margin: flo
 @few
 @given(scores(), st.floats(0.01, 0.5))
 def test_equivalence_is_the_two_one_sided_tests_of_statsmodels(d: list[float], margin: float) -> None:
-    estimate = estimates.paired_mean(d)
+    estimate = plain(estimates.paired_mean(d))
     if estimate.standard_error > 0:
         other = DescrStatsW(np.array(d)).ttost_mean(-margin, margin)[0]
         assert estimates.equivalence_p(estimate, margin) == pytest.approx(other, rel=1e-8, abs=1e-15)
@@ -349,6 +355,67 @@ def test_a_margin_that_no_drop_can_reach_is_refused() -> None:
         estimates.noninferiority_p(estimates.paired_mean([0, 1]), 1.0, Bounded(2))
 
 
+@few
+@given(scores())
+def test_the_skewness_is_that_of_scipy_over_the_root_of_n(d: list[float]) -> None:
+    estimate = estimates.paired_mean(d)
+    if len(d) > 2 and estimate.standard_error > 1e-6:
+        expected = stats.skew(d, bias=False) / math.sqrt(len(d))
+        assert estimate.skewness == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_skewness_of_clusters_is_that_of_their_sums() -> None:
+    d, clusters = random_items(3)
+    totals = [float(np.sum(d[clusters == one] - d.mean())) for one in np.unique(clusters)]
+    expected = stats.skew(totals, bias=False) / math.sqrt(len(totals))
+    assert estimates.clustered_mean(d, clusters).skewness == pytest.approx(expected)
+
+
+def test_strata_share_their_skewness_by_third_cumulants() -> None:
+    one, other = estimates.paired_mean([0, 0, 0, 0, 1]), estimates.paired_mean([0, 0, 0.5, 3])
+    combined = estimates.stratified([one, other], [1, 3])
+    cumulants = [(w * e.standard_error) ** 3 * e.skewness for w, e in ((0.25, one), (0.75, other))]
+    assert combined.skewness == pytest.approx(sum(cumulants) / combined.standard_error**3)
+
+
+def test_symmetric_differences_are_tested_by_t_alone() -> None:
+    estimate = estimates.paired_mean([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0])
+    for ask in (estimates.upper_bound, estimates.lower_bound, estimates.noninferiority_p):
+        assert ask(estimate, 0.05) == pytest.approx(ask(plain(estimate), 0.05), rel=1e-12)
+
+
+def test_few_large_losses_are_tested_by_halls_transformation() -> None:
+    # Hall 1992, the transformation g3 with γ' = γ / √n, at t = (value − margin) / error
+    estimate = estimates.paired_mean([0.0] * 40 + [0.1, 0.2, 1.0, 3.0])
+    t, skewness = (estimate.value - 0.4) / estimate.standard_error, estimate.skewness
+    transformed = t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6
+    expected = stats.t.cdf(transformed, 43)
+    assert estimates.noninferiority_p(estimate, 0.4) == pytest.approx(expected)
+    assert expected > number(estimates.noninferiority_p(plain(estimate), 0.4))
+
+
+def test_where_t_errs_to_the_safe_side_it_stays() -> None:
+    gains = estimates.paired_mean([0.0] * 40 + [-0.1, -0.2, -1.0, -3.0])
+    assert estimates.upper_bound(gains, 0.05) == estimates.upper_bound(plain(gains), 0.05)
+    assert number(estimates.lower_bound(gains, 0.05)) < number(estimates.lower_bound(plain(gains), 0.05))
+
+
+@few
+@given(scores(), ALPHAS, st.floats(-0.5, 0.5))
+def test_skewness_never_narrows_a_bound(d: list[float], alpha: float, margin: float) -> None:
+    estimate = estimates.paired_mean(d)
+    if estimate.standard_error > 0:
+        wide, narrow = (number(estimates.upper_bound(one, alpha)) for one in (estimate, plain(estimate)))
+        assert wide >= narrow or wide == pytest.approx(narrow)  # one formula may round otherwise
+        p, p_of_t = (number(estimates.noninferiority_p(one, margin)) for one in (estimate, plain(estimate)))
+        assert p >= p_of_t
+
+
+def test_a_mean_of_a_range_may_reach_its_end_but_for_rounding() -> None:
+    estimate = estimates.paired_mean([0.7] * 9 + [0.7000000000000001])
+    assert number(estimates.upper_bound(estimate, 0.05, Bounded(10, 0.7))) == 0.7
+
+
 @st.composite
 def clustered_flips(draw: st.DrawFn) -> tuple[list[int], list[int]]:
     """0/1 outcomes in clusters: each item lost (1), gained (−1) or the same."""
@@ -370,8 +437,8 @@ def test_clustered_flips_are_bounded_by_the_widest_of_three_methods(
     assert -1 <= both.lower <= alone.lower
     assert alone.upper <= both.upper <= 1
     if estimate.standard_error > 0:
-        assert both.lower <= max(-1.0, number(estimates.lower_bound(estimate, alpha)))
-        assert both.upper >= min(1.0, number(estimates.upper_bound(estimate, alpha)))
+        assert both.lower <= max(-1.0, number(estimates.lower_bound(plain(estimate), alpha)))
+        assert both.upper >= min(1.0, number(estimates.upper_bound(plain(estimate), alpha)))
     p = estimates.clustered_binary_p(*counts, estimate, margin)
     assert p >= noninferiority.p_value(*counts, margin) > 0
     if abs(both.upper - margin) > 1e-9:
@@ -434,7 +501,7 @@ def passes(lost: Floats, gained: Floats, size: int, margin: float) -> tuple[bool
     counts = int(lost.sum()), int(gained.sum()), d.size
     estimate = estimates.clustered_mean(d, np.repeat(np.arange(lost.size), size))
     alone = noninferiority.p_value(*counts, margin) < 0.05
-    upper = estimates.upper_bound(estimate, 0.05)
+    upper = estimates.upper_bound(plain(estimate), 0.05)
     by_t = not isinstance(upper, NotMeasured) and upper < margin
     return estimates.clustered_binary_p(*counts, estimate, margin) < 0.05, alone, alone and by_t
 

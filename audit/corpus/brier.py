@@ -1,0 +1,28 @@
+"""Brier score of the chosen answers: the mean of (confidence − right)² (Brier 1950, Monthly Weather Review
+78:1-3, of the event that the answer is right).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.corpus.confidence import confidence_and_right
+from audit.corpus.of_sums import Floats, OfSums
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _terms(rows: pd.DataFrame) -> Floats:
+    confidence, right = confidence_and_right(rows)
+    return np.column_stack([(confidence - right) ** 2, np.ones(right.size)])
+
+
+def _of(sums: Floats) -> Floats:
+    mean: Floats = sums[..., 0] / sums[..., 1]
+    return mean
+
+
+BRIER = OfSums(_terms, _of, higher_is_better=False)
