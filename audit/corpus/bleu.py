@@ -21,9 +21,9 @@ _ORDERS = 4
 
 def _terms(rows: pd.DataFrame) -> Floats:
     """Matching n-grams of each order, all n-grams of each order, and the tokens of answer and target."""
-    from sacrebleu import metrics
+    from sacrebleu.metrics import bleu
 
-    metric = metrics.BLEU(effective_order=True)  # of one sentence: it changes no count
+    metric = bleu.BLEU(effective_order=True)  # of one sentence: it changes no count
     scores = (
         metric.sentence_score(answer, [target])
         for answer, target in zip(rows["answer"], rows["target"], strict=True)
@@ -37,11 +37,11 @@ def _of(sums: Floats) -> Floats:
 
 
 def _score(sums: Floats) -> float:
-    from sacrebleu import metrics
+    from sacrebleu.metrics import bleu
 
     matching, possible = ([round(one) for one in part] for part in np.split(sums[: 2 * _ORDERS], 2))
     answer, target = (round(one) for one in sums[2 * _ORDERS :])
-    return float(metrics.BLEU.compute_bleu(matching, possible, answer, target, smooth_method="exp").score)
+    return float(bleu.BLEU.compute_bleu(matching, possible, answer, target, smooth_method="exp").score)
 
 
 BLEU = OfSums(_terms, _of, higher_is_better=True)

@@ -24,7 +24,7 @@ RESAMPLES = 9999
 """Of the bootstrap of a bound, and of a permutation test that is not enumerated."""
 FOR_AN_ERROR = 999
 """Of the bootstrap of a standard error: known to 2.2 % by so many."""
-MOST_BY_CHANCE = 0.5
+MOST_BY_CHANCE = 1 / 3
 """Share of the statistic before that may be the noise of its terms: of a model without any error of
 calibration, or without a gap, it is all. docs/error-rates.md shows what passes without this limit."""
 _OF_BIAS = 1.0 / (math.sqrt(2.0) - 1.0)
@@ -65,7 +65,7 @@ def ratio_bounds(
     """
     _, place = np.unique(np.asarray(clusters), return_inverse=True)
     parts = (before.numerator, before.denominator, after.numerator, after.denominator)
-    sums = [np.bincount(place, weights=_finite(part)) for part in parts]
+    sums = [np.bincount(place, weights=_finite(part)).astype(np.float64) for part in parts]
 
     def drop(*parts: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
         one, over_one, other, over_other = (part.sum(axis=axis) for part in parts)

@@ -272,7 +272,7 @@ def _robust(linear: _Linear, clusters: ArrayLike) -> Estimate:
         raise ValueError(f"all {n} items are in one cluster: an error can be estimated from two or more")
     rounding = _ROUNDING * linear.magnitude
     influence = np.where(np.abs(linear.influence) <= rounding, 0.0, linear.influence)
-    sums = np.bincount(place, weights=influence)
+    sums = np.bincount(place, weights=influence).astype(np.float64)
     sums[np.abs(sums) <= rounding.sum()] = 0.0
     variance = count / (count - 1) * float(sums @ sums)
     independent = n / (n - 1) * float(influence @ influence)
@@ -299,7 +299,7 @@ def skewness_of_sum(parts: NDArray[np.float64]) -> float:
     largest = float(np.abs(parts).max())  # so that no cube underflows
     scaled = parts / largest
     plain = float(np.sum(scaled**3)) / float(scaled @ scaled) ** 1.5
-    return plain * math.sqrt(count * (count - 1)) / (count - 2)
+    return float(plain * math.sqrt(count * (count - 1)) / (count - 2))
 
 
 def _design_effect(variance: float, independent: float, rows_are_clusters: bool) -> float | NotMeasured:
