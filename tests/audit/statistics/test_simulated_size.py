@@ -61,11 +61,19 @@ def test_clusters_fool_the_naive_test_and_not_the_gate(row: dict[str, Any], rng:
     assert passed.gate.value <= ALPHA + 3 * passed.gate.error
 
 
-@pytest.mark.parametrize("name", ["normal", "heavy tails (t, 3 df)", "mostly unchanged (9 of 10 exactly 0)"])
+@pytest.mark.parametrize("name", continuous.DIFFERENCES)
 def test_scores_at_the_margin_pass_alpha_of_the_time(name: str, rng: np.random.Generator) -> None:
     passed = continuous.measure(continuous.DIFFERENCES[name], 200, AUDITS, rng)
-    assert passed.at_margin.value <= ALPHA + 3 * passed.at_margin.error
-    assert near(passed.at_zero, 0.9)
+    very_skewed = 0.02 if "very large" in name else 0.01 if "large losses" in name else 0.0
+    assert passed.at_margin.value <= ALPHA + very_skewed + 3 * passed.at_margin.error
+
+
+def test_the_estimated_skewness_costs_symmetric_scores_little_power(rng: np.random.Generator) -> None:
+    assert near(continuous.measure(continuous.DIFFERENCES["normal"], 200, AUDITS, rng).at_zero, 0.9)
+    rare = continuous.measure(
+        continuous.DIFFERENCES["mostly unchanged (9 of 10 exactly 0)"], 200, AUDITS, rng
+    )
+    assert rare.at_zero.value >= 0.9 - 0.05 - 3 * rare.at_zero.error
 
 
 @pytest.mark.parametrize("row", EARLY["rows"], ids=lambda row: f"{row['scheme']}-{row['n']}")
