@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from audit import registry
 from audit.config import load_config
-from audit.console import TerminalProgress, print_plan, print_side_by_side, print_verdicts
+from audit.console import TerminalProgress, print_plan, print_side_by_side, print_verdicts, print_watched
 from audit.errors import ConfigError, ShrinkproofError
 from audit.quiet import quiet
 from audit.records import AuditLog
@@ -143,6 +144,27 @@ def gate(
         )
     print_verdicts(Console(), log)
     raise typer.Exit(EXIT_CODES[log.decision])
+
+
+@app.command()
+def watch(
+    run: Annotated[Path, typer.Argument(help="Run folder; its run may still go on.")],
+    every: Annotated[
+        float | None, typer.Option(help="Seconds; print again until Ctrl-C.", show_default=False)
+    ] = None,
+) -> None:
+    """Show the evidence so far by e-processes, which hold whenever you look and whenever you stop.
+
+    It is no verdict: the looks that were planned decide that.
+    """
+    from audit.watch import watch as watched
+
+    if every is not None and not every > 0:
+        raise ConfigError(f"--every {every:g}: seconds, so above 0.")
+    print_watched(Console(), watched(run))
+    while every is not None:
+        time.sleep(every)
+        print_watched(Console(), watched(run))
 
 
 @app.command()

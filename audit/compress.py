@@ -6,11 +6,12 @@ import shutil
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit import registry, weights
 from audit.errors import CompressionError, ModelError
-from audit.loading import linear_layers, load_model, logits, resolve_device, resolve_dtype
+from audit.kv_cache import cache_shape
+from audit.loading import linear_layers, load_model, load_to_compress, logits, resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
 from audit.records import AuditConfig, Level, NotMeasured, Variant
 from audit.store import Store
@@ -48,7 +49,7 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
 def _original(config: AuditConfig) -> Variant:
     """The model as it came: counted, loaded once to see that it computes numbers."""
     folder = Path(config.model.path)
-    model = _load(config, folder)
+    model = load_model(folder, dtype=config.dtype, **_how(config))
     _finite(logits(model, _witness(model)), f"the original ({config.model.name})")
     if weights.is_pickle(folder):
         counted = weights.pickled_contents(folder, model.num_parameters())
@@ -61,6 +62,7 @@ def _original(config: AuditConfig) -> Variant:
         digest=config.model.digest,
         parent=None,
         **counted._asdict(),
+        kv_cache=cache_shape(model.config),
         sparsity=_sparsity(model),
         evaluated_as=_computed_in(config),
         made_by="as it came",
@@ -72,13 +74,13 @@ def _original(config: AuditConfig) -> Variant:
 def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) -> Variant:
     method = registry.compressor(level.method)
     started = time.monotonic()
-    model = _load(config, Path(original.path))
+    model = load_to_compress(Path(original.path), **_how(config))
     witness = _witness(model)
     before_saving = method.compress(model, registry.check_options(level), folder, witness)
     del model
     _finite(before_saving, f"level '{level.name}'")
     _copy_tokenizer(Path(original.path), folder)
-    reloaded = _load(config, folder)
+    reloaded = load_model(folder, dtype="float32", **_how(config))
     reload_error = float((logits(reloaded, witness) - before_saving).abs().max())
     if reload_error > RELOAD_TOLERANCE:
         raise CompressionError(
@@ -98,6 +100,7 @@ def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) ->
         digest=weights.digest(weights.weight_files(folder)),
         parent=original.digest,
         **counted._asdict(),
+        kv_cache=cache_shape(reloaded.config),
         sparsity=sparsity,
         evaluated_as=computed_in if dense else f"dequantised to {computed_in}",
         made_by=f"{level.method} ({method.LIBRARY} {version(method.LIBRARY)})",
@@ -110,14 +113,12 @@ def _computed_in(config: AuditConfig) -> str:
     return resolve_dtype(config.dtype, resolve_device(config.device))
 
 
-def _load(config: AuditConfig, folder: Path) -> PreTrainedModel:
-    return load_model(
-        folder,
-        dtype=config.dtype,
-        device=resolve_device(config.device),
-        trust_remote_code=config.model.trust_remote_code,
-        allow_pickle=config.model.allow_pickle,
-    )
+def _how(config: AuditConfig) -> dict[str, Any]:
+    return {
+        "device": resolve_device(config.device),
+        "trust_remote_code": config.model.trust_remote_code,
+        "allow_pickle": config.model.allow_pickle,
+    }
 
 
 def _witness(model: PreTrainedModel) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,12 @@ def evaluate(
     scoring = _Scoring(wanted, config, store, progress)
     original, *others = ([cell for cell in wanted if cell.variant == variant] for variant in variants)
     reference = _runs(original, [scoring.have(cell) for cell in original], config)
-    compared = [_look_by_look(cells, reference, config, scoring, settled) for cells in others]
-    return (*reference, *(run for runs in compared for run in runs))
+    compared: list[Run] = []
+    for cells in others:
+        for runs in _look_by_look(cells, reference, config, scoring, settled):
+            store.note_runs([*reference, *compared, *runs])
+        compared += runs
+    return (*reference, *compared)
 
 
 def _look_by_look(
@@ -68,8 +72,8 @@ def _look_by_look(
     config: AuditConfig,
     scoring: _Scoring,
     settled: Settled,
-) -> tuple[Run, ...]:
-    """One variant's runs, of as many parts as it takes to settle each suite."""
+) -> Iterator[tuple[Run, ...]]:
+    """One variant's runs after each part, of as many parts as it takes to settle each suite."""
     asked: list[_Wanted] = []
     had: list[Cell] = []
     done: frozenset[str] = frozenset()
@@ -77,10 +81,12 @@ def _look_by_look(
         new = [cell for cell in cells if cell.part == part and cell.task.suite.name not in done]
         asked += new
         had += [scoring.have(cell) for cell in new]
+        runs = _runs(asked, had, config)
         if part < config.looks:
-            done = settled([*reference, *_runs(asked, had, config)])
-    scoring.spare([cell for cell in cells if cell not in asked])
-    return _runs(asked, had, config)
+            done = settled([*reference, *runs])
+        if part == config.looks:
+            scoring.spare([cell for cell in cells if cell not in asked])
+        yield runs
 
 
 def _runs(asked: Sequence[_Wanted], had: Sequence[Cell], config: AuditConfig) -> tuple[Run, ...]:

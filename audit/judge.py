@@ -8,13 +8,12 @@ reason, never a pass and never left out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from audit.decision import rule_on, unreadable
 from audit.evidence import Evidence, below_floor, floor_suites, unread
 from audit.records import (
     DIVERGENCE,
-    Budget,
-    BudgetVerdict,
     Comparison,
     Flips,
     NotMeasured,
@@ -45,30 +44,6 @@ def judge(
     by_rule = [_claim_in_sequence(rule, levels, evidence) for rule in rules]
     verdicts = [verdict for of_level in zip(*by_rule, strict=True) for verdict in of_level]
     return _with_damage_adjusted(verdicts, {variant.name for variant in levels if variant.is_control})
-
-
-def weigh(variants: Sequence[Variant], budgets: Sequence[Budget]) -> tuple[BudgetVerdict, ...]:
-    """One verdict per compressed variant and budget: small enough?"""
-    return tuple(
-        _within(budget, variant)
-        for variant in variants
-        if variant.level is not None and not variant.is_control
-        for budget in budgets
-    )
-
-
-def _within(budget: Budget, variant: Variant) -> BudgetVerdict:
-    value = float(getattr(variant, budget.quantity))
-    kept = value <= budget.at_most
-    return BudgetVerdict(
-        variant=variant.name, budget=budget, value=value, decision="pass" if kept else "fail",
-        because=f"{_amount(value)} {'≤' if kept else '>'} {_amount(budget.at_most)} {budget.quantity}",
-    )  # fmt: skip
-
-
-def _amount(value: float) -> str:
-    """All digits, so that what is just too much reads so."""
-    return f"{value:,.0f}" if value.is_integer() else f"{value:,}"
 
 
 def settled(
@@ -121,9 +96,10 @@ def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: Evidence
     for verdict, control in zip(alone, controls, strict=True):
         if unrepeatable and not control:
             reason = f"the control {unrepeatable.variant!r} did not pass ({unrepeatable.because})"
-            verdict = _withheld(verdict, f"the measurement does not repeat: {reason}")
+            verdict = _withheld(verdict, "noise", f"the measurement does not repeat: {reason}")
         elif stopped_by and verdict.decision == "pass" and not control:
-            verdict = _withheld(verdict, f"levels are claimed mildest first and {stopped_by!r} did not pass")
+            reason = f"levels are claimed mildest first and {stopped_by!r} did not pass"
+            verdict = _withheld(verdict, "order", reason)
         elif verdict.decision != "pass" and (not control or verdict in own):
             stopped_by = stopped_by or verdict.variant
         verdicts.append(verdict)
@@ -148,11 +124,12 @@ def _repeats(control: Verdict, evidence: Evidence) -> bool:
     return comparison.difference == 0 or isinstance(comparison.difference, NotMeasured)
 
 
-def _withheld(verdict: Verdict, reason: str) -> Verdict:
+def _withheld(verdict: Verdict, kind: Literal["order", "noise"], reason: str) -> Verdict:
     """The same evidence, but not claimed."""
     return verdict.model_copy(
         update={
             "decision": "inconclusive",
+            "withheld": kind,
             "because": f"not claimed: {reason}; by itself: {verdict.because}",
             "n_to_decide": NotMeasured(reason),
         }

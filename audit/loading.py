@@ -20,7 +20,7 @@ def load_model(
     folder: Path, *, dtype: str = "auto", device: str = "cpu", trust_remote_code: bool = False,
     allow_pickle: bool = False,
 ) -> PreTrainedModel:  # fmt: skip
-    """The causal language model in `folder`, ready to compute in `dtype`.
+    """The causal language model in `folder`, ready to compute in `dtype` (`stored`: as its files hold it).
 
     Packed checkpoints (compressed-tensors) are dequantised: the values are those that the packed
     kernels use, the speed is not.
@@ -31,7 +31,7 @@ def load_model(
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=getattr(torch, resolve_dtype(dtype, device)),
+            dtype="auto" if dtype == "stored" else getattr(torch, resolve_dtype(dtype, device)),
             trust_remote_code=trust_remote_code,
             use_safetensors=None if allow_pickle else True,
             local_files_only=True,
@@ -46,6 +46,21 @@ def load_model(
     model.to(device)  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
     model.eval()  # type: ignore[no-untyped-call]
     return model
+
+
+def load_to_compress(folder: Path, **options: Any) -> PreTrainedModel:
+    """The model in float32, whatever it is stored in: `save` puts it back.
+
+    Methods would round twice otherwise: a weight over its scale, in bfloat16, puts one code of int8 in ten
+    off by one.
+    """
+    return load_model(folder, dtype="stored", **options).float()
+
+
+def save(model: PreTrainedModel, folder: Path) -> None:
+    """Save the model in the dtype that it was stored in before it was loaded to be compressed."""
+    model.to(model.config.dtype)
+    model.save_pretrained(folder)
 
 
 def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from audit.decision import POWER
 from audit.harness import LoadedTask, Scorer, tasks_of
@@ -18,6 +19,7 @@ from audit.records import (
     DIVERGENCE,
     AuditConfig,
     AuditLog,
+    Comparison,
     Cost,
     Estimate,
     Flips,
@@ -28,6 +30,7 @@ from audit.records import (
     Rule,
     Suite,
 )
+from audit.scale import Kind, Scale
 from audit.statistics import noninferiority, power, sequential
 from audit.weights import weight_files
 
@@ -47,6 +50,15 @@ class _Seen:
     source: str
 
 
+@dataclass(frozen=True)
+class _Spread:
+    """How much scores are expected to vary: as this estimate from so many pairs did."""
+
+    estimate: Estimate
+    n: int
+    source: str
+
+
 def plan(
     config: AuditConfig,
     *,
@@ -62,43 +74,85 @@ def plan(
     progress = progress or Silent()
     progress.stage("loading the tasks")
     tasks = tasks_of(config)
-    rules = tuple(
-        _rule(rule, tasks, config, _expected_flips(rule, flips, pilot))
-        for rule in config.rules
-        if rule.metric != DIVERGENCE
-    )
+    rules = tuple(_rule(rule, tasks, config, flips, pilot) for rule in config.rules)
     with cpu_threads(config.threads):
         return Plan(rules=rules, cost=_cost(config, tasks, rules, progress))
 
 
-def _rule(rule: Rule, tasks: Sequence[LoadedTask], config: AuditConfig, seen: _Seen) -> PlannedRule:
+def _rule(
+    rule: Rule, tasks: Sequence[LoadedTask], config: AuditConfig, flips: float, pilot: AuditLog | None
+) -> PlannedRule:
     """What so many pairs can show."""
     suite = next(one for one in config.suites if one.name == rule.suite)
-    metric = next(one for one in suite.metrics if one.name == rule.metric)
+    metric = next((one for one in suite.metrics if one.name == rule.metric), suite.metrics[0])
     n = sum(_n_units(task, suite, metric) for task in tasks if task.suite.name == suite.name)
-    flips, design_effect = seen.flips, seen.design_effect
-    shape = {"rule": rule, "n_available": n, "flips": flips, "flips_from": seen.source}
-    shape["design_effect"] = design_effect
-    if metric.kind != "binary":
-        missing = NotMeasured("how much a score varies is not known before it is measured")
-        names = ("n_for_80", "n_for_90", "smallest_margin", "detectable_drop", "power", "expected_pairs")
-        unknown = dict.fromkeys(names, missing)
-        return PlannedRule.model_validate({**shape, **unknown, "hopeless": n < rule.min_pairs})
-    worth = max(1, int(n / design_effect))
+    if rule.metric == DIVERGENCE:
+        return _unplannable(rule, DIVERGENCE, n, "a divergence is not known before it is measured")
+    if metric.kind == "binary":
+        return _of_flips(rule, n, _expected_flips(rule, flips, pilot), config.looks)
+    spread = _expected_spread(rule, pilot)
+    if isinstance(spread, NotMeasured):
+        return _unplannable(rule, metric.kind, n, spread.reason)
+    return _of_spread(rule, metric.kind, n, spread, config.looks)
+
+
+def _unplannable(rule: Rule, kind: str, n: int, reason: str) -> PlannedRule:
+    """Only how many pairs there are."""
+    unknown = (
+        "flips",
+        "n_for_80",
+        "n_for_90",
+        "smallest_margin",
+        "detectable_drop",
+        "power",
+        "expected_pairs",
+    )
+    return PlannedRule.model_validate(
+        {
+            **dict.fromkeys(unknown, NotMeasured(reason)),
+            "rule": rule, "kind": kind, "n_available": n, "flips_from": reason, "design_effect": 1.0,
+            "hopeless": n < rule.min_pairs,
+        }
+    )  # fmt: skip
+
+
+def _of_flips(rule: Rule, n: int, seen: _Seen, looks: int) -> PlannedRule:
+    """Right and wrong answers, of which a share flips."""
+    flips, effect = seen.flips, seen.design_effect
+    worth = max(1, int(n / effect))
     needed = [
-        int(np.ceil(design_effect * power.items_for_noninferiority(flips, rule.margin, rule.alpha, share)))
+        int(np.ceil(effect * power.items_for_noninferiority(flips, rule.margin, rule.alpha, share)))
         for share in (POWER, 0.9)
     ]
-    numbers = {
-        "n_for_80": needed[0],
-        "n_for_90": needed[1],
-        "smallest_margin": power.smallest_margin(worth, flips, rule.alpha, POWER),
-        "detectable_drop": power.detectable_drop(worth, flips, rule.alpha, POWER),
-        "power": power.noninferiority_power(worth, flips, rule.margin, rule.alpha),
-        "expected_pairs": round(n * expected_share(worth, flips, rule.margin, rule.alpha, config.looks)),
-        "hopeless": n < rule.min_pairs or _no_flip_would_do(n, rule),
-    }
-    return PlannedRule.model_validate({**shape, **numbers})
+    drift = rule.margin * float(np.sqrt(worth / max(flips, 1.0 / worth)))
+    return PlannedRule(
+        rule=rule, kind="binary", n_available=n, flips=flips, flips_from=seen.source, design_effect=effect,
+        n_for_80=needed[0], n_for_90=needed[1],
+        power=power.noninferiority_power(worth, flips, rule.margin, rule.alpha),
+        smallest_margin=power.smallest_margin(worth, flips, rule.alpha, POWER),
+        detectable_drop=power.detectable_drop(worth, flips, rule.alpha, POWER),
+        expected_pairs=round(n * expected_share(drift, rule.alpha, looks)),
+        hopeless=n < rule.min_pairs or _no_flip_would_do(n, rule),
+    )  # fmt: skip
+
+
+def _of_spread(rule: Rule, kind: Kind, n: int, spread: _Spread, looks: int) -> PlannedRule:
+    """Scores that vary as they did in a pilot, clusters and all."""
+    margin = Scale(kind).margin(rule.margin)
+    needed = [
+        int(np.ceil(spread.n * power.data_for_noninferiority(spread.estimate, margin, rule.alpha, share)))
+        for share in (POWER, 0.9)
+    ]
+    error = spread.estimate.standard_error * float(np.sqrt(spread.n / max(n, 1)))
+    z = float(ndtri(1 - rule.alpha))
+    smallest = (z + float(ndtri(POWER))) * error
+    return PlannedRule(
+        rule=rule, kind=kind, n_available=n, flips=NotMeasured("outcomes are not right or wrong"),
+        flips_from=spread.source, design_effect=1.0, n_for_80=needed[0], n_for_90=needed[1],
+        power=float(ndtr(margin / error - z)), smallest_margin=smallest, detectable_drop=smallest,
+        expected_pairs=round(n * expected_share(margin / error, rule.alpha, looks)),
+        hopeless=n < rule.min_pairs,
+    )  # fmt: skip
 
 
 def _no_flip_would_do(n: int, rule: Rule) -> bool:
@@ -117,15 +171,7 @@ def _n_units(task: LoadedTask, suite: Suite, metric: Metric) -> int:
 
 def _expected_flips(rule: Rule, given: float, pilot: AuditLog | None) -> _Seen:
     """A pilot's, of the level that flips most; else what was given."""
-    comparisons = [] if pilot is None else pilot.comparisons
-    controls = set() if pilot is None else {level.name for level in pilot.config.levels if level.is_control}
-    found = [
-        one
-        for one in comparisons
-        if (one.suite, one.metric, one.group) == (rule.suite, rule.metric, None)
-        and one.variant not in controls
-        and isinstance(one.flips, Flips)
-    ]
+    found = [one for one in _piloted(rule, pilot) if isinstance(one.flips, Flips)]
     if not found:
         return _Seen(given, 1.0, "given")
     most = max(found, key=lambda one: one.flips.rate if isinstance(one.flips, Flips) else 0.0)
@@ -135,16 +181,40 @@ def _expected_flips(rule: Rule, given: float, pilot: AuditLog | None) -> _Seen:
     return _Seen(rate, effect, f"pilot, level {most.variant}")
 
 
-@lru_cache(maxsize=256)
-def expected_share(n: int, flips: float, margin: float, alpha: float, looks: int) -> float:
-    """Share of n pairs that are asked on average when there is no drop and a pass stops the rule.
+def _expected_spread(rule: Rule, pilot: AuditLog | None) -> _Spread | NotMeasured:
+    """A pilot's, of the level that varies most."""
+    found = [
+        _Spread(one.estimate, one.n_pairs, f"pilot, level {one.variant}")
+        for one in _piloted(rule, pilot)
+        if isinstance(one.estimate, Estimate) and one.estimate.standard_error > 0
+    ]
+    if not found:
+        return NotMeasured("how much it varies is not known before it is measured: name a --pilot")
+    return max(found, key=lambda one: one.estimate.standard_error * one.n**0.5)
 
-    Simulated on the scale of B-values (Lan & Wittes 1988), on which looks have independent increments: a
-    normal approximation, some per cent low.
+
+def _piloted(rule: Rule, pilot: AuditLog | None) -> list[Comparison]:
+    """What a pilot's levels showed of what the rule is about; its controls show nothing of levels."""
+    if pilot is None:
+        return []
+    controls = {level.name for level in pilot.config.levels if level.is_control}
+    about = (rule.suite, rule.metric, None)
+    return [
+        one
+        for one in pilot.comparisons
+        if (one.suite, one.metric, one.group) == about and one.variant not in controls
+    ]
+
+
+@lru_cache(maxsize=256)
+def expected_share(drift: float, alpha: float, looks: int) -> float:
+    """Share of the pairs that are asked on average when there is no drop and a pass stops the rule.
+
+    `drift` is the margin in standard errors of all pairs. Simulated on the scale of B-values (Lan & Wittes
+    1988), on which looks have independent increments: a normal approximation, some per cent low.
     """
     fractions = np.arange(1, looks + 1) / looks
     bounds = np.array(sequential.boundaries(fractions.tolist(), alpha).z)
-    drift = margin * np.sqrt(n / max(flips, 1.0 / n))
     steps = np.random.default_rng(SEED).normal(drift / looks, np.sqrt(1 / looks), (PATHS, looks))
     crossed = np.cumsum(steps, axis=1) / np.sqrt(fractions) > bounds
     crossed[:, -1] = True

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from audit import registry
 from audit.errors import ConfigError
+from audit.ready import checked, mapping, ready_or_own
 from audit.records import DIVERGENCE, AuditConfig, Budget, Record, Rule, Suite
 
-_Kind = TypeVar("_Kind", bound=Record)
 _OF_SHARES = ("margin", "ceiling", "because")
 """Terms that say nothing of a divergence: nats are no share."""
 
@@ -66,57 +64,31 @@ def load_policy(name: str, home: Path) -> Policy:
 
     Raises ConfigError naming the file and what is wrong with it.
     """
-    folder = files("audit") / "policies"
-    ready = {one.name.removesuffix(".yaml"): one for one in folder.iterdir()}
-    if name in ready:
-        text, where = ready[name].read_text(encoding="utf-8"), f"policy '{name}'"
-    elif name.endswith((".yaml", ".yml")):
-        where = str(home / name)
-        try:
-            text = (home / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"policy {where} can't be read: {error}.") from None
-    else:
-        raise ConfigError(f"policy: {registry.unknown('policy', name, sorted(ready))} Or name a YAML file.")
-    return _parse(text, where)
+    return _parse(*ready_or_own("policy", "policies", name, home))
 
 
 def under_policy(config: AuditConfig, name: str) -> AuditConfig:
-    """The config of an audit that was run, with the rules and budgets of another policy."""
+    """The config of an audit that was run, with the rules and budgets of another policy; its device stays."""
     policy = load_policy(name, Path())
+    device = config.device_profile.budgets if config.device_profile else ()
     return config.model_copy(
-        update={"policy": name, "rules": policy.others((), config.suites), "budgets": policy.budgets}
+        update={
+            "policy": name,
+            "rules": policy.others((), config.suites),
+            "budgets": (*policy.budgets, *device),
+        }
     )
 
 
 def _parse(text: str, where: str) -> Policy:
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', error)}.") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{where}: a policy is a mapping of keys: {', '.join(Policy.model_fields)}.")
-    policy = _checked(Policy, data, where)
+    data = mapping(text, where, "policy", Policy.model_fields)
+    policy = checked(Policy, data, where, inside=Budget)
     of_suites = [(f"suites.{name}", terms) for name, terms in policy.suites.items()]
     for place, terms in [("default", policy.default), *of_suites]:
         if moved := {"suite", "metric"} & set(terms):
             raise ConfigError(f"{where}: {place}.{min(moved)}: terms are for the rules of whatever suite.")
-        _checked(Rule, {"suite": place, **terms}, where, f"{place}.")
+        checked(Rule, {"suite": place, **terms}, where, f"{place}.")
     return policy
-
-
-def _checked(kind: type[_Kind], data: dict[str, Any], where: str, place: str = "") -> _Kind:
-    """The record, or ConfigError naming the key and the value, with the key that may be meant."""
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        first = max(error.errors(), key=lambda one: one["type"] == "extra_forbidden")
-    path = place + ".".join(map(str, first["loc"]))
-    if first["type"] != "extra_forbidden":
-        raise ConfigError(f"{where}: {path}: {first['msg']} (given {first.get('input')!r}).")
-    beside = Budget if len(first["loc"]) > 1 else kind
-    known = [key for key in beside.model_fields if key not in ("suite", "metric")]
-    raise ConfigError(f"{where}: {path}: {registry.unknown('key', str(first['loc'][-1]), known)}")
 
 
 def _with_metric(rule: Rule, suite: Suite) -> Rule:

@@ -23,7 +23,7 @@ def collect(*, command: str, device: str, threads: int, config_sha256: str, star
         command=command,
         python=platform.python_version(),
         platform=platform.platform(),
-        processor=_processor(),
+        processor=processor(),
         device=device,
         threads=threads,
         packages={name: found for name in _PACKAGES if (found := _version(name))},
@@ -46,7 +46,8 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name, or its kind where the system does not tell the name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

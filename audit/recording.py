@@ -10,7 +10,16 @@ from typing import Literal
 from audit import provenance
 from audit.errors import StoreError
 from audit.loading import cpu_threads, resolve_device
-from audit.records import AuditConfig, AuditLog, BudgetVerdict, Comparison, Run, Variant, Verdict
+from audit.records import (
+    AuditConfig,
+    AuditLog,
+    BudgetVerdict,
+    Comparison,
+    Efficiency,
+    Run,
+    Variant,
+    Verdict,
+)
 from audit.store import Store, config_digest
 
 
@@ -27,6 +36,7 @@ class Draft:
     runs: tuple[Run, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
 
     def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
@@ -47,6 +57,7 @@ class Draft:
             runs=self.runs,
             comparisons=self.comparisons,
             verdicts=self.verdicts,
+            efficiency=self.efficiency,
             budgets=self.budgets,
         )
 

@@ -652,6 +652,7 @@ class AuditConfig(Record):
     budgets: tuple[Budget, ...] = ()
     """The policy's, the config's own, and those of the device profile."""
     device_profile: DeviceProfile | None = None
+    """What the levels are meant for; None: no device was named."""
     efficiency: bool = False
     """Whether to measure memory and speed though no budget is about them."""
     policy: str = "standard"

@@ -38,8 +38,9 @@ class Compressor(Protocol):
     def compress(model: PreTrainedModel, options: Record, out: Path, witness: Tensor) -> Tensor:
         """Compress `model` in place and save the checkpoint to the folder `out`.
 
-        Returns the logits on `witness` (token ids, [1, n]) taken before saving: the caller loads
-        the checkpoint again and must get the same.
+        The model comes in float32; `model.config.dtype` is what its files are in, and `audit.loading.save`
+        stores it so. Returns the logits on `witness` (token ids, [1, n]) taken before saving: the caller
+        loads the checkpoint again, in float32, and must get the same.
         """
         ...
 

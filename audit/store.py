@@ -2,8 +2,10 @@
 
     config.json               the config that the folder belongs to
     variants/<name>/          a checkpoint, with variant.json
+    efficiency/<name>.json    what a variant was measured to cost to run
     cells/<key>/              one task on one variant: samples.parquet, cell.json, and what the scored
                               positions showed in measured.safetensors
+    runs.json                 which cells each variant has so far, for who watches
     registration.json         digests of the policy and the items, fixed before the first was scored
     audit.json                the log
 
@@ -19,27 +21,41 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from audit import weights
 from audit.errors import StoreError
-from audit.records import AuditConfig, AuditLog, Cell, NotMeasured, Registration, Sample, Variant
+from audit.records import (
+    AuditConfig,
+    AuditLog,
+    Cell,
+    Efficiency,
+    NotMeasured,
+    Registration,
+    Run,
+    Sample,
+    Variant,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 SAMPLES, MEASURED = "samples.parquet", "measured.safetensors"
-REGISTRATION = "registration.json"
+REGISTRATION, RUNS = "registration.json", "runs.json"
+_RUNS = TypeAdapter(list[Run])
+Reader = Callable[[Cell], "pd.DataFrame"]
+"""The samples of a cell, one row an item and metric, with the columns of `Sample`."""
 _HALF = ".half-"
 _FULL = "the disk is full. Free some space and run the same command: finished cells are kept"
 
@@ -100,6 +116,22 @@ class Store:
     def located(self, variant: Variant) -> Variant:
         """The Variant with its path inside this run folder, wherever the folder lies now."""
         return variant.model_copy(update={"path": str(self.root / "variants" / variant.name)})
+
+    # Efficiency
+
+    def efficiency(self, name: str) -> Efficiency | None:
+        """What was measured of the variant of that name, else None."""
+        try:
+            return Efficiency.model_validate_json((self.root / "efficiency" / f"{name}.json").read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def add_efficiency(self, efficiency: Efficiency) -> None:
+        """Keep what was measured of a variant."""
+        with _disk_errors(self.root):
+            (self.root / "efficiency").mkdir(exist_ok=True)
+            path = self.root / "efficiency" / f"{efficiency.variant}.json"
+            _write_whole(path, efficiency.model_dump_json(indent=1).encode())
 
     # Cells
 
@@ -184,11 +216,13 @@ class Store:
 
     def read(self, cell: Cell) -> pd.DataFrame:
         """The samples of a cell, one row an item and metric, with the columns of `Sample`."""
-        import pandas as pd
-
-        return pd.read_parquet(self.root / cell.path)
+        return _read(self.root, cell)
 
     # The log
+
+    def note_runs(self, runs: Sequence[Run]) -> None:
+        """Keep what has been scored so far where `read_progress` finds it."""
+        _write_whole(self.root / RUNS, _RUNS.dump_json(list(runs)))
 
     def register(self, registration: Registration) -> None:
         """Keep what was fixed before the first item was scored; an earlier one of the same stands.
@@ -233,6 +267,12 @@ class Store:
                 raise
 
 
+def _read(root: Path, cell: Cell) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(root / cell.path)
+
+
 def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "shrinkproof"
 
@@ -268,6 +308,27 @@ def read_log(run: Path) -> AuditLog:
         raise StoreError(f"{path} is no audit log: {where}: {first['msg']}. Was it edited or cut?") from None
 
 
+def read_progress(root: Path) -> tuple[AuditConfig, tuple[Run, ...], Reader]:
+    """The config of a run folder, what it has scored so far, and what reads that; a run may hold the folder.
+
+    Raises StoreError where there is none or nothing is scored yet.
+    """
+    try:
+        identity = json.loads((root / "config.json").read_bytes())
+        identity["model"]["path"] = ""  # it is no part of a run's identity
+        config = AuditConfig.model_validate({**identity, "out": str(root)})
+        runs = tuple(_RUNS.validate_json((root / RUNS).read_bytes()))
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name
+        what = "has scored no part of its items yet" if missing == RUNS else "is no run folder"
+        raise StoreError(f"{root} {what}. Name the --out of a `shrinkproof run`.") from None
+    except (ValueError, KeyError) as error:
+        raise StoreError(
+            f"{root} can't be read: {str(error).splitlines()[0]}. Was it edited or cut?"
+        ) from None
+    return config, runs, functools.partial(_read, root)
+
+
 def write_report(run: Path, name: str, data: bytes) -> Path:
     """Write a rendered report into the run folder, whole or not at all."""
     folder = run if run.is_dir() else run.parent
@@ -289,10 +350,11 @@ def _identity(config: AuditConfig) -> dict[str, Any]:
 
 
 def _clear_half_written(root: Path) -> None:
-    for rubbish in root.glob(f"*/{_HALF}*"):
-        shutil.rmtree(rubbish)
-    for rubbish in root.glob(f"{_HALF}*"):
-        rubbish.unlink()
+    for rubbish in (*root.glob(f"*/{_HALF}*"), *root.glob(f"{_HALF}*")):
+        if rubbish.is_dir():
+            shutil.rmtree(rubbish)
+        else:
+            rubbish.unlink()
 
 
 def _claim(root: Path, config: AuditConfig) -> None:

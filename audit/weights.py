@@ -17,6 +17,8 @@ _BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8,
     "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U64": 64, "U32": 32, "U16": 16, "U8": 8, "BOOL": 8,
 }  # fmt: skip
+_FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+"""Torch's names."""
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _BLOCK_BYTES = 16 << 20
 _MAX_HEADER_BYTES = 100 << 20  # the limit of the safetensors format itself
@@ -69,6 +71,8 @@ class Contents(NamedTuple):
     compressed_bits_per_weight: float | NotMeasured
     """Bits of those tensors alone, scales included, over their weights."""
     stored_as: str
+    format: str
+    """Of the files, as a runtime names it."""
 
 
 def companions(folder: Path) -> list[Path]:
@@ -143,6 +147,7 @@ def contents(folder: Path, original: Path | None = None) -> Contents:
         compressed_parameters=touched,
         compressed_bits_per_weight=_ratio(bits_touched, touched),
         stored_as=_stored_as(folder, sorted({tensor.dtype for tensor in plain.values()})),
+        format=_format(folder),
     )
 
 
@@ -176,7 +181,14 @@ def pickled_contents(folder: Path, parameters: int) -> Contents:
         compressed_parameters=0,
         compressed_bits_per_weight=NotMeasured("nothing was compressed"),
         stored_as="pickle, dense",
+        format="pickle",
     )
+
+
+def float_dtypes(folder: Path) -> frozenset[str]:
+    """In what the floating-point tensors of a checkpoint folder are stored, by torch's names."""
+    dtypes = {tensor.dtype for tensor in _tensors(folder).values()}
+    return frozenset(_FLOATS.get(dtype, dtype.lower()) for dtype in dtypes if dtype.startswith(("F", "BF")))
 
 
 def is_pickle(folder: Path) -> bool:
@@ -226,9 +238,8 @@ def _logical_size(shape_tensor: StoredTensor) -> int:
 
 
 def _stored_as(folder: Path, plain: list[str]) -> str:
-    names = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-    dense = ", ".join(names.get(dtype, dtype.lower()) for dtype in plain)
-    quantization = json.loads((folder / "config.json").read_text()).get("quantization_config")
+    dense = ", ".join(_FLOATS.get(dtype, dtype.lower()) for dtype in plain)
+    quantization = _quantization(folder)
     if not quantization:
         return f"{dense}, dense"
     groups = list(quantization.get("config_groups", {}).values())
@@ -241,3 +252,17 @@ def _stored_as(folder: Path, plain: list[str]) -> str:
         f"int{weights['num_bits']}, {symmetry}, {spread}, {quantization['format']} "
         f"({quantization['quant_method']}); embeddings and norms {dense}"
     )
+
+
+def _format(folder: Path) -> str:
+    """What a runtime has to know beyond safetensors: the method that the weights were packed by."""
+    quantization = _quantization(folder)
+    if not quantization:
+        return "safetensors"
+    return str(quantization.get("quant_method", "safetensors, quantised by an unnamed method"))
+
+
+def _quantization(folder: Path) -> dict[str, Any]:
+    """How the config says that the weights were quantised; empty where they were not."""
+    found: dict[str, Any] | None = json.loads((folder / "config.json").read_text()).get("quantization_config")
+    return found or {}

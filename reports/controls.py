@@ -11,10 +11,6 @@ OTHERWISE = "computed with half the pack size, rows and threads"
 """How the control is computed, so that it shows what the order of arithmetic alone changes."""
 
 
-UNREPEATABLE = "not claimed: the measurement does not repeat"
-"""How the reason of every verdict starts that a control took back."""
-
-
 def _how(level: Level) -> str:
     """In what the computation differs from the original's."""
     return OTHERWISE if level.computed_in is None else f"{OTHERWISE}, and in {level.computed_in}"
@@ -65,6 +61,6 @@ def _meaning(log: AuditLog, level: Level, comparisons: list[Comparison]) -> str:
         return f"{changes} is what the precision and the order of arithmetic change; it blocks no level"
     if not moved:
         return "the order of arithmetic changes nothing"
-    if any(verdict.because.startswith(UNREPEATABLE) for verdict in log.verdicts):
+    if any(verdict.withheld == "noise" for verdict in log.verdicts):
         return "the measurement does not repeat itself"
     return "so much the order of arithmetic alone changes (the noise floor)"

@@ -46,6 +46,6 @@ def _worse(held: Held) -> str:
 
 def _not_enough(held: Held) -> str:
     """Why an interval inside the margin is no pass."""
-    if held.verdict.decision == "pass" or held.verdict.because.startswith("not claimed"):
+    if held.verdict.decision == "pass" or held.verdict.withheld:
         return ""
     return " by its 90\N{NO-BREAK SPACE}% interval, which is not what decides"

@@ -105,7 +105,7 @@ def _ended(log: AuditLog, verdict: Verdict, comparison: Comparison) -> str:
         return f"stopped for {verdict.decision}"
     if isinstance(verdict.p_value, NotMeasured):
         return "stopped: not to be read"
-    if verdict.because.startswith("not claimed"):
+    if verdict.withheld:
         return "stopped: decided, but not claimed"
     return "stopped for futility: too little chance to pass"
 

@@ -30,8 +30,7 @@ class Options(Record):
 def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
     """Round the weights and save them so; see `Compressor.compress`.
 
-    The logits are those of the rounded weights in the precision that the model came in, as they will be
-    when it is loaded again. The weights alone are rounded before: the buffers (rotary frequencies) stay.
+    The logits are those of the rounded weights computed in float32. The weights alone are rounded before: the buffers (rotary frequencies) stay.
     """
     import torch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from audit.loading import logits
+from audit.loading import logits, save
 from audit.records import Record
 
 if TYPE_CHECKING:
@@ -26,5 +26,6 @@ class Options(Record):
 
 def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
     """Save the model as it is; see `Compressor.compress`."""
-    model.save_pretrained(out)
-    return logits(model, witness)
+    before_saving = logits(model, witness)
+    save(model, out)
+    return before_saving

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from audit.loading import linear_layers, logits
+from audit.loading import linear_layers, logits, save
 from audit.records import Record
 
 if TYPE_CHECKING:
@@ -37,5 +37,6 @@ def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tenso
     for _, module in linear_layers(model):
         prune.l1_unstructured(module, "weight", amount=options.sparsity)  # type: ignore[no-untyped-call]
         prune.remove(module, "weight")  # type: ignore[no-untyped-call]
-    model.save_pretrained(out)
-    return logits(model, witness)
+    before_saving = logits(model, witness)
+    save(model, out)
+    return before_saving

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from audit.errors import CompressionError
-from audit.loading import linear_layers, logits
+from audit.loading import linear_layers, logits, save
 from audit.records import Record
 
 if TYPE_CHECKING:
+    import torch
+    from compressed_tensors.quantization import QuantizationArgs
     from torch import Tensor
     from torch.nn import Linear
     from transformers import PreTrainedModel
@@ -46,52 +48,71 @@ def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tenso
     """Quantise the linear layers but the output head; see `Compressor.compress`."""
     from compressed_tensors.compressors import ModelCompressor
 
-    _quantise(model, options)
+    arguments = _arguments(options)
+    layers = dict(linear_layers(model))
+    _check_groups(layers, options.group_size)
+    found = {name: _round(module, arguments, model.config.dtype) for name, module in layers.items()}
     before_saving = logits(model, witness)
+    _attach(model, arguments, found)
     packer = ModelCompressor.from_pretrained_model(model, "pack-quantized")
     packer.compress_model(model)
-    model.save_pretrained(out)
+    save(model, out)
     packer.update_config(str(out))
     return before_saving
 
 
-def _quantise(model: PreTrainedModel, options: Options) -> None:
-    """Attach scales to the linear layers; from here on the model computes with rounded weights."""
-    from compressed_tensors.quantization import (
-        QuantizationArgs,
-        QuantizationConfig,
-        QuantizationScheme,
-        QuantizationStatus,
-        apply_quantization_config,
-    )
-    from compressed_tensors.quantization.utils import calculate_qparams, is_module_quantized
+def _arguments(options: Options) -> QuantizationArgs:
+    from compressed_tensors.quantization import QuantizationArgs
 
-    arguments = QuantizationArgs(
+    return QuantizationArgs(
         num_bits=options.bits,
         type="int",
         symmetric=options.symmetric,
         strategy="group" if options.group_size else "channel",
         group_size=options.group_size or None,
     )
-    scheme = QuantizationScheme(targets=["Linear"], weights=arguments)
-    layers = dict(linear_layers(model))
-    _check_groups(layers, options.group_size)
+
+
+def _round(module: Linear, arguments: QuantizationArgs, stored: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Round the weight, and return its scale and zero point.
+
+    The scale is in the dtype that it is stored in: what is rounded to is then what will be loaded.
+    """
+    from compressed_tensors.quantization.lifecycle.forward import fake_quantize
+    from compressed_tensors.quantization.utils import calculate_qparams
+
+    weight = module.weight.detach()
+    grouped = weight.reshape(module.out_features, -1, arguments.group_size or module.in_features)
+    scale, zero_point = calculate_qparams(grouped.amin(-1), grouped.amax(-1), arguments)
+    scale = scale.to(stored)
+    weight.copy_(fake_quantize(weight, scale, None if arguments.symmetric else zero_point, arguments))
+    return scale, zero_point
+
+
+def _attach(
+    model: PreTrainedModel, arguments: QuantizationArgs, found: dict[str, tuple[Tensor, Tensor]]
+) -> None:
+    """Tell compressed-tensors what was done to which layers: the packer goes by that."""
+    from compressed_tensors.quantization import (
+        QuantizationConfig,
+        QuantizationScheme,
+        QuantizationStatus,
+        apply_quantization_config,
+    )
+
     apply_quantization_config(
         model,
         QuantizationConfig(
-            config_groups={"linear": scheme},
-            ignore=[name for name, _ in model.named_modules() if name not in layers],
+            config_groups={"linear": QuantizationScheme(targets=["Linear"], weights=arguments)},
+            ignore=[name for name, _ in model.named_modules() if name not in found],
             quantization_status=QuantizationStatus.FROZEN,
         ),
     )
-    for module in layers.values():
-        if is_module_quantized(module):
-            width = options.group_size or module.in_features
-            grouped = module.weight.detach().reshape(module.out_features, -1, width)
-            scale, zero_point = calculate_qparams(grouped.amin(-1), grouped.amax(-1), arguments)
-            module.get_parameter("weight_scale").data.copy_(scale)
-            if not options.symmetric:
-                module.get_parameter("weight_zero_point").data.copy_(zero_point)
+    for name, (scale, zero_point) in found.items():
+        module = model.get_submodule(name)
+        module.get_parameter("weight_scale").data = scale
+        if not arguments.symmetric:
+            module.get_parameter("weight_zero_point").data.copy_(zero_point)
 
 
 def _check_groups(layers: dict[str, Linear], group_size: int) -> None:

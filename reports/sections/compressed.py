@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from audit.records import AuditLog, NotMeasured, Variant
+from audit.records import AuditLog, Efficiency, NotMeasured, Speed, Variant
 from reports import reading
 from reports.section import Section
 from reports.tables import Cell, Column, Table
@@ -15,7 +15,17 @@ from reports.wording import compact, mebibytes, rate, seconds, short, visible
 def section(log: AuditLog) -> Section:
     """The artefacts, as their files say."""
     original = reading.original(log)
-    html = draw("compressed.html.j2", log=log, original=original, sizes=_sizes(log), making=_making(log))
+    html = draw(
+        "compressed.html.j2",
+        log=log,
+        original=original,
+        sizes=_sizes(log),
+        making=_making(log),
+        device=log.config.device_profile,
+        running=_running(log),
+        simulated=[one for one in log.efficiency if _is_simulated(one)],
+        conditions=next((one.conditions for one in log.efficiency), None),
+    )
     return Section("compressed", "What was compressed", html)
 
 
@@ -83,6 +93,53 @@ def _making_row(variant: Variant) -> list[Cell]:
         seconds(variant.seconds),
         digest(variant.digest),
     ]
+
+
+def _running(log: AuditLog) -> Table | None:
+    """What each artefact takes to run; none where that was not measured of any."""
+    measured = [one for one in log.efficiency if not _is_simulated(one)]
+    if not measured:
+        return None
+    columns = (
+        Column("Level"),
+        Column("Load", numeric=True),
+        Column("Peak memory", numeric=True),
+        Column("Of it without a model", numeric=True),
+        Column("Prefill", numeric=True),
+        Column("Prefill time, original = 1", numeric=True),
+        Column("Decode", numeric=True),
+        Column("Decode time, original = 1", numeric=True),
+    )
+    return Table("Load time, memory and speed, measured", columns, [_running_row(one) for one in measured])
+
+
+def _running_row(one: Efficiency) -> list[Cell]:
+    return [
+        one.variant,
+        seconds(one.load_seconds),
+        _memory(one.peak_memory_bytes),
+        _memory(one.runtime_bytes),
+        *_speed(one.prefill),
+        *_speed(one.decode),
+    ]
+
+
+def _memory(value: int | NotMeasured) -> Cell:
+    return value if isinstance(value, NotMeasured) else mebibytes(value)
+
+
+def _speed(speed: Speed | NotMeasured) -> tuple[Cell, Cell]:
+    """Tokens a second beside the original's, and the ratio of the times with its interval."""
+    if isinstance(speed, NotMeasured):
+        return speed, speed
+    pace = f"{speed.tokens_per_second:,.1f} tokens/s (original {speed.original_tokens_per_second:,.1f})"
+    ratio = f"{speed.latency_ratio:.3f} ({speed.interval.lower:.3f} to {speed.interval.upper:.3f})"
+    return pace, ratio
+
+
+def _is_simulated(one: Efficiency) -> bool:
+    """Whether nothing was measured, for one reason."""
+    return isinstance(one.prefill, NotMeasured) and one.prefill == one.load_seconds == one.peak_memory_bytes
 
 
 def _compressed(variant: Variant) -> Cell:

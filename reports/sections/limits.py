@@ -86,6 +86,10 @@ def unmeasured(log: AuditLog) -> Iterator[tuple[str, NotMeasured]]:
         yield "registration", log.registered
     for variant in log.variants:
         yield from _within(variant, variant.name)
+    for efficiency in log.efficiency:
+        yield from _within(efficiency, efficiency.variant)
+    for weighed in log.budgets:
+        yield from _within(weighed, f"{weighed.variant}, budget on {weighed.budget.quantity}")
     for comparison in log.comparisons:
         group = "" if comparison.group is None else f", group {comparison.group}"
         place = f"{comparison.variant}, {comparison.suite}, {comparison.metric}{group}"

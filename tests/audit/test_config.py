@@ -6,6 +6,7 @@ import pytest
 
 from audit.config import load_config
 from audit.errors import ConfigError, ModelError, ShrinkproofError
+from audit.policy import under_policy
 
 
 @pytest.fixture
@@ -211,3 +212,94 @@ def test_the_same_model_in_another_folder_is_the_same_model(tmp_path: Path, mode
     first = load_config(write(tmp_path, f"model: {model}")).model.digest
     moved = model.rename(tmp_path / "moved")
     assert load_config(write(tmp_path, f"model: {moved}")).model.digest == first
+
+
+# Budgets and devices
+
+
+TILL = """\
+title: Till
+ram_bytes: 2_000_000
+storage_bytes: 1_000_000
+context: 9
+formats: [onnx]
+because: shops
+"""
+
+
+def test_a_device_profile_adds_its_budgets_to_the_configs_own(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "till.yaml").write_text(TILL)
+    own = "budgets: [{quantity: bits_per_weight, at_most: 5}]"
+    config = load_config(write(tmp_path, f"model: {model}\ndevice_profile: till.yaml\n{own}"))
+    quantities = [budget.quantity for budget in config.budgets]
+    assert quantities == ["bits_per_weight", "size_bytes", "least_memory_bytes", "format"]
+    assert config.device_profile is not None
+    assert config.device_profile.title == "Till"
+
+
+def test_the_device_is_part_of_the_hashed_policy(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "till.yaml").write_text(TILL)
+    path = write(tmp_path, f"model: {model}\ndevice_profile: till.yaml")
+    hashes = {load_config(path).policy_sha256, load_config({"model": str(model)}).policy_sha256}
+    for old, new in (
+        ("2_000_000", "3_000_000"),
+        ("[onnx]", "[onnx, gguf]"),
+        ("shops", "kiosks"),
+    ):
+        (tmp_path / "till.yaml").write_text(TILL.replace(old, new))
+        hashes.add(load_config(path).policy_sha256)
+    assert len(hashes) == 5
+
+
+def test_another_policy_afterwards_keeps_the_device(tmp_path: Path, model: Path) -> None:
+    own = "budgets: [{quantity: bits_per_weight, at_most: 5}]"
+    config = load_config(write(tmp_path, f"model: {model}\ndevice_profile: phone\n{own}"))
+    assert config.device_profile is not None
+    assert under_policy(config, "strict").budgets == config.device_profile.budgets
+
+
+def test_an_unknown_device_is_named_with_line_and_hint(tmp_path: Path, model: Path) -> None:
+    message = refused(tmp_path, f"model: {model}\n\ndevice_profile: fone")
+    assert "line 3" in message
+    assert "Did you mean 'phone'?" in message
+
+
+@pytest.mark.parametrize(
+    ("extra", "asked"),
+    [
+        ("", False),
+        ("efficiency: true", True),
+        ("budgets: [{quantity: size_bytes, at_most: 5}]", False),
+        ("device_profile: phone", False),
+        ("budgets: [{quantity: peak_memory_bytes, at_most: 5}]", True),
+        ("budgets: [{quantity: decode_latency_ratio, at_most: 1.1}]", True),
+    ],
+)
+def test_memory_and_speed_are_measured_only_when_asked_for(
+    tmp_path: Path, model: Path, extra: str, asked: bool
+) -> None:
+    assert load_config(write(tmp_path, f"model: {model}\n{extra}")).measures_efficiency is asked
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ("quantity: watts, at_most: 1", "budgets.0.quantity"),
+        ("quantity: size_bytes", "a budget on size_bytes takes at_most"),
+        ("quantity: size_bytes, at_most: 0", "budgets.0.at_most: Input should be greater than 0 (given 0)"),
+        ("quantity: size_bytes, at_most: 8 GB", "'8 GB'"),
+        ("quantity: size_bytes, at_most: 1, one_of: [onnx]", "a budget on size_bytes takes at_most"),
+        ("quantity: format, at_most: 1", "a budget on format takes one_of"),
+        ("quantity: format", "a budget on format takes one_of"),
+        ("quantity: least_memory_bytes, at_most: 1", "least_memory_bytes takes context"),
+        ("quantity: size_bytes, at_most: 1, context: 9", "no other quantity does"),
+        ("quantity: least_memory_bytes, at_most: 1, context: 0", "budgets.0.context"),
+        ("quantity: size_bytes, at_mos: 1", "Did you mean 'at_most'?"),
+    ],
+)
+def test_a_budget_that_is_none_is_refused_with_line_and_reason(
+    tmp_path: Path, model: Path, budget: str, said: str
+) -> None:
+    message = refused(tmp_path, f"model: {model}\nbudgets:\n  - {{{budget}}}")
+    assert "line 3" in message
+    assert said in message

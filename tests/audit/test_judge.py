@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from by_hand import comparison, divergence, estimate, suite, variant
 
-from audit.judge import judge, weigh
-from audit.records import Budget, BudgetVerdict, Comparison, NotMeasured, Rule, Suite, Verdict
+from audit.judge import judge
+from audit.records import Comparison, NotMeasured, Rule, Suite, Verdict
 from audit.statistics import noninferiority
 from audit.statistics.correction import holm
 
@@ -280,7 +280,7 @@ def test_a_model_at_the_margin_passes_no_more_often_than_alpha(
     assert passes / draws >= 0.02
 
 
-# Claims of damage, the control, budgets
+# Claims of damage, the control
 
 
 def test_claims_of_damage_are_adjusted_over_all_levels_and_rules_without_the_control() -> None:
@@ -357,27 +357,6 @@ def test_after_a_control_of_too_few_items_no_level_passes() -> None:
 
 def test_a_rule_that_does_not_block_is_judged_all_the_same() -> None:
     assert judge_one(comparison(60, 0, 620), Rule(suite="accuracy", blocks=False)).decision == "fail"
-
-
-def weigh_one(at_most: float, size_bytes: int = 1_000_000_001) -> BudgetVerdict:
-    level = variant("int4").model_copy(update={"size_bytes": size_bytes})
-    found = weigh(
-        [variant("original"), variant("copy", "copy"), level],
-        [Budget(quantity="size_bytes", at_most=at_most)],
-    )
-    (verdict,) = found  # neither the original nor its copy is a product
-    return verdict
-
-
-def test_a_byte_too_many_is_over_the_budget_and_reads_so() -> None:
-    verdict = weigh_one(1_000_000_000)
-    assert (verdict.decision, verdict.value) == ("fail", 1_000_000_001)
-    assert verdict.because == "1,000,000,001 > 1,000,000,000 size_bytes"
-
-
-def test_a_budget_may_be_used_up() -> None:
-    verdict = weigh_one(1_000_000_001)
-    assert (verdict.decision, verdict.because) == ("pass", "1,000,000,001 ≤ 1,000,000,001 size_bytes")
 
 
 def test_a_control_that_flips_an_answer_near_a_tie_repeats() -> None:

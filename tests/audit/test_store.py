@@ -94,10 +94,12 @@ def test_an_error_while_filling_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path: Path) -> None:
     with Store.open(config(tmp_path / "run")) as store:
         store.add_cell(cell(), [sample()])
-    rubbish = tmp_path / "run" / "cells" / ".half-xyz"
-    rubbish.mkdir()
+    rubbish = [tmp_path / "run" / "cells" / ".half-xyz", tmp_path / "run" / "efficiency" / ".half-abc"]
+    rubbish[0].mkdir()
+    rubbish[1].parent.mkdir()
+    rubbish[1].write_text('{"variant"')
     with Store.open(config(tmp_path / "run")) as store:
-        assert not rubbish.exists()
+        assert not any(path.exists() for path in rubbish)
         assert store.cell("k") is not None
 
 

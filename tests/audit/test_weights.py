@@ -82,6 +82,34 @@ def test_a_file_that_stores_floats_is_not_called_four_bit_by_its_name(tmp_path: 
     assert counted.bits_per_weight == 32
 
 
+def test_the_format_is_read_from_the_file(tmp_path: Path) -> None:
+    plain = folder(tmp_path / "model-gptq", {"w": np.zeros(8, np.float32)})
+    gptq = folder(
+        tmp_path / "m", {"w": np.zeros(8, np.float32)}, {"quantization_config": {"quant_method": "gptq"}}
+    )
+    nameless = folder(tmp_path / "n", {"w": np.zeros(8, np.float32)}, {"quantization_config": {"bits": 4}})
+    formats = [weights.contents(path).format for path in (plain, gptq, packed(tmp_path / "p"), nameless)]
+    assert formats[:3] == ["safetensors", "gptq", "compressed-tensors"]
+    assert formats[3] != "safetensors"
+    assert weights.pickled_contents(pickled(tmp_path / "q"), 8).format == "pickle"
+
+
+def pickled(path: Path) -> Path:
+    """A folder with a pickle file, which nobody opens."""
+    path.mkdir()
+    (path / "config.json").write_text("{}")
+    (path / "pytorch_model.bin").write_bytes(b"x")
+    return path
+
+
+def test_only_floating_point_tensors_tell_the_precision(tmp_path: Path) -> None:
+    tensors = {
+        "w": np.zeros(4, np.float32), "v": np.zeros(4, np.float16), "i": np.zeros(4, np.int32),
+        "b": np.zeros(4, np.bool_),
+    }  # fmt: skip
+    assert weights.float_dtypes(folder(tmp_path / "m", tensors)) == {"float32", "float16"}
+
+
 def test_the_digest_is_that_of_the_content(tmp_path: Path) -> None:
     one = folder(tmp_path / "one", {"w": np.zeros(4, np.float32)})
     two = folder(tmp_path / "two", {"w": np.zeros(4, np.float32)})

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from audit import effects, judge
+from audit.budgets import weigh
 from audit.records import (
     DIVERGENCE,
     AuditConfig,
@@ -149,7 +150,7 @@ def gate_log() -> AuditLog:
         variants=variants,
         comparisons=tuple(comparisons),
         verdicts=judge.judge(comparisons, RULES, variants, SUITES),
-        budgets=judge.weigh(variants, BUDGETS),
+        budgets=weigh(variants, config),
     )
 
 

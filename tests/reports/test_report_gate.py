@@ -82,7 +82,7 @@ def test_looks_with_too_few_pairs_for_a_rule_are_none(gate: AuditLog, rows_of: R
         ({"decision": "fail"}, "stopped for fail"),
         ({"decision": "inconclusive", "p_value": 0.4}, "stopped for futility: too little chance to pass"),
         (
-            {"decision": "inconclusive", "because": "not claimed: levels are claimed mildest first"},
+            {"decision": "inconclusive", "withheld": "order"},
             "stopped: decided, but not claimed",
         ),
         ({"decision": "inconclusive", "p_value": NotMeasured("floor")}, "stopped: not to be read"),

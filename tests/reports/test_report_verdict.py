@@ -76,7 +76,13 @@ def test_a_level_is_not_passed_by_rules_that_were_never_judged(log: AuditLog, te
 
 def test_a_withheld_claim_inside_the_margin_is_not_called_over_it(log: AuditLog, text_of: Text) -> None:
     withheld = tuple(
-        v.model_copy(update={"decision": "inconclusive", "because": "not claimed: int4 did not pass"})
+        v.model_copy(
+            update={
+                "decision": "inconclusive",
+                "withheld": "order",
+                "because": "not claimed: int4 did not pass",
+            }
+        )
         if (v.variant, v.rule.suite) == ("magnitude-50", "safety")
         else v
         for v in log.verdicts
@@ -120,8 +126,7 @@ def test_a_control_that_took_claims_back_says_that_the_measurement_does_not_repe
     log: AuditLog, text_of: Text
 ) -> None:
     changed = _with(log, "control", "bias", flips=Flips(lost=90, gained=1, rate=91 / 640))
-    because = "not claimed: the measurement does not repeat: the control 'control' did not pass"
-    changed = _judged(changed, "int8", "bias", decision="inconclusive", because=because)
+    changed = _judged(changed, "int8", "bias", decision="inconclusive", withheld="noise")
     assert "91 flips in 3200 scored units; the measurement does not repeat itself" in text_of(_html(changed))
 
 
