@@ -66,3 +66,11 @@ def simulate(session: nox.Session) -> None:
     """The gate's false passes and power, written to docs/error-rates.md; about five minutes."""
     session.install("-e", ".")
     session.run("python", "-m", "fixtures.simulate", *session.posargs)
+
+
+@nox.session
+def real_flips(session: nox.Session) -> None:
+    """The gate on a real model's real flips, written to docs/real-flips.md; `-- --data FOLDER`."""
+    session.install("-e", ".[gguf]")
+    session.run("python", "fixtures/demo_model.py")
+    session.run("python", "-m", "fixtures.real_flips", *session.posargs)
