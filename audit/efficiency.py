@@ -110,9 +110,11 @@ class _Bench:
             no_yardstick = NotMeasured(f"the original is no yardstick: {reason}")
             return no_yardstick, no_yardstick
         self._loaded = self._loaded or self._load(self._original)
-        passes = [partial(one_pass, model, self.conditions) for model in (self._loaded, self._load(variant))]
+        original, compressed = (
+            partial(one_pass, model, self.conditions) for model in (self._loaded, self._load(variant))
+        )
         with cpu_threads(self.conditions.threads):
-            return interleaved(*passes, self.conditions)
+            return interleaved(original, compressed, self.conditions)
 
     def _load(self, variant: Variant) -> PreTrainedModel:
         dtype, device = self.conditions.dtype, self._device

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from audit.errors import ModelError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from torch.nn import Linear
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -54,12 +55,20 @@ def load_to_compress(folder: Path, **options: Any) -> PreTrainedModel:
     Methods would round twice otherwise: a weight over its scale, in bfloat16, puts one code of int8 in ten
     off by one.
     """
-    return load_model(folder, dtype="stored", **options).float()
+    model = load_model(folder, dtype="stored", **options)
+    model.float()  # type: ignore[no-untyped-call]
+    return model
+
+
+def stored_dtype(model: PreTrainedModel) -> torch.dtype:
+    """What the files hold of a model that was loaded to be compressed."""
+    dtype: torch.dtype = model.config.dtype  # type: ignore[assignment]  # a string before it was loaded
+    return dtype
 
 
 def save(model: PreTrainedModel, folder: Path) -> None:
-    """Save the model in the dtype that it was stored in before it was loaded to be compressed."""
-    model.to(model.config.dtype)
+    """Save a model that was loaded to be compressed, in the dtype that its files were in."""
+    model.to(stored_dtype(model))  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
     model.save_pretrained(folder)
 
 

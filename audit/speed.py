@@ -6,7 +6,7 @@ import inspect
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from audit.records import Conditions, NotMeasured, Speed
 from audit.statistics.median import median_interval
@@ -90,7 +90,7 @@ def one_pass(model: PreTrainedModel, conditions: Conditions) -> Seconds:
     options: dict[str, Any] = {"use_cache": True}
     if "logits_to_keep" in inspect.signature(model.forward).parameters:
         options["logits_to_keep"] = 1
-    vocabulary = model.get_input_embeddings().weight.shape[0]  # type: ignore[operator, union-attr]
+    vocabulary = cast("Tensor", model.get_input_embeddings().weight).shape[0]
     row = torch.linspace(0, vocabulary - 1, conditions.prompt_tokens, device=model.device).long()
     with torch.inference_mode():
         started = _clock(model)

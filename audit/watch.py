@@ -90,4 +90,5 @@ def _in_order(paired: pd.DataFrame, seed: int) -> NDArray[np.float64]:
     loss = (paired["before"] - paired["after"]).to_numpy(np.float64)
     part = paired["part"].to_numpy(np.int64)
     order = [rng.permutation(np.flatnonzero(part == one)) for one in sorted(set(part))]
-    return loss[np.concatenate(order)]
+    shuffled: NDArray[np.float64] = loss[np.concatenate(order)]
+    return shuffled

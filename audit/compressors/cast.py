@@ -30,7 +30,8 @@ class Options(Record):
 def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
     """Round the weights and save them so; see `Compressor.compress`.
 
-    The logits are those of the rounded weights computed in float32. The weights alone are rounded before: the buffers (rotary frequencies) stay.
+    The logits are those of the rounded weights computed in float32. The weights alone are rounded before:
+    the buffers (rotary frequencies) stay.
     """
     import torch
 

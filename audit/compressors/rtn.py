@@ -2,7 +2,8 @@
 
 The checkpoint is the `pack-quantized` format that vLLM serves: integers of 2 to 8 bits packed
 densely into int32 words, a scale for each group. Embeddings, norms and the output head stay as
-they are (the head is often tied to the embeddings).
+they are (the head is often tied to the embeddings). Rounding and packing run on the CPU, so that the
+artefact is the same whatever the audit computes on: compressed-tensors' CUDA kernels round otherwise.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from audit.errors import CompressionError
-from audit.loading import linear_layers, logits, save
+from audit.loading import linear_layers, logits, save, stored_dtype
 from audit.records import Record
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tenso
     arguments = _arguments(options)
     layers = dict(linear_layers(model))
     _check_groups(layers, options.group_size)
-    found = {name: _round(module, arguments, model.config.dtype) for name, module in layers.items()}
+    found = {name: _round(module, arguments, stored_dtype(model)) for name, module in layers.items()}
     before_saving = logits(model, witness)
+    model.cpu()
     _attach(model, arguments, found)
     packer = ModelCompressor.from_pretrained_model(model, "pack-quantized")
     packer.compress_model(model)
@@ -81,11 +83,12 @@ def _round(module: Linear, arguments: QuantizationArgs, stored: torch.dtype) -> 
     from compressed_tensors.quantization.lifecycle.forward import fake_quantize
     from compressed_tensors.quantization.utils import calculate_qparams
 
-    weight = module.weight.detach()
+    weight = module.weight.detach().cpu()
     grouped = weight.reshape(module.out_features, -1, arguments.group_size or module.in_features)
     scale, zero_point = calculate_qparams(grouped.amin(-1), grouped.amax(-1), arguments)
     scale = scale.to(stored)
-    weight.copy_(fake_quantize(weight, scale, None if arguments.symmetric else zero_point, arguments))
+    rounded = fake_quantize(weight, scale, None if arguments.symmetric else zero_point, arguments)
+    module.weight.detach().copy_(rounded)
     return scale, zero_point
 
 
