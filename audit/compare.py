@@ -46,12 +46,14 @@ class _Subject:
 
 
 def compare(
-    runs: Sequence[Run], suites: Sequence[Suite], read: Callable[[Cell], pd.DataFrame], seed: int = 1234
-) -> tuple[Comparison, ...]:
+    runs: Sequence[Run], suites: Sequence[Suite], read: Callable[[Cell], pd.DataFrame], seed: int = 1234,
+    *, in_detail: bool = True,
+) -> tuple[Comparison, ...]:  # fmt: skip
     """Every variant against the original: by suite, variant and metric, the whole first, then its groups.
 
     `read` gives the samples of a cell, one row each, with the columns of `Sample`. A variant that has only
     the first parts of a suite is compared on those. `seed` is that of the resampling of corpus metrics.
+    `in_detail=False` leaves out the groups and the items that changed, which decide nothing.
     """
     comparisons: list[Comparison] = []
     for suite in suites:
@@ -60,7 +62,7 @@ def compare(
         for run in of_suite:
             if run.variant != ORIGINAL:
                 sides = _Sides(before, samples_of([run], read), seed)
-                comparisons += _compare_suite(suite, run, sides)
+                comparisons += _compare_suite(suite, run, sides, in_detail)
     return tuple(comparisons)
 
 
@@ -85,7 +87,7 @@ class _Sides:
     seed: int
 
 
-def _compare_suite(suite: Suite, run: Run, sides: _Sides) -> list[Comparison]:
+def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> list[Comparison]:
     """All comparisons of one variant on one suite; its groups are one family of tests."""
     comparisons: list[Comparison] = []
     for metric in suite.metrics:
@@ -97,6 +99,9 @@ def _compare_suite(suite: Suite, run: Run, sides: _Sides) -> list[Comparison]:
         subject = _Subject(run.variant, suite.name, metric, corpus)
         whole = _compare_units(units, subject)
         whole = whole.model_copy(update={"divergence": _divergence(run), **_looks(units, planned, subject)})
+        if not in_detail:
+            comparisons.append(whole)
+            continue
         if metric.kind == "binary":
             whole = whole.model_copy(update=_changed(units, rows_before, rows_after))
         comparisons.append(whole)

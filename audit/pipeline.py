@@ -30,7 +30,8 @@ def run_audit(
         audit.variants = compress(config, store, progress)
 
         def decided(runs: Sequence[Run]) -> frozenset[str]:
-            return settled(compare(runs, config.suites, store.read, config.seed), config.rules, config.suites)
+            so_far = compare(runs, config.suites, store.read, config.seed, in_detail=False)
+            return settled(so_far, config.rules, config.suites)
 
         audit.runs = evaluate(audit.variants, config, store, progress, decided)
         audit.comparisons = compare(audit.runs, config.suites, store.read, config.seed)

@@ -216,7 +216,7 @@ class Store:
 
     def read(self, cell: Cell) -> pd.DataFrame:
         """The samples of a cell, one row an item and metric, with the columns of `Sample`."""
-        return _read(self.root, cell)
+        return _read(self.root, cell.path)
 
     # The log
 
@@ -267,10 +267,12 @@ class Store:
                 raise
 
 
-def _read(root: Path, cell: Cell) -> pd.DataFrame:
+@functools.lru_cache(maxsize=256)
+def _read(root: Path, path: str) -> pd.DataFrame:
+    """A cell's samples, which never change; every look reads them again."""
     import pandas as pd
 
-    return pd.read_parquet(root / cell.path)
+    return pd.read_parquet(root / path)
 
 
 def _user_cache() -> Path:
@@ -326,7 +328,7 @@ def read_progress(root: Path) -> tuple[AuditConfig, tuple[Run, ...], Reader]:
         raise StoreError(
             f"{root} can't be read: {str(error).splitlines()[0]}. Was it edited or cut?"
         ) from None
-    return config, runs, functools.partial(_read, root)
+    return config, runs, lambda cell: _read(root, cell.path)
 
 
 def write_report(run: Path, name: str, data: bytes) -> Path:
