@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from audit.records import AuditConfig, AuditLog
     from audit.store import read_log
 
-__all__ = ["AuditConfig", "AuditLog", "gate", "load_config", "read_log", "run_audit"]
+__all__ = ["AuditConfig", "AuditLog", "gate", "load_config", "make_variants", "read_log", "run_audit"]
 
 _HOMES = {
     "AuditConfig": "audit.records",
     "AuditLog": "audit.records",
     "gate": "audit.pipeline",
     "load_config": "audit.config",
+    "make_variants": "audit.pipeline",
     "read_log": "audit.store",
     "run_audit": "audit.pipeline",
 }

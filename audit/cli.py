@@ -14,7 +14,14 @@ from rich.console import Console
 
 from audit import registry
 from audit.config import load_config
-from audit.console import TerminalProgress, print_plan, print_side_by_side, print_verdicts, print_watched
+from audit.console import (
+    TerminalProgress,
+    print_plan,
+    print_side_by_side,
+    print_variants,
+    print_verdicts,
+    print_watched,
+)
 from audit.errors import ConfigError, ShrinkproofError
 from audit.quiet import quiet
 from audit.records import AuditLog
@@ -87,6 +94,23 @@ def run(
     print_verdicts(console, log)
     console.print(f"Report: {report_path}", soft_wrap=True)
     raise typer.Exit(EXIT_CODES[log.decision])
+
+
+@app.command()
+def compress(
+    config: Annotated[Path, typer.Argument(help="YAML file of the audit.")],
+    level: Annotated[
+        list[str] | None, typer.Option(help="Level; repeat, mildest first.", show_default=False)
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
+) -> None:
+    """Make and check the compressed models alone; `run` goes on from them."""
+    from audit.pipeline import make_variants
+
+    settings = load_config(config, levels=level or None, out=out)
+    with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
+        variants = make_variants(settings, progress=progress)
+    print_variants(Console(), variants)
 
 
 @app.command()

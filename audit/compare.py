@@ -28,6 +28,7 @@ from audit.statistics import estimates
 from audit.statistics.correction import benjamini_hochberg
 
 ORIGINAL = "original"
+NOT_FROM_THE_ORIGINAL = NotMeasured("distributions are held against the original's alone")
 """Name of the variant that all others are compared against."""
 MOST_CHANGED = 100
 """Flipped items kept in a comparison for the drill-down."""
@@ -47,21 +48,28 @@ class _Subject:
 
 def compare(
     runs: Sequence[Run], suites: Sequence[Suite], read: Callable[[Cell], pd.DataFrame], seed: int = 1234,
-    *, in_detail: bool = True,
+    *, in_detail: bool = True, against: Mapping[str, str] | None = None,
 ) -> tuple[Comparison, ...]:  # fmt: skip
     """Every variant against the original: by suite, variant and metric, the whole first, then its groups.
 
     `read` gives the samples of a cell, one row each, with the columns of `Sample`. A variant that has only
     the first parts of a suite is compared on those. `seed` is that of the resampling of corpus metrics.
     `in_detail=False` leaves out the groups and the items that changed, which decide nothing.
+    `against` names the variants to be compared and what with, where that is not the original.
     """
     comparisons: list[Comparison] = []
     for suite in suites:
         of_suite = [run for run in runs if run.suite == suite.name]
-        before = samples_of([run for run in of_suite if run.variant == ORIGINAL], read)
+        partner = {run.variant: ORIGINAL for run in of_suite if run.variant != ORIGINAL}
+        partner = partner if against is None else dict(against)
+        before = {
+            name: samples_of([run for run in of_suite if run.variant == name], read)
+            for name in set(partner.values())
+        }
         for run in of_suite:
-            if run.variant != ORIGINAL:
-                sides = _Sides(before, samples_of([run], read), seed)
+            if run.variant in partner:
+                name = partner[run.variant]
+                sides = _Sides(before[name], samples_of([run], read), name == ORIGINAL, seed)
                 comparisons += _compare_suite(suite, run, sides, in_detail)
     return tuple(comparisons)
 
@@ -84,6 +92,8 @@ class _Sides:
 
     before: pd.DataFrame | None
     after: pd.DataFrame | None
+    of_original: bool
+    """Whether `before` is the original's."""
     seed: int
 
 
@@ -98,7 +108,8 @@ def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> li
         corpus = Corpus(rows_before, rows_after, metric, sides.seed) if metric.kind == "corpus" else None
         subject = _Subject(run.variant, suite.name, metric, corpus)
         whole = _compare_units(units, subject)
-        whole = whole.model_copy(update={"divergence": _divergence(run), **_looks(units, planned, subject)})
+        moved = _divergence(run) if sides.of_original else NOT_FROM_THE_ORIGINAL
+        whole = whole.model_copy(update={"divergence": moved, **_looks(units, planned, subject)})
         if not in_detail:
             comparisons.append(whole)
             continue

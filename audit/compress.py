@@ -34,16 +34,16 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
         registry.check_options(level)
     progress.stage("loading the original")
     original = _original(config)
-    variants = [original]
+    made: dict[str | None, Variant] = {None: original}
     for level in config.levels:
-        variant = store.variant(level.name)
-        if variant is None or variant.parent != original.digest:
+        variant, source = store.variant(level.name), made[level.after]
+        if variant is None or variant.parent != source.digest:
             progress.stage(f"compressing: {level.name}")
             with store.new_variant(level.name) as folder:
-                variant = _make(config, level, original, folder)
+                variant = _make(config, level, original, source, folder)
                 store.add_variant(variant, folder)
-        variants.append(store.located(variant))
-    return tuple(variants)
+        made[level.name] = store.located(variant)
+    return tuple(made.values())
 
 
 def _original(config: AuditConfig) -> Variant:
@@ -71,10 +71,11 @@ def _original(config: AuditConfig) -> Variant:
     )
 
 
-def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) -> Variant:
+def _make(config: AuditConfig, level: Level, original: Variant, source: Variant, folder: Path) -> Variant:
+    """What `level` makes of `source`: the original, or the link before it in a chain."""
     method = registry.compressor(level.method)
     started = time.monotonic()
-    model = load_to_compress(Path(original.path), **_how(config))
+    model = load_to_compress(Path(source.path), **_how(config))
     witness = _witness(model)
     before_saving = method.compress(model, registry.check_options(level), folder, witness)
     del model
@@ -98,7 +99,7 @@ def _make(config: AuditConfig, level: Level, original: Variant, folder: Path) ->
         level=level,
         path=str(folder),
         digest=weights.digest(weights.weight_files(folder)),
-        parent=original.digest,
+        parent=source.digest,
         **counted._asdict(),
         kv_cache=cache_shape(reloaded.config),
         sparsity=sparsity,

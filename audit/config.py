@@ -57,11 +57,16 @@ class SuiteEntry(Record):
     """Folder with lm-eval YAML, relative to the config file."""
 
 
+LevelEntry = str | dict[str, Any]
+
+
 class ConfigFile(Record):
     """The keys of the YAML file. What is not given falls to the defaults of `AuditConfig`."""
 
     model: str | ModelEntry
-    levels: tuple[str | dict[str, Any], ...] = DEFAULT_LEVELS
+    levels: tuple[LevelEntry | list[LevelEntry], ...] = DEFAULT_LEVELS
+    """Each a short name, a mapping with `method:`, or a chain: a list of those, or short names with + between
+    them, each made from the one before."""
     suites: tuple[str | SuiteEntry, ...] = DEFAULT_SUITES
     rules: tuple[Rule, ...] = ()
     policy: str = "standard"
@@ -100,15 +105,15 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         data, lines, home, where = dict(source or {}), {}, Path(), "the config"
     data = _with_flags(data, {key: value for key, value in flags.items() if value is not None})
     parsed = _parse(data, lines, where)
-    levels = tuple(
-        _located(lines, where, ("levels", i), _level, entry) for i, entry in enumerate(parsed.levels)
-    )
+    levels: tuple[Level, ...] = (NOISE,) if parsed.noise else ()
+    for i, entry in enumerate(parsed.levels):
+        found = _located(lines, where, ("levels", i), _levels, entry)
+        shared = levels if len(found) > 1 else ()  # chains may begin alike
+        levels += tuple(level for level in found if level not in shared)
     suites = tuple(
         _located(lines, where, ("suites", i), lambda entry: _suite(entry, home), entry)
         for i, entry in enumerate(parsed.suites)
     )
-    if parsed.noise:
-        levels = (NOISE, *levels)
     _check_unique("level", [level.name for level in levels] + ["original"])
     _check_unique("suite", [suite.name for suite in suites])
     policy = load_policy(parsed.policy, home)
@@ -235,7 +240,25 @@ def _check_unique(kind: str, names: Sequence[str]) -> None:
 # Looking up
 
 
-def _level(entry: str | dict[str, Any]) -> Level:
+def _levels(entry: LevelEntry | list[LevelEntry]) -> tuple[Level, ...]:
+    """The level of one entry, or every link of a chain, each named by all that was done until then."""
+    if isinstance(entry, str) and "+" in entry:
+        entry = [*entry.split("+")]
+    if not isinstance(entry, list):
+        return (_level(entry),)
+    links: list[Level] = []
+    for one in entry:
+        link, before = _level(one), links[-1].name if links else None
+        if link.is_control:
+            raise ConfigError(f"'{link.name}' changes nothing and is no link of a chain (given {entry}).")
+        name = link.name if before is None else f"{before}+{link.name}"
+        links.append(link.model_copy(update={"name": name, "after": before}))
+    if len(links) < 2:
+        raise ConfigError(f"a chain has two links or more (given {entry}). Write one level without brackets.")
+    return tuple(links)
+
+
+def _level(entry: LevelEntry) -> Level:
     """A short name, or a mapping with `method`, its options, and optionally `name`."""
     presets = registry.presets()
     if isinstance(entry, str):

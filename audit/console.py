@@ -135,6 +135,21 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
     console.print(f"Audit: {_MARKS[log.decision]}")
 
 
+def print_variants(console: Console, variants: Sequence[Variant]) -> None:
+    """What each artefact is, as its file says."""
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("level", no_wrap=True)
+    for column in ("bytes", "bits a weight", "zeros"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("stored as")
+    for one in variants:
+        numbers = f"{one.size_bytes:,}", f"{one.bits_per_weight:.2f}", f"{one.sparsity:.1%}"
+        table.add_row(one.name, *numbers, escape(one.stored_as))
+    console.print(table)
+    for one in variants:
+        console.print(f"{one.name}: {escape(one.path)}", soft_wrap=True)
+
+
 def print_side_by_side(console: Console, found: SideBySide) -> None:
     """One row over all tasks and, if there are several, one for each; then the verdict and its reason."""
     rows = list(zip(found.tasks, found.task_verdicts, strict=True))

@@ -14,7 +14,7 @@ from audit.judge import judge, settled
 from audit.policy import under_policy
 from audit.progress import Progress
 from audit.recording import recorded
-from audit.records import AuditConfig, AuditLog, Run
+from audit.records import AuditConfig, AuditLog, Run, Variant
 from audit.store import Store, read_log
 
 
@@ -35,10 +35,19 @@ def run_audit(
 
         audit.runs = evaluate(audit.variants, config, store, progress, decided)
         audit.comparisons = compare(audit.runs, config.suites, store.read, config.seed)
+        audit.links = compare(
+            audit.runs, config.suites, store.read, config.seed, in_detail=False, against=config.links
+        )
         audit.verdicts = judge(audit.comparisons, config.rules, audit.variants, config.suites)
         audit.efficiency = measure(audit.variants, config, store, progress)
         audit.budgets = weigh(audit.variants, config, audit.efficiency)
     return read_log(Path(config.out))
+
+
+def make_variants(config: AuditConfig, *, progress: Progress | None = None) -> tuple[Variant, ...]:
+    """The original and every level of it, made, checked, and kept in the run folder for `run_audit`."""
+    with Store.open(config) as store:
+        return compress(config, store, progress)
 
 
 def gate(run: Path, policy: str | None = None) -> AuditLog:

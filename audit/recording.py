@@ -35,6 +35,7 @@ class Draft:
     variants: tuple[Variant, ...] = ()
     runs: tuple[Run, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    links: tuple[Comparison, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
@@ -56,6 +57,7 @@ class Draft:
             variants=self.variants,
             runs=self.runs,
             comparisons=self.comparisons,
+            links=self.links,
             verdicts=self.verdicts,
             efficiency=self.efficiency,
             budgets=self.budgets,

@@ -67,6 +67,8 @@ class Level(Record):
     """Name of the compressor that makes it."""
     options: dict[str, bool | int | float | str] = {}
     """The method's own settings, validated by the method."""
+    after: str | None = None
+    """Name of the level that it is made from, in a chain; None: the original."""
 
     @property
     def is_control(self) -> bool:
@@ -681,6 +683,11 @@ class AuditConfig(Record):
     No part of the config's identity."""
 
     @property
+    def links(self) -> dict[str, str]:
+        """Of each level that goes on from another, in a chain, the name of that one."""
+        return {level.name: level.after for level in self.levels if level.after is not None}
+
+    @property
     def measures_efficiency(self) -> bool:
         """Whether memory and speed are asked for, by the config or by a budget."""
         return self.efficiency or any(one.quantity in MEASURED_QUANTITIES for one in self.budgets)
@@ -767,6 +774,8 @@ class AuditLog(Record):
     variants: tuple[Variant, ...] = ()
     runs: tuple[Run, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    links: tuple[Comparison, ...] = ()
+    """Each link of a chain against the link before it: what that one step cost."""
     verdicts: tuple[Verdict, ...] = ()
     efficiency: tuple[Efficiency, ...] = ()
     """One per variant; empty where it was not asked for."""

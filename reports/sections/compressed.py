@@ -160,7 +160,8 @@ def _method(variant: Variant) -> str:
     if variant.level is None:
         return "none: what everything is compared with"
     options = ", ".join(f"{name} {value}" for name, value in sorted(variant.level.options.items()))
-    return f"{variant.level.method} ({options})" if options else variant.level.method
+    made_from = f", of {variant.level.after}" if variant.level.after else ""
+    return (f"{variant.level.method} ({options})" if options else variant.level.method) + made_from
 
 
 def digest(full: str) -> Markup:

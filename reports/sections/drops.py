@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.records import AuditLog, Comparison, Interval, NotMeasured, Suite, Verdict
-from reports import controls, divergence, looks, opinions, reading
+from reports import controls, divergence, links, looks, opinions, reading
 from reports.badge import badge
 from reports.forest import Kind, Mark, forest
 from reports.marks import reported
@@ -47,6 +47,8 @@ class Drop:
     plots: list[Plot]
     moved: Table | NotMeasured
     """How far the distributions moved, flips or none."""
+    links: list[Table]
+    """What each link of a chain cost."""
     opinions: list[Table]
     """Other methods, and what the errors of estimates rest on."""
     controls: list[str]
@@ -72,6 +74,7 @@ def _drop(log: AuditLog, suite: Suite) -> Drop:
         id=f"drop-{anchor(suite.name)}",
         plots=[_plot(log, panel, mine) for panel in shown if (mine := panel.of(rows))],
         moved=divergence.table(log, suite),
+        links=[table for panel in shown if (table := links.table(log, suite, panel))],
         opinions=[table for panel in shown for table in opinions.tables(panel, panel.of(rows))],
         controls=[
             controls.of_suite(log, level, comparison)

@@ -175,6 +175,6 @@ def test_the_promised_commands_and_flags_are_there() -> None:
 def test_the_promised_names_of_the_python_interface_are_there() -> None:
     import audit
 
-    promised = ["AuditConfig", "AuditLog", "gate", "load_config", "read_log", "run_audit"]
+    promised = ["AuditConfig", "AuditLog", "gate", "load_config", "make_variants", "read_log", "run_audit"]
     assert sorted(audit.__all__) == promised
     assert all(hasattr(audit, name) for name in promised)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audit import AuditLog, load_config, run_audit
+from audit import AuditLog, load_config, make_variants, run_audit
+from audit.errors import ConfigError
 from audit.loading import linear_layers, load_model
 from audit.weights import float_dtypes
 
@@ -53,3 +54,66 @@ def test_every_weight_is_rounded_to_the_code_that_is_nearest(log: AuditLog) -> N
 
 def test_a_level_loads_as_it_was_saved(log: AuditLog) -> None:
     assert [one.reload_error for one in log.variants] == [0.0] * len(log.variants)
+
+
+# Chains
+
+
+@pytest.fixture(scope="module")
+def chained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
+    config = {
+        "model": str(tiny), "levels": ["int8", ["magnitude-30", "magnitude-50", "int4"], "magnitude-30+int2"],
+        "suites": ["accuracy"], "limit": 60, "sequential": False,
+        "out": str(tmp_path_factory.mktemp("chain") / "run"),
+    }  # fmt: skip
+    return run_audit(load_config(config))
+
+
+def test_each_link_of_a_chain_is_a_variant_made_from_the_one_before(chained: AuditLog) -> None:
+    parents = {one.digest: one.name for one in chained.variants}
+    made_from = {one.name: parents[one.parent] for one in chained.variants if one.parent}
+    assert made_from == {
+        "int8": "original",
+        "magnitude-30": "original",
+        "magnitude-30+magnitude-50": "magnitude-30",
+        "magnitude-30+magnitude-50+int4": "magnitude-30+magnitude-50",
+        "magnitude-30+int2": "magnitude-30",
+    }
+    sparsity = {one.name: one.sparsity for one in chained.variants}
+    assert sparsity["magnitude-30"] == pytest.approx(0.3, abs=0.01)
+    assert sparsity["magnitude-30+magnitude-50+int4"] >= 0.5
+
+
+def test_a_link_is_held_against_the_one_before_it(chained: AuditLog) -> None:
+    whole = {one.variant: one for one in chained.comparisons if one.group is None}
+    links = {one.variant: one for one in chained.links}
+    assert set(links) == set(chained.config.links)
+    for name, link in links.items():
+        before = whole[chained.config.links[name]]
+        assert link.before == pytest.approx(before.after)  # where the chain stood
+        assert link.after == pytest.approx(whole[name].after)
+        assert link.difference == pytest.approx(whole[name].difference - before.difference)
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        ([["int8"]], "two links or more"),
+        ([["control", "int8"]], "no link of a chain"),
+        (["int8+int9"], "Did you mean 'int8'"),
+        (["int8+int4", "int8"], "'int8' is used twice"),
+    ],
+)
+def test_what_is_no_chain_is_refused(tiny: Path, levels: list[object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said.replace("+", r"\+")):
+        load_config({"model": str(tiny), "levels": levels})
+
+
+def test_variants_alone_are_what_an_audit_goes_on_from(tiny: Path, tmp_path: Path) -> None:
+    config = load_config(
+        {"model": str(tiny), "levels": ["int8+magnitude-50"], "suites": ["accuracy"], "limit": 4,
+         "out": str(tmp_path / "run")}
+    )  # fmt: skip
+    made = make_variants(config)
+    assert [one.name for one in made] == ["original", "int8", "int8+magnitude-50"]
+    assert run_audit(config).variants == made
