@@ -81,7 +81,7 @@ def _make(config: AuditConfig, level: Level, original: Variant, source: Variant,
     del model
     _finite(before_saving, f"level '{level.name}'")
     _copy_tokenizer(Path(original.path), folder)
-    reloaded = load_model(folder, dtype="float32", **_how(config))
+    reloaded = load_to_compress(folder, **_how(config))
     reload_error = float((logits(reloaded, witness) - before_saving).abs().max())
     if reload_error > RELOAD_TOLERANCE:
         raise CompressionError(

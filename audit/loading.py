@@ -23,27 +23,32 @@ def load_model(
 ) -> PreTrainedModel:  # fmt: skip
     """The causal language model in `folder`, ready to compute in `dtype` (`stored`: as its files hold it).
 
-    Packed checkpoints (compressed-tensors) are dequantised: the values are those that the packed
-    kernels use, the speed is not.
+    Packed checkpoints (compressed-tensors) are dequantised, in the dtype that they are stored in whatever
+    `dtype` is: the values are those that the packed kernels use, the speed is not.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
+    wanted = None if dtype == "stored" else getattr(torch, resolve_dtype(dtype, device))
+    dequantised = _dequantised(folder)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype="auto" if dtype == "stored" else getattr(torch, resolve_dtype(dtype, device)),
+            dtype="auto" if wanted is None or dequantised else wanted,
             trust_remote_code=trust_remote_code,
             use_safetensors=None if allow_pickle else True,
             local_files_only=True,
             output_loading_info=True,
-            **_dequantised(folder),
+            **dequantised,
         )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise ModelError(f"{folder} can't be loaded: {_first_line(error)}") from error
     model: PreTrainedModel
     model, report = loaded
     _check_complete(folder, report)
+    if wanted is not None:
+        for weights in model.parameters():  # and not the buffers: rotary frequencies stay as they are
+            weights.data = weights.data.to(wanted)
     model.to(device)  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
     model.eval()  # type: ignore[no-untyped-call]
     return model
@@ -56,6 +61,11 @@ def load_to_compress(folder: Path, **options: Any) -> PreTrainedModel:
     off by one.
     """
     model = load_model(folder, dtype="stored", **options)
+    for module in model.modules():
+        # Some versions of transformers leave scales and shapes behind, which would be saved with the weights
+        for name in [*module._parameters, *module._buffers]:
+            if name.startswith("weight_"):
+                delattr(module, name)
     model.float()  # type: ignore[no-untyped-call]
     return model
 

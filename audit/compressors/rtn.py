@@ -3,7 +3,7 @@
 The checkpoint is the `pack-quantized` format that vLLM serves: integers of 2 to 8 bits packed
 densely into int32 words, a scale for each group. Embeddings, norms and the output head stay as
 they are (the head is often tied to the embeddings). Rounding and packing run on the CPU, so that the
-artefact is the same whatever the audit computes on: compressed-tensors' CUDA kernels round otherwise.
+artefact is the same whatever the audit computes on.
 """
 
 from __future__ import annotations
