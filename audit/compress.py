@@ -9,9 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit import registry, weights
+from audit.calibration import Calibrated, described, draw
 from audit.errors import CompressionError, ModelError
 from audit.kv_cache import cache_shape
-from audit.loading import linear_layers, load_model, load_to_compress, logits, resolve_device, resolve_dtype
+from audit.loading import (
+    linear_layers,
+    load_model,
+    load_to_compress,
+    load_tokenizer,
+    logits,
+    resolve_device,
+    resolve_dtype,
+)
 from audit.progress import Progress, Silent
 from audit.records import AuditConfig, Level, NotMeasured, Variant
 from audit.store import Store
@@ -77,7 +86,11 @@ def _make(config: AuditConfig, level: Level, original: Variant, source: Variant,
     started = time.monotonic()
     model = load_to_compress(Path(source.path), **_how(config))
     witness = _witness(model)
-    before_saving = method.compress(model, registry.check_options(level), folder, witness)
+    options = registry.check_options(level)
+    calibration = None
+    if isinstance(options, Calibrated):
+        calibration = described(options, draw(options, load_tokenizer(Path(source.path))))
+    before_saving = method.compress(model, options, folder, witness)
     del model
     _finite(before_saving, f"level '{level.name}'")
     _copy_tokenizer(Path(original.path), folder)
@@ -101,6 +114,7 @@ def _make(config: AuditConfig, level: Level, original: Variant, source: Variant,
         digest=weights.digest(weights.weight_files(folder)),
         parent=source.digest,
         **counted._asdict(),
+        calibration=calibration,
         kv_cache=cache_shape(reloaded.config),
         sparsity=sparsity,
         evaluated_as=computed_in if dense else f"dequantised to {computed_in}",

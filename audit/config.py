@@ -107,7 +107,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
     parsed = _parse(data, lines, where)
     levels: tuple[Level, ...] = (NOISE,) if parsed.noise else ()
     for i, entry in enumerate(parsed.levels):
-        found = _located(lines, where, ("levels", i), _levels, entry)
+        found = _located(lines, where, ("levels", i), lambda entry: _levels(entry, home), entry)
         shared = levels if len(found) > 1 else ()  # chains may begin alike
         levels += tuple(level for level in found if level not in shared)
     suites = tuple(
@@ -240,15 +240,15 @@ def _check_unique(kind: str, names: Sequence[str]) -> None:
 # Looking up
 
 
-def _levels(entry: LevelEntry | list[LevelEntry]) -> tuple[Level, ...]:
+def _levels(entry: LevelEntry | list[LevelEntry], home: Path) -> tuple[Level, ...]:
     """The level of one entry, or every link of a chain, each named by all that was done until then."""
     if isinstance(entry, str) and "+" in entry:
         entry = [*entry.split("+")]
     if not isinstance(entry, list):
-        return (_level(entry),)
+        return (_level(entry, home),)
     links: list[Level] = []
     for one in entry:
-        link, before = _level(one), links[-1].name if links else None
+        link, before = _level(one, home), links[-1].name if links else None
         if link.is_control:
             raise ConfigError(f"'{link.name}' changes nothing and is no link of a chain (given {entry}).")
         name = link.name if before is None else f"{before}+{link.name}"
@@ -258,7 +258,7 @@ def _levels(entry: LevelEntry | list[LevelEntry]) -> tuple[Level, ...]:
     return tuple(links)
 
 
-def _level(entry: LevelEntry) -> Level:
+def _level(entry: LevelEntry, home: Path) -> Level:
     """A short name, or a mapping with `method`, its options, and optionally `name`."""
     presets = registry.presets()
     if isinstance(entry, str):
@@ -270,9 +270,12 @@ def _level(entry: LevelEntry) -> Level:
     if method is None:
         raise ConfigError(f"a level written as a mapping needs `method:` (given {entry}).")
     registry.compressor(method)
-    name = options.pop("name", None) or "-".join([method, *(f"{k}{v}" for k, v in options.items())])
+    shown = {key: value for key, value in options.items() if key != "calibration"}
+    name = options.pop("name", None) or "-".join([method, *(f"{k}{v}" for k, v in shown.items())])
     if not _LEVEL_NAME.fullmatch(str(name)):
         raise ConfigError(f"level name {name!r}: use letters, digits, '.', '-' and '_' only.")
+    if "calibration" in options:
+        options["calibration"] = str(home / str(options["calibration"]))
     level = Level(name=str(name), method=method, options=options)
     registry.check_options(level)
     return level

@@ -82,6 +82,19 @@ class Level(Record):
         return str(self.options["dtype"]) if self.is_control and self.options.get("dtype") else None
 
 
+class Calibration(Record):
+    """The text that a method looked at."""
+
+    source: str
+    """The file's name."""
+    sha256: str
+    """Over the token ids that were drawn, as little-endian int64."""
+    samples: int
+    sequence_length: int
+    """Tokens of each."""
+    seed: int
+
+
 class CacheShape(Record):
     """What the keys and values of a context take in memory, as the model's config tells it."""
 
@@ -132,6 +145,8 @@ class Variant(Record):
     format: str | NotMeasured = NotMeasured("the format was not read")
     """What a runtime must be able to read, told by the file: `safetensors` of plain weights, `gguf`, `onnx`,
     `pickle`, or the config's `quant_method`: `compressed-tensors`, `gptq`, `awq`, `bitsandbytes`."""
+    calibration: Calibration | None = None
+    """None: the method looked at no text."""
     kv_cache: CacheShape | NotMeasured = NotMeasured("the config was not read")
     evaluated_as: str
     """What was computed with: `dequantised to float32`. A simulated level has no speed of its own."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -88,9 +88,17 @@ def presets() -> dict[str, Level]:
 def check_options(level: Level) -> Record:
     """The level's options, validated by its method.
 
-    Raises ConfigError naming the option, the value and what the method takes.
+    Raises ConfigError naming the option, the value and what the method takes, or the library that is missing.
     """
-    options = compressor(level.method).Options
+    method = compressor(level.method)
+    options = method.Options
+    try:
+        version(method.LIBRARY)
+    except PackageNotFoundError:
+        raise ConfigError(
+            f"level '{level.name}' is made by {method.LIBRARY}, which is not installed: "
+            f"pip install 'shrinkproof[{method.LIBRARY}]'."
+        ) from None
     try:
         return options.model_validate(level.options)
     except ValidationError as error:

@@ -1,0 +1,59 @@
+"""GPTQ (Frantar et al. 2023): weights rounded one column after another, the rest making up for the error.
+
+By llm-compressor; the checkpoint is packed as round-to-nearest's is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from audit.calibration import Calibrated
+from audit.compressors import packed
+from audit.compressors.llm_compressor import left_out, treated
+from audit.loading import linear_layers, logits, stored_dtype
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+TITLE = "GPTQ weight quantisation over calibration text, packed (llm-compressor)"
+LIBRARY = "llmcompressor"
+PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
+
+
+class Options(Calibrated):
+    """Settings of GPTQ."""
+
+    bits: Annotated[int, Field(ge=2, le=8)]
+    """Width of a weight."""
+    group_size: Annotated[int, Field(ge=0)] = 128
+    """Weights of a row that share a scale; 0: the whole row."""
+    symmetric: bool = True
+    """Without a zero point."""
+    damping: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Added to the Hessian's diagonal, as a share of its mean."""
+
+
+def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
+    """Quantise the linear layers but the output head; see `Compressor.compress`."""
+    from compressed_tensors.quantization import QuantizationScheme
+    from llmcompressor.modifiers.quantization import GPTQModifier
+
+    wanted = packed.arguments(options.bits, options.group_size, options.symmetric)
+    packed.check_groups(dict(linear_layers(model)), options.group_size)
+    scheme: Any = QuantizationScheme(targets=["Linear"], weights=wanted)
+    modifier = GPTQModifier(
+        config_groups={"linear": scheme}, ignore=left_out(model), dampening_frac=options.damping
+    )
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+    for name, module, other in treated(model, modifier, options):
+        scale = other.get_parameter("weight_scale").detach().cpu().to(stored_dtype(model))
+        zero_point = other.get_parameter("weight_zero_point").detach().cpu()
+        packed.round_to(module, other.weight.detach(), scale, zero_point, wanted)
+        found[name] = scale, zero_point
+    before_saving = logits(model, witness)
+    packed.save_packed(model, wanted, found, out)
+    return before_saving

@@ -1,0 +1,91 @@
+"""The checkpoint of packed integers that vLLM serves (compressed-tensors, `pack-quantized`).
+
+Integers of 2 to 8 bits lie densely in int32 words, with a scale for each group. Embeddings, norms and the
+output head stay as they are (the head is often tied to the embeddings). Rounding and packing run on the CPU,
+so that the artefact is the same whatever the audit computes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.errors import CompressionError
+from audit.loading import save
+
+if TYPE_CHECKING:
+    from compressed_tensors.quantization import QuantizationArgs
+    from torch import Tensor
+    from torch.nn import Linear
+    from transformers import PreTrainedModel
+
+
+def arguments(bits: int, group_size: int, symmetric: bool) -> QuantizationArgs:
+    """Of the weights; `group_size` 0 is one scale for each row."""
+    from compressed_tensors.quantization import QuantizationArgs
+
+    return QuantizationArgs(
+        num_bits=bits,
+        type="int",
+        symmetric=symmetric,
+        strategy="group" if group_size else "channel",
+        group_size=group_size or None,
+    )
+
+
+def check_groups(layers: Mapping[str, Linear], group_size: int) -> None:
+    """Raises CompressionError where a layer's rows don't fall into whole groups."""
+    for name, module in layers.items():
+        width = module.weight.shape[1]
+        if group_size and width % group_size:
+            fits = [size for size in (128, 64, 32, 16, 8) if width % size == 0]
+            raise CompressionError(
+                f"group_size {group_size} doesn't divide the {width} inputs of {name}. "
+                f"Use one of {', '.join(map(str, fits)) or 'none'}, or 0 for one scale per channel."
+            )
+
+
+def round_to(
+    module: Linear, weight: Tensor, scale: Tensor, zero_point: Tensor, wanted: QuantizationArgs
+) -> None:
+    """Give the module what `weight` is rounded to.
+
+    `scale` is in the dtype that it is stored in: what is computed with is then what will be loaded.
+    """
+    from compressed_tensors.quantization.lifecycle.forward import fake_quantize
+
+    rounded = fake_quantize(weight.cpu(), scale, None if wanted.symmetric else zero_point, wanted)
+    module.weight.detach().copy_(rounded)
+
+
+def save_packed(
+    model: PreTrainedModel, wanted: QuantizationArgs, found: Mapping[str, tuple[Tensor, Tensor]], out: Path
+) -> None:
+    """Pack the rounded modules that `found` names, each with its scale and zero point, and save the model."""
+    from compressed_tensors.compressors import ModelCompressor
+    from compressed_tensors.quantization import (
+        QuantizationConfig,
+        QuantizationScheme,
+        QuantizationStatus,
+        apply_quantization_config,
+    )
+
+    model.cpu()
+    apply_quantization_config(
+        model,
+        QuantizationConfig(
+            config_groups={"linear": QuantizationScheme(targets=["Linear"], weights=wanted)},
+            ignore=[name for name, _ in model.named_modules() if name not in found],
+            quantization_status=QuantizationStatus.FROZEN,
+        ),
+    )
+    for name, (scale, zero_point) in found.items():
+        module = model.get_submodule(name)
+        module.get_parameter("weight_scale").data = scale
+        if not wanted.symmetric:
+            module.get_parameter("weight_zero_point").data.copy_(zero_point)
+    packer = ModelCompressor.from_pretrained_model(model, "pack-quantized")
+    packer.compress_model(model)
+    save(model, out)
+    packer.update_config(str(out))
