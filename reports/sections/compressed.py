@@ -11,6 +11,9 @@ from reports.tables import Cell, Column, Table
 from reports.templating import draw
 from reports.wording import compact, mebibytes, rate, seconds, short, visible
 
+_OF_TEXT = ("calibration", "samples", "sequence_length", "seed")
+"""Options that say what a method looked at."""
+
 
 def section(log: AuditLog) -> Section:
     """The artefacts, as their files say."""
@@ -156,12 +159,21 @@ def _label(variant: Variant) -> str:
 
 
 def _method(variant: Variant) -> str:
-    """The method with its options, in a fixed order."""
-    if variant.level is None:
+    """The method with its options, in a fixed order, and what it looked at."""
+    level, text = variant.level, variant.calibration
+    if level is None:
         return "none: what everything is compared with"
-    options = ", ".join(f"{name} {value}" for name, value in sorted(variant.level.options.items()))
-    made_from = f", of {variant.level.after}" if variant.level.after else ""
-    return (f"{variant.level.method} ({options})" if options else variant.level.method) + made_from
+    own = {
+        name: value for name, value in sorted(level.options.items()) if text is None or name not in _OF_TEXT
+    }
+    options = ", ".join(f"{name} {value}" for name, value in own.items())
+    said = f"{level.method} ({options})" if options else level.method
+    if text is not None:
+        said += (
+            f", over {text.samples} × {text.sequence_length} tokens of {visible(text.source)}, drawn with "
+            f"seed {text.seed} (sha256 {short(text.sha256)})"
+        )
+    return said + (f", of {level.after}" if level.after else "")
 
 
 def digest(full: str) -> Markup:
