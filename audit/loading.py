@@ -46,9 +46,10 @@ def load_model(
     model: PreTrainedModel
     model, report = loaded
     _check_complete(folder, report)
-    if wanted is not None:
+    if wanted is not None and dequantised:
         for weights in model.parameters():  # and not the buffers: rotary frequencies stay as they are
-            weights.data = weights.data.to(wanted)
+            if weights.is_floating_point():
+                weights.data = weights.data.to(wanted)
     model.to(device)  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
     model.eval()  # type: ignore[no-untyped-call]
     return model
