@@ -25,7 +25,7 @@ def treated(
     from datasets import Dataset
     from llmcompressor import oneshot
 
-    tokens = draw(options, load_tokenizer(Path(model.name_or_path)))
+    tokens = draw(options, load_tokenizer(Path(str(model.name_or_path))))
     rows = [{"input_ids": row.tolist(), "attention_mask": [1] * len(row)} for row in tokens]
     twin = copy.deepcopy(model)
     oneshot(
