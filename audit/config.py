@@ -270,8 +270,9 @@ def _level(entry: LevelEntry, home: Path) -> Level:
     if method is None:
         raise ConfigError(f"a level written as a mapping needs `method:` (given {entry}).")
     registry.compressor(method)
-    shown = {key: value for key, value in options.items() if key != "calibration"}
-    name = options.pop("name", None) or "-".join([method, *(f"{k}{v}" for k, v in shown.items())])
+    given = options.pop("name", None)
+    shown = [f"{key}{value}" for key, value in options.items() if key != "calibration"]
+    name = given or "-".join([method, *shown])
     if not _LEVEL_NAME.fullmatch(str(name)):
         raise ConfigError(f"level name {name!r}: use letters, digits, '.', '-' and '_' only.")
     if "calibration" in options:
