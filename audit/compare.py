@@ -28,8 +28,8 @@ from audit.statistics import estimates
 from audit.statistics.correction import benjamini_hochberg
 
 ORIGINAL = "original"
-NOT_FROM_THE_ORIGINAL = NotMeasured("distributions are held against the original's alone")
 """Name of the variant that all others are compared against."""
+NOT_FROM_THE_ORIGINAL = NotMeasured("distributions are held against the original's alone")
 MOST_CHANGED = 100
 """Flipped items kept in a comparison for the drill-down."""
 

@@ -8,14 +8,43 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from audit.calibration import Calibrated, draw
-from audit.loading import linear_layers, load_tokenizer
+from audit.loading import linear_layers, load_tokenizer, logits, save, stored_dtype
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.nn import Linear
     from transformers import PreTrainedModel
+
+
+class Pruning(Calibrated):
+    """Settings of Wanda and of SparseGPT."""
+
+    sparsity: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of the weights of each layer that become zero."""
+    pattern: Literal["unstructured", "2:4"] = "unstructured"
+    """2:4: two of each four weights of a row, whatever `sparsity` is."""
+
+
+def prune(
+    model: PreTrainedModel, modifier: type[Any], options: Pruning, out: Path, witness: Tensor
+) -> Tensor:
+    """Prune the linear layers but the output head by llm-compressor's class; see `Compressor.compress`."""
+    chosen = modifier(
+        sparsity=0.5 if options.pattern == "2:4" else options.sparsity,
+        mask_structure="2:4" if options.pattern == "2:4" else "0:0",
+        targets=["Linear"],
+        ignore=left_out(model),
+    )
+    for _, module, other in treated(model, chosen, options):
+        module.weight.detach().copy_(other.weight.detach().to(stored_dtype(model)))
+    before_saving = logits(model, witness)
+    save(model, out)
+    return before_saving
 
 
 def treated(
