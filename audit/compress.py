@@ -21,6 +21,7 @@ from audit.loading import (
     resolve_device,
     resolve_dtype,
 )
+from audit.making import Making
 from audit.progress import Progress, Silent
 from audit.records import AuditConfig, Level, NotMeasured, Variant
 from audit.store import Store
@@ -48,8 +49,8 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
         variant, source = store.variant(level.name), made[level.after]
         if variant is None or variant.parent != source.digest:
             progress.stage(f"compressing: {level.name}")
-            with store.new_variant(level.name) as folder:
-                variant = _make(config, level, original, source, folder)
+            with store.scratch(level.name) as scratch, store.new_variant(level.name) as folder:
+                variant = _make(config, level, original, source, folder, scratch, progress)
                 store.add_variant(variant, folder)
         made[level.name] = store.located(variant)
     return tuple(made.values())
@@ -80,22 +81,23 @@ def _original(config: AuditConfig) -> Variant:
     )
 
 
-def _make(config: AuditConfig, level: Level, original: Variant, source: Variant, folder: Path) -> Variant:
+def _make(
+    config: AuditConfig, level: Level, original: Variant, source: Variant, folder: Path, scratch: Path,
+    progress: Progress,
+) -> Variant:  # fmt: skip
     """What `level` makes of `source`: the original, or the link before it in a chain."""
     method = registry.compressor(level.method)
     started = time.monotonic()
     model = load_to_compress(Path(source.path), **_how(config))
     witness = _witness(model)
     options = registry.check_options(level)
-    calibration = None
-    if isinstance(options, Calibrated):
-        calibration = described(options, draw(options, load_tokenizer(Path(source.path))))
-    before_saving = method.compress(model, options, folder, witness)
+    text = draw(options, load_tokenizer(Path(source.path))) if isinstance(options, Calibrated) else None
+    made = method.compress(Making(model, options, folder, witness, text, scratch, progress))
     del model
-    _finite(before_saving, f"level '{level.name}'")
+    _finite(made.logits, f"level '{level.name}'")
     _copy_tokenizer(Path(original.path), folder)
     reloaded = load_to_compress(folder, **_how(config))
-    reload_error = float((logits(reloaded, witness) - before_saving).abs().max())
+    reload_error = float((logits(reloaded, witness) - made.logits).abs().max())
     if reload_error > RELOAD_TOLERANCE:
         raise CompressionError(
             f"level '{level.name}' does not load as it was saved: a logit differs by {reload_error:.3g} "
@@ -114,7 +116,7 @@ def _make(config: AuditConfig, level: Level, original: Variant, source: Variant,
         digest=weights.digest(weights.weight_files(folder)),
         parent=source.digest,
         **counted._asdict(),
-        calibration=calibration,
+        calibration=None if text is None else described(options, text),
         kv_cache=cache_shape(reloaded.config),
         sparsity=sparsity,
         evaluated_as=computed_in if dense else f"dequantised to {computed_in}",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError
+from audit.making import Made, Making
 
 if TYPE_CHECKING:
     import torch
@@ -81,6 +82,13 @@ def save(model: PreTrainedModel, folder: Path) -> None:
     """Save a model that was loaded to be compressed, in the dtype that its files were in."""
     model.to(stored_dtype(model))  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
     model.save_pretrained(folder)
+
+
+def saved(making: Making[Any]) -> Made:
+    """Save the model as it is now, as a plain checkpoint."""
+    before_saving = logits(making.model, making.witness)
+    save(making.model, making.out)
+    return Made(before_saving)
 
 
 def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:

@@ -8,18 +8,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pydantic import ValidationError
 
 from audit.errors import ConfigError
+from audit.making import Made, Making
 from audit.records import AuditLog, Level, Record, Suite
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
-    from transformers import PreTrainedModel
 
 
 class Compressor(Protocol):
@@ -35,13 +33,8 @@ class Compressor(Protocol):
     """The method's settings; unknown ones are refused."""
 
     @staticmethod
-    def compress(model: PreTrainedModel, options: Record, out: Path, witness: Tensor) -> Tensor:
-        """Compress `model` in place and save the checkpoint to the folder `out`.
-
-        The model comes in float32; `model.config.dtype` is what its files are in, and `audit.loading.save`
-        stores it so. Returns the logits on `witness` (token ids, [1, n]) taken before saving: the caller
-        loads the checkpoint again, in float32, and must get the same.
-        """
+    def compress(making: Making[Any]) -> Made:
+        """Compress `making.model` in place and save the checkpoint to `making.out`."""
         ...
 
 

@@ -2,6 +2,7 @@
 
     config.json               the config that the folder belongs to
     variants/<name>/          a checkpoint, with variant.json
+    scratch/<name>/           what a method that takes long goes on from, until its variant is made
     efficiency/<name>.json    what a variant was measured to cost to run
     cells/<key>/              one task on one variant: samples.parquet, cell.json, and what the scored
                               positions showed in measured.safetensors
@@ -108,6 +109,14 @@ class Store:
         """A folder to fill; it gets its name when the block ends without an error."""
         with self._filling(self.root / "variants" / name) as folder:
             yield folder
+
+    @contextlib.contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """A folder that outlives a kill, for what making the Variant of that name can go on from."""
+        folder = self.root / "scratch" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        shutil.rmtree(folder)
 
     def add_variant(self, variant: Variant, folder: Path) -> None:
         """Write the Variant's record beside its files."""

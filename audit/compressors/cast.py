@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from audit.loading import logits
+from audit.making import Made, Making
 from audit.records import Record
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel
 
 TITLE = "16-bit floating-point weights"
 LIBRARY = "torch"
@@ -27,7 +23,7 @@ class Options(Record):
     """bfloat16 keeps float32's range at 8 bits of precision; float16 has 11 bits and a smaller range."""
 
 
-def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
+def compress(making: Making[Options]) -> Made:
     """Round the weights and save them so; see `Compressor.compress`.
 
     The logits are those of the rounded weights computed in float32. The weights alone are rounded before:
@@ -35,11 +31,11 @@ def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tenso
     """
     import torch
 
-    dtype = getattr(torch, options.dtype)
+    model, dtype = making.model, getattr(torch, making.options.dtype)
     with torch.no_grad():
         for weights in model.parameters():
             weights.copy_(weights.to(dtype))
-    before_saving = logits(model, witness)
+    before_saving = logits(model, making.witness)
     model.to(dtype)
-    model.save_pretrained(out)
-    return before_saving
+    model.save_pretrained(making.out)
+    return Made(before_saving)

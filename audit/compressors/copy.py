@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from audit.loading import logits, save
+from audit.loading import saved
+from audit.making import Made, Making
 from audit.records import Record
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel
 
 TITLE = "the original again, saved and reloaded: the control"
 LIBRARY = "transformers"
@@ -24,8 +20,6 @@ class Options(Record):
     """Compute in this; None: as the original is computed. Another one is noise, and blocks no level."""
 
 
-def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
+def compress(making: Making[Options]) -> Made:
     """Save the model as it is; see `Compressor.compress`."""
-    before_saving = logits(model, witness)
-    save(model, out)
-    return before_saving
+    return saved(making)

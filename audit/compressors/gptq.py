@@ -5,7 +5,6 @@ By llm-compressor; the checkpoint is packed as round-to-nearest's is.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -13,11 +12,11 @@ from pydantic import Field
 from audit.calibration import Calibrated
 from audit.compressors import packed
 from audit.compressors.llm_compressor import left_out, treated
-from audit.loading import linear_layers, logits, stored_dtype
+from audit.loading import linear_layers, stored_dtype
+from audit.making import Made, Making
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
 
 TITLE = "GPTQ weight quantisation over calibration text, packed (llm-compressor)"
 LIBRARY = "llmcompressor"
@@ -37,11 +36,12 @@ class Options(Calibrated):
     """Added to the Hessian's diagonal, as a share of its mean."""
 
 
-def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
+def compress(making: Making[Options]) -> Made:
     """Quantise the linear layers but the output head; see `Compressor.compress`."""
     from compressed_tensors.quantization import QuantizationScheme
     from llmcompressor.modifiers.quantization import GPTQModifier
 
+    model, options = making.model, making.options
     wanted = packed.arguments(options.bits, options.group_size, options.symmetric)
     packed.check_groups(dict(linear_layers(model)), options.group_size)
     scheme: Any = QuantizationScheme(targets=["Linear"], weights=wanted)
@@ -49,11 +49,9 @@ def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tenso
         config_groups={"linear": scheme}, ignore=left_out(model), dampening_frac=options.damping
     )
     found: dict[str, tuple[Tensor, Tensor]] = {}
-    for name, module, other in treated(model, modifier, options):
+    for name, module, other in treated(making, modifier):
         scale = other.get_parameter("weight_scale").detach().cpu().to(stored_dtype(model))
         zero_point = other.get_parameter("weight_zero_point").detach().cpu()
         packed.round_to(module, other.weight.detach(), scale, zero_point, wanted)
         found[name] = scale, zero_point
-    before_saving = logits(model, witness)
-    packed.save_packed(model, wanted, found, out)
-    return before_saving
+    return packed.saved(making, wanted, found)

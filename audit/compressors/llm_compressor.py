@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from audit.calibration import Calibrated, draw
-from audit.loading import linear_layers, load_tokenizer, logits, save, stored_dtype
+from audit.calibration import Calibrated
+from audit.loading import linear_layers, saved, stored_dtype
+from audit.making import Made, Making
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from torch.nn import Linear
     from transformers import PreTrainedModel
 
@@ -30,39 +29,34 @@ class Pruning(Calibrated):
     """2:4: two of each four weights of a row, whatever `sparsity` is."""
 
 
-def prune(
-    model: PreTrainedModel, modifier: type[Any], options: Pruning, out: Path, witness: Tensor
-) -> Tensor:
+def prune(making: Making[Pruning], modifier: type[Any]) -> Made:
     """Prune the linear layers but the output head by llm-compressor's class; see `Compressor.compress`."""
+    model, options = making.model, making.options
     chosen = modifier(
         sparsity=0.5 if options.pattern == "2:4" else options.sparsity,
         mask_structure="2:4" if options.pattern == "2:4" else "0:0",
         targets=["Linear"],
         ignore=left_out(model),
     )
-    for _, module, other in treated(model, chosen, options):
+    for _, module, other in treated(making, chosen):
         module.weight.detach().copy_(other.weight.detach().to(stored_dtype(model)))
-    before_saving = logits(model, witness)
-    save(model, out)
-    return before_saving
+    return saved(making)
 
 
-def treated(
-    model: PreTrainedModel, modifier: Any, options: Calibrated
-) -> Iterator[tuple[str, Linear, Linear]]:
+def treated(making: Making[Any], modifier: Any) -> Iterator[tuple[str, Linear, Linear]]:
     """Name, module, and the same module of a copy that `modifier` was applied to."""
     from datasets import Dataset
     from llmcompressor import oneshot
 
-    tokens = draw(options, load_tokenizer(Path(str(model.name_or_path))))
-    rows = [{"input_ids": row.tolist(), "attention_mask": [1] * len(row)} for row in tokens]
-    twin = copy.deepcopy(model)
+    assert making.text is not None, "the options are Calibrated"
+    rows = [{"input_ids": row.tolist(), "attention_mask": [1] * len(row)} for row in making.text]
+    twin = copy.deepcopy(making.model)
     oneshot(
         model=twin, dataset=Dataset.from_list(rows), recipe=modifier, shuffle_calibration_samples=False,
-        max_seq_length=options.sequence_length, num_calibration_samples=options.samples,
+        max_seq_length=making.text.shape[1], num_calibration_samples=len(making.text),
     )  # fmt: skip
     others = dict(twin.named_modules())
-    for name, module in linear_layers(model):
+    for name, module in linear_layers(making.model):
         yield name, module, others[name]
 
 

@@ -6,17 +6,13 @@ Layer by layer at one ratio, as the baseline of the SparseGPT and Wanda papers (
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
-from audit.loading import linear_layers, logits, save
+from audit.loading import linear_layers, saved
+from audit.making import Made, Making
 from audit.records import Record
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel
 
 TITLE = "unstructured magnitude pruning, layer by layer (torch.nn.utils.prune)"
 LIBRARY = "torch"
@@ -30,13 +26,12 @@ class Options(Record):
     """Share of the weights of each layer that become zero."""
 
 
-def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
+def compress(making: Making[Options]) -> Made:
     """Prune the linear layers but the output head; see `Compressor.compress`."""
     from torch.nn.utils import prune
 
-    for _, module in linear_layers(model):
-        prune.l1_unstructured(module, "weight", amount=options.sparsity)  # type: ignore[no-untyped-call]
+    share = making.options.sparsity
+    for _, module in linear_layers(making.model):
+        prune.l1_unstructured(module, "weight", amount=share)  # type: ignore[no-untyped-call]
         prune.remove(module, "weight")  # type: ignore[no-untyped-call]
-    before_saving = logits(model, witness)
-    save(model, out)
-    return before_saving
+    return saved(making)

@@ -8,17 +8,16 @@ so that the artefact is the same whatever the audit computes on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit.errors import CompressionError
-from audit.loading import save
+from audit.loading import logits, save
+from audit.making import Made, Making
 
 if TYPE_CHECKING:
     from compressed_tensors.quantization import QuantizationArgs
     from torch import Tensor
     from torch.nn import Linear
-    from transformers import PreTrainedModel
 
 
 def arguments(bits: int, group_size: int, symmetric: bool) -> QuantizationArgs:
@@ -59,9 +58,7 @@ def round_to(
     module.weight.detach().copy_(rounded)
 
 
-def save_packed(
-    model: PreTrainedModel, wanted: QuantizationArgs, found: Mapping[str, tuple[Tensor, Tensor]], out: Path
-) -> None:
+def saved(making: Making[Any], wanted: QuantizationArgs, found: Mapping[str, tuple[Tensor, Tensor]]) -> Made:
     """Pack the rounded modules that `found` names, each with its scale and zero point, and save the model."""
     from compressed_tensors.compressors import ModelCompressor
     from compressed_tensors.quantization import (
@@ -71,6 +68,8 @@ def save_packed(
         apply_quantization_config,
     )
 
+    model = making.model
+    before_saving = logits(model, making.witness)
     model.cpu()
     apply_quantization_config(
         model,
@@ -87,5 +86,6 @@ def save_packed(
             module.get_parameter("weight_zero_point").data.copy_(zero_point)
     packer = ModelCompressor.from_pretrained_model(model, "pack-quantized")
     packer.compress_model(model)
-    save(model, out)
-    packer.update_config(str(out))
+    save(model, making.out)
+    packer.update_config(str(making.out))
+    return Made(before_saving)

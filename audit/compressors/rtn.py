@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from audit.compressors import packed
-from audit.loading import linear_layers, logits, stored_dtype
+from audit.loading import linear_layers, stored_dtype
+from audit.making import Made, Making
 from audit.records import Record
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
 
 TITLE = "round-to-nearest weight quantisation, packed (compressed-tensors)"
 LIBRARY = "compressed-tensors"
@@ -36,10 +35,11 @@ class Options(Record):
     """Without a zero point."""
 
 
-def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
+def compress(making: Making[Options]) -> Made:
     """Quantise the linear layers but the output head; see `Compressor.compress`."""
     from compressed_tensors.quantization.utils import calculate_qparams
 
+    model, options = making.model, making.options
     wanted = packed.arguments(options.bits, options.group_size, options.symmetric)
     layers = dict(linear_layers(model))
     packed.check_groups(layers, options.group_size)
@@ -51,6 +51,4 @@ def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tenso
         scale = scale.to(stored_dtype(model))
         packed.round_to(module, weight, scale, zero_point, wanted)
         found[name] = scale, zero_point
-    before_saving = logits(model, witness)
-    packed.save_packed(model, wanted, found, out)
-    return before_saving
+    return packed.saved(making, wanted, found)

@@ -5,15 +5,9 @@ By llm-compressor; stored dense, with its zeros.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from audit.compressors.llm_compressor import Pruning as Options
 from audit.compressors.llm_compressor import prune
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel
+from audit.making import Made, Making
 
 __all__ = ["LIBRARY", "PRESETS", "TITLE", "Options", "compress"]
 
@@ -22,8 +16,8 @@ LIBRARY = "llmcompressor"
 PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
 
 
-def compress(model: PreTrainedModel, options: Options, out: Path, witness: Tensor) -> Tensor:
+def compress(making: Making[Options]) -> Made:
     """Prune the linear layers but the output head; see `Compressor.compress`."""
     from llmcompressor.modifiers.pruning import SparseGPTModifier
 
-    return prune(model, SparseGPTModifier, options, out, witness)
+    return prune(making, SparseGPTModifier)

@@ -10,6 +10,9 @@ import pytest
 
 from audit.compressors import magnitude, rtn
 from audit.loading import linear_layers, load_model
+from audit.making import Making
+from audit.progress import Silent
+from audit.records import Record
 
 HEADS = {"LlamaForCausalLM": "lm_head", "GPTNeoXJapaneseForCausalLM": "embed_out"}
 
@@ -39,6 +42,10 @@ def witness() -> Any:
     return torch.arange(8).unsqueeze(0)
 
 
+def making(model: Any, options: Record, out: Path, witness: Any) -> Making[Any]:
+    return Making(model, options, out, witness, None, out / "scratch", Silent())
+
+
 def test_every_linear_layer_is_named_but_the_head(model: Any, family: str) -> None:
     import torch
 
@@ -49,7 +56,7 @@ def test_every_linear_layer_is_named_but_the_head(model: Any, family: str) -> No
 def test_the_quantised_checkpoint_says_that_the_head_is_not(
     model: Any, family: str, witness: Any, tmp_path: Path
 ) -> None:
-    rtn.compress(model, rtn.Options(bits=4, group_size=32), tmp_path, witness)
+    rtn.compress(making(model, rtn.Options(bits=4, group_size=32), tmp_path, witness))
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["quantization_config"]["ignore"] == [HEADS[family]]
 
@@ -58,10 +65,10 @@ def test_the_quantised_checkpoint_loads_with_the_head_that_it_had(
     model: Any, witness: Any, tmp_path: Path
 ) -> None:
     head = model.get_output_embeddings().weight.detach().clone()
-    rtn.compress(model, rtn.Options(bits=2, group_size=32), tmp_path, witness)
+    rtn.compress(making(model, rtn.Options(bits=2, group_size=32), tmp_path, witness))
     assert load_model(tmp_path).get_output_embeddings().weight.equal(head)  # type: ignore[no-untyped-call]
 
 
 def test_pruning_leaves_the_head_without_a_zero(model: Any, witness: Any, tmp_path: Path) -> None:
-    magnitude.compress(model, magnitude.Options(sparsity=0.5), tmp_path, witness)
+    magnitude.compress(making(model, magnitude.Options(sparsity=0.5), tmp_path, witness))
     assert (model.get_output_embeddings().weight != 0).all()

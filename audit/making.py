@@ -1,0 +1,47 @@
+"""What a compressor is given, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from audit.records import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from audit.progress import Progress
+
+Settings = TypeVar("Settings", bound=Record)
+
+
+@dataclass(frozen=True)
+class Making(Generic[Settings]):
+    """One level that is to be made."""
+
+    model: PreTrainedModel
+    """In float32; `model.config.dtype` is what its files are in, and `audit.loading.save` stores it so."""
+    options: Settings
+    """Of the method's own `Options`."""
+    out: Path
+    """Empty folder, where the checkpoint goes."""
+    witness: Tensor
+    """Token ids, [1, n]."""
+    text: NDArray[np.int64] | None
+    """[samples, sequence_length] token ids, drawn as the options of a method that looks at text say."""
+    scratch: Path
+    """A folder that outlives a kill, where a long method keeps what it can go on from. Removed when the level
+    is done."""
+    progress: Progress
+
+
+class Made(NamedTuple):
+    """What only the method can tell about the checkpoint that it saved."""
+
+    logits: Tensor
+    """On the witness, taken before saving: the caller loads the checkpoint again, in float32, and must get
+    the same."""
