@@ -58,6 +58,10 @@ def run(
     level: Annotated[
         list[str] | None, typer.Option(help="Level; repeat, mildest first.", show_default=False)
     ] = None,
+    candidate: Annotated[
+        list[str] | None,
+        typer.Option(help="Somebody's compressed model: folder, file or name; repeat.", show_default=False),
+    ] = None,
     suite: Annotated[list[str] | None, typer.Option(help="Suite; repeat.", show_default=False)] = None,
     limit: Annotated[int | None, typer.Option(help="Items per task.", show_default=False)] = None,
     out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
@@ -82,7 +86,7 @@ def run(
     from audit.pipeline import run_audit
 
     settings = load_config(
-        config, model=model, levels=level or None, suites=suite or None, limit=limit, out=out, seed=seed,
+        config, model=model, levels=level or None, candidates=candidate or None, suites=suite or None, limit=limit, out=out, seed=seed,
         policy=policy, noise=noise, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     console = Console()

@@ -6,14 +6,13 @@ import shutil
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from audit import registry, weights
+from audit import candidates, claims, registry, weights
 from audit.calibration import Calibrated, described, draw
 from audit.errors import CompressionError, ModelError
-from audit.kv_cache import cache_shape
+from audit.examine import check_finite, seen, witness
 from audit.loading import (
-    linear_layers,
     load_model,
     load_to_compress,
     load_tokenizer,
@@ -26,11 +25,6 @@ from audit.progress import Progress, Silent
 from audit.records import AuditConfig, Level, NotMeasured, Variant
 from audit.store import Store
 
-if TYPE_CHECKING:
-    import torch
-    from transformers import PreTrainedModel
-
-WITNESS_LENGTH = 32
 MANY_ZEROS = 0.05
 """Sparsity from which a reader must be told that a dense file stores its zeros."""
 RELOAD_TOLERANCE = 1e-3
@@ -41,16 +35,22 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
     """The original and every level as Variants; what the run folder already holds is not made again."""
     progress = progress or Silent()
     for level in config.levels:
-        registry.check_options(level)
+        if level.artefact is None:
+            registry.check_options(level)
+    candidates.check(config)
     progress.stage("loading the original")
     original = _original(config)
     made: dict[str | None, Variant] = {None: original}
     for level in config.levels:
         variant, source = store.variant(level.name), made[level.after]
         if variant is None or variant.parent != source.digest:
-            progress.stage(f"compressing: {level.name}")
             with store.scratch(level.name) as scratch, store.new_variant(level.name) as folder:
-                variant = _make(config, level, original, source, folder, scratch, progress)
+                if level.artefact is not None:
+                    progress.stage(f"checking: {level.name}")
+                    variant = candidates.taken(config, level, level.artefact, original)
+                else:
+                    progress.stage(f"compressing: {level.name}")
+                    variant = _make(config, level, original, source, folder, scratch, progress)
                 store.add_variant(variant, folder)
         made[level.name] = store.located(variant)
     return tuple(made.values())
@@ -60,7 +60,7 @@ def _original(config: AuditConfig) -> Variant:
     """The model as it came: counted, loaded once to see that it computes numbers."""
     folder = Path(config.model.path)
     model = load_model(folder, dtype=config.dtype, **_how(config))
-    _finite(logits(model, _witness(model)), f"the original ({config.model.name})")
+    check_finite(logits(model, witness(model)), f"the original ({config.model.name})")
     if weights.is_pickle(folder):
         counted = weights.pickled_contents(folder, model.num_parameters())
     else:
@@ -72,8 +72,7 @@ def _original(config: AuditConfig) -> Variant:
         digest=config.model.digest,
         parent=None,
         **counted._asdict(),
-        kv_cache=cache_shape(model.config),
-        sparsity=_sparsity(model),
+        **seen(model)._asdict(),
         evaluated_as=_computed_in(config),
         made_by="as it came",
         reload_error=0.0,
@@ -89,25 +88,32 @@ def _make(
     method = registry.compressor(level.method)
     started = time.monotonic()
     model = load_to_compress(Path(source.path), **_how(config))
-    witness = _witness(model)
+    probe = witness(model)
     options = registry.check_options(level)
     text = draw(options, load_tokenizer(Path(source.path))) if isinstance(options, Calibrated) else None
-    made = method.compress(Making(model, options, folder, witness, text, scratch, progress))
+    made = method.compress(Making(model, options, folder, probe, text, scratch, progress))
     del model
-    _finite(made.logits, f"level '{level.name}'")
+    check_finite(made.logits, f"level '{level.name}'")
     _copy_tokenizer(Path(original.path), folder)
     reloaded = load_to_compress(folder, **_how(config))
-    reload_error = float((logits(reloaded, witness) - made.logits).abs().max())
+    reload_error = float((logits(reloaded, probe) - made.logits).abs().max())
     if reload_error > RELOAD_TOLERANCE:
         raise CompressionError(
             f"level '{level.name}' does not load as it was saved: a logit differs by {reload_error:.3g} "
             f"(allowed {RELOAD_TOLERANCE}). The checkpoint is not kept; tell the maker of {level.method}."
         )
     counted = weights.contents(folder, Path(original.path))
-    sparsity = _sparsity(reloaded)
+    found = seen(reloaded)
+    promises = claims.checked(level.claims, counted, found.sparsity, found.two_of_four)
+    false = next((claim for claim in promises if not claim.holds), None)
+    if false:
+        raise CompressionError(
+            f"level '{level.name}' is not what it was to be: {claims.said(false, false.value)} were asked for, and "
+            f"its files hold {claims.said(false, false.found)}. It is not kept; tell the maker of {level.method}."
+        )
     computed_in = level.computed_in or _computed_in(config)
     dense = counted.stored_as.endswith("dense")
-    if dense and sparsity > MANY_ZEROS:
+    if dense and found.sparsity > MANY_ZEROS:
         counted = counted._replace(stored_as=f"{counted.stored_as}, zeros stored")
     return Variant(
         name=level.name,
@@ -117,8 +123,8 @@ def _make(
         parent=source.digest,
         **counted._asdict(),
         calibration=None if text is None else described(options, text),
-        kv_cache=cache_shape(reloaded.config),
-        sparsity=sparsity,
+        **found._asdict(),
+        claims=promises,
         evaluated_as=computed_in if dense else f"dequantised to {computed_in}",
         made_by=f"{level.method} ({method.LIBRARY} {version(method.LIBRARY)})",
         reload_error=reload_error,
@@ -136,30 +142,6 @@ def _how(config: AuditConfig) -> dict[str, Any]:
         "trust_remote_code": config.model.trust_remote_code,
         "allow_pickle": config.model.allow_pickle,
     }
-
-
-def _witness(model: PreTrainedModel) -> torch.Tensor:
-    """Token ids spread over the vocabulary, [1, 32]: the same for every level of a model."""
-    import torch
-
-    return torch.linspace(0, model.config.vocab_size - 1, WITNESS_LENGTH).long().unsqueeze(0)
-
-
-def _finite(values: torch.Tensor, whose: str) -> None:
-    if not values.isfinite().all():
-        raise ModelError(
-            f"{whose} computes NaN or infinite logits, so nothing about it can be measured. "
-            "Check the checkpoint, or try dtype: float32."
-        )
-
-
-def _sparsity(model: PreTrainedModel) -> float:
-    """Share of exact zeros in the `.weight` of the linear layers, the output head left out."""
-    zeros = total = 0
-    for _, module in linear_layers(model):
-        zeros += int((module.weight == 0).sum())
-        total += module.weight.numel()
-    return zeros / total if total else 0.0
 
 
 def _copy_tokenizer(source: Path, target: Path) -> None:

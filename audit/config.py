@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from audit import registry, weights
+from audit import claims, registry, weights
 from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
 from audit.policy import load_policy
-from audit.records import AuditConfig, Budget, Level, Metric, ModelRef, Record, Rule, Suite, Task
+from audit.records import AuditConfig, Budget, Claim, Level, Metric, ModelRef, Record, Rule, Suite, Task
 
 DEFAULT_LEVELS = ("control", "int8", "int4")
 NOISE = Level(name="control-bf16", method="copy", options={"dtype": "bfloat16"})
 DEFAULT_SUITES = ("accuracy", "bias", "robustness", "forgetting", "safety")
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(:[\w./-]+\.gguf)?")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]
 _LEVEL_NAME = re.compile(r"[\w.-]+")
 
@@ -32,6 +32,25 @@ class ModelEntry(Record):
     note: str = ""
     allow_pickle: bool = False
     trust_remote_code: bool = False
+
+
+class Promises(Record):
+    """`claims:` of a candidate: what its maker says, to be checked in its files."""
+
+    bits: Annotated[float, Field(gt=0)] | None = None
+    """Of a compressed weight; where it is given, the name is not read."""
+    sparsity: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of zeros in the linear layers."""
+    pattern: Literal["2:4"] | None = None
+
+
+class CandidateEntry(ModelEntry):
+    """`candidates:` written as mappings: a folder, a GGUF file or a name on the hub, and its name here."""
+
+    model: str
+    name: str = ""
+    """In tables; none: the last part of `model`."""
+    claims: Promises = Promises()
 
 
 class SuiteEntry(Record):
@@ -64,8 +83,11 @@ class ConfigFile(Record):
     """The keys of the YAML file. What is not given falls to the defaults of `AuditConfig`."""
 
     model: str | ModelEntry
-    levels: tuple[LevelEntry | list[LevelEntry], ...] = DEFAULT_LEVELS
-    """Each a short name, a mapping with `method:`, or a chain: a list of those, or short names with + between
+    candidates: tuple[str | CandidateEntry, ...] = ()
+    """Models that somebody else compressed: each a folder, a GGUF file, org/name@revision, or
+    org/name@revision:file.gguf."""
+    levels: tuple[LevelEntry | list[LevelEntry], ...] | None = None
+    """None: control, int8 and int4, or the control alone beside candidates. Each a short name, a mapping with `method:`, or a chain: a list of those, or short names with + between
     them, each made from the one before."""
     suites: tuple[str | SuiteEntry, ...] = DEFAULT_SUITES
     rules: tuple[Rule, ...] = ()
@@ -106,10 +128,15 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
     data = _with_flags(data, {key: value for key, value in flags.items() if value is not None})
     parsed = _parse(data, lines, where)
     levels: tuple[Level, ...] = (NOISE,) if parsed.noise else ()
-    for i, entry in enumerate(parsed.levels):
+    usual = ("control",) if parsed.candidates else DEFAULT_LEVELS
+    for i, entry in enumerate(usual if parsed.levels is None else parsed.levels):
         found = _located(lines, where, ("levels", i), lambda entry: _levels(entry, home), entry)
         shared = levels if len(found) > 1 else ()  # chains may begin alike
         levels += tuple(level for level in found if level not in shared)
+    levels += tuple(
+        _located(lines, where, ("candidates", i), lambda entry: _candidate(entry, home), entry)
+        for i, entry in enumerate(parsed.candidates)
+    )
     suites = tuple(
         _located(lines, where, ("suites", i), lambda entry: _suite(entry, home), entry)
         for i, entry in enumerate(parsed.suites)
@@ -126,7 +153,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         for i, entry in enumerate(parsed.rules)
     )
     rules = (*own, *policy.others(own, suites))
-    elsewhere = {"model", "levels", "suites", "rules", "budgets", "device_profile", "sequential", "noise"}
+    elsewhere = {"model", "candidates", "levels", "suites", "rules", "budgets", "device_profile", "sequential", "noise"}
     given = parsed.model_dump(exclude=elsewhere, exclude_none=True)
     if not parsed.sequential:
         given["looks"] = 1
@@ -208,12 +235,13 @@ def _explain(error: ValidationError, lines: Mapping[tuple[str | int, ...], int],
 
 def _is_type_name(part: str | int) -> bool:
     # pydantic puts the branch of a union into the location
-    return part in {"str", "ModelEntry", "SuiteEntry", "Task", "dict[str,any]"}
+    return part in {"str", "ModelEntry", "CandidateEntry", "SuiteEntry", "Task", "dict[str,any]"}
 
 
 def _keys_beside(path: tuple[str | int, ...]) -> Sequence[str]:
     nested: dict[str | int, type[Record]] = {
-        "model": ModelEntry, "suites": SuiteEntry, "rules": Rule, "budgets": Budget,
+        "model": ModelEntry, "candidates": CandidateEntry, "suites": SuiteEntry, "rules": Rule,
+        "budgets": Budget,
     }  # fmt: skip
     return list(nested.get(path[0], ConfigFile).model_fields if len(path) > 1 else ConfigFile.model_fields)
 
@@ -277,9 +305,34 @@ def _level(entry: LevelEntry, home: Path) -> Level:
         raise ConfigError(f"level name {name!r}: use letters, digits, '.', '-' and '_' only.")
     if "calibration" in options:
         options["calibration"] = str(home / str(options["calibration"]))
-    level = Level(name=str(name), method=method, options=options)
+    level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
     registry.check_options(level)
     return level
+
+
+def _candidate(entry: str | CandidateEntry, home: Path) -> Level:
+    """Somebody's model as a level, with what it, its name and the config say of it."""
+    if isinstance(entry, str):
+        entry = CandidateEntry(model=entry)
+    artefact = _pinned(entry.model, home, entry)
+    last = Path(entry.model.partition("@")[0]).name
+    name = entry.name or re.sub(r"[^\w.-]", "-", last)
+    if not _LEVEL_NAME.fullmatch(name):
+        raise ConfigError(f"candidate name {name!r}: use letters, digits, '.', '-' and '_' only.")
+    stated = [
+        Claim(quantity=quantity, value=value, source="the config")
+        for quantity, value in (
+            ("bits", entry.claims.bits),
+            ("sparsity", entry.claims.sparsity),
+            ("2:4", entry.claims.pattern and 1),
+        )
+        if value is not None
+    ]
+    of_name = [] if entry.claims.bits is not None else claims.in_name(last) or claims.in_name(name)
+    return Level(
+        name=name, method="candidate", artefact=artefact,
+        claims=(*stated, *of_name, *weights.said_of(Path(artefact.path))),
+    )  # fmt: skip
 
 
 def _suite(entry: str | SuiteEntry, home: Path) -> Suite:
@@ -342,18 +395,22 @@ def _clustered(suites: Sequence[Suite], rules: Sequence[Rule]) -> tuple[Suite, .
 
 
 def _model(entry: str | ModelEntry, home: Path) -> ModelRef:
-    """Pin a folder by its weights' digest, a hub name by its commit as well."""
     if isinstance(entry, str):
         entry = ModelEntry(name=entry)
-    folder = _folder(entry.name, home)
+    return _pinned(entry.name, home, entry)
+
+
+def _pinned(name: str, home: Path, entry: ModelEntry) -> ModelRef:
+    """Pin a folder (or GGUF file) by its weights' digest, a hub name by its commit as well."""
+    folder = _folder(name, home)
     revision = None
     if folder is None:
-        if not _HUB_NAME.fullmatch(entry.name):
-            raise ModelError(f"There is no model folder {entry.name}, and it is no org/name of a hub either.")
-        folder, revision = _from_hub(entry)
+        if not _HUB_NAME.fullmatch(name):
+            raise ModelError(f"There is no model folder {name}, and it is no org/name of a hub either.")
+        folder, revision = _from_hub(name, entry.allow_pickle)
     files = weights.weight_files(folder, allow_pickle=entry.allow_pickle)
     return ModelRef(
-        name=entry.name,
+        name=name,
         path=str(folder.resolve()),
         revision=revision,
         digest=weights.digest(files),
@@ -365,23 +422,24 @@ def _model(entry: str | ModelEntry, home: Path) -> ModelRef:
 
 def _folder(name: str, home: Path) -> Path | None:
     path = Path(name).expanduser()
-    candidates = [path, home / path]
-    return next((candidate for candidate in candidates if candidate.is_dir()), None)
+    places = [path, home / path]
+    return next((one for one in places if one.is_dir() or (one.is_file() and one.suffix == ".gguf")), None)
 
 
-def _from_hub(entry: ModelEntry) -> tuple[Path, str]:
+def _from_hub(full_name: str, allow_pickle: bool) -> tuple[Path, str]:
     """Download (or find in the cache; HF_HUB_OFFLINE is honoured) and return folder and commit."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    name, _, revision = entry.name.partition("@")
-    patterns = [*_HUB_FILES, "*.bin"] if entry.allow_pickle else _HUB_FILES
+    whole, _, file = full_name.partition(":")
+    name, _, revision = whole.partition("@")
+    patterns = [file] if file else [*_HUB_FILES, "*.bin"] if allow_pickle else _HUB_FILES
     try:
         folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"{entry.name} could not be had from the hub and is not in its cache: {reason} "
+            f"{full_name} could not be had from the hub and is not in its cache: {reason} "
             "Check the name and the network, or name a folder."
         ) from error
-    return folder, folder.name  # the cache names a snapshot's folder by its commit
+    return folder / file, folder.name  # the cache names a snapshot's folder by its commit

@@ -152,7 +152,8 @@ class _Scoring:
 
     def _load(self, variant: Variant) -> None:
         dtype = variant.level.computed_in if variant.level else None
-        self._scorer.load(Path(variant.path), control=variant.is_control, dtype=dtype)
+        source = variant.level.artefact if variant.level else None
+        self._scorer.load(Path(variant.path), control=variant.is_control, dtype=dtype, source=source)
 
     def have(self, wanted: _Wanted) -> Cell:
         """The cell, scored if need be; each variant is loaded once."""

@@ -12,9 +12,11 @@ from typing import Literal
 
 from audit.decision import rule_on, unreadable
 from audit.evidence import Evidence, below_floor, floor_suites, unread
+from audit.claims import said
 from audit.records import (
     DIVERGENCE,
     Comparison,
+    Derivation,
     Flips,
     NotMeasured,
     Rule,
@@ -84,19 +86,23 @@ def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: Evidence
     """Verdicts of one rule, mildest level first; after the first that does not pass, none is a pass.
 
     Each level is tested at the full alpha and the family-wise error stays at alpha, because the claims
-    stop (fixed sequence). The control takes no part unless it does not pass; where it shows that the
+    stop (fixed sequence); a candidate is a claim of its own. The control takes no part unless it does not pass; where it shows that the
     measurement does not repeat, nothing is claimed of any level, wherever the control stands.
     """
     alone = [_judge_one(rule, variant.name, evidence) for variant in levels]
-    controls = [variant.is_control for variant in levels]
     own = [verdict for verdict, variant in zip(alone, levels, strict=True) if _repeats_exactly(variant)]
     unrepeatable = next((one for one in own if not _repeats(one, evidence)), None)
     verdicts: list[Verdict] = []
     stopped_by: str | None = None
-    for verdict, control in zip(alone, controls, strict=True):
+    for verdict, variant in zip(alone, levels, strict=True):
+        control, candidate, doubt = variant.is_control, variant.is_candidate, doubtful(variant)
         if unrepeatable and not control:
             reason = f"the control {unrepeatable.variant!r} did not pass ({unrepeatable.because})"
             verdict = _withheld(verdict, "noise", f"the measurement does not repeat: {reason}")
+        elif doubt and verdict.decision == "pass":
+            verdict = _withheld(verdict, "integrity", doubt)
+        elif candidate:
+            pass
         elif stopped_by and verdict.decision == "pass" and not control:
             reason = f"levels are claimed mildest first and {stopped_by!r} did not pass"
             verdict = _withheld(verdict, "order", reason)
@@ -104,6 +110,19 @@ def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: Evidence
             stopped_by = stopped_by or verdict.variant
         verdicts.append(verdict)
     return verdicts
+
+
+def doubtful(variant: Variant) -> str:
+    """Why nothing may be claimed of an artefact, whatever was measured: it is not what it is said to be."""
+    if variant.false_claims:
+        one = variant.false_claims[0]
+        return f"{one.source} claims {said(one, one.value)}, and its files hold {said(one, one.found)}"
+    if isinstance(variant.derivation, Derivation) and not variant.derivation.derived:
+        return (
+            "its weights are not those of the original (median correlation "
+            f"{variant.derivation.median:.3f} over {variant.derivation.matrices} matrices)"
+        )
+    return ""
 
 
 def _repeats_exactly(variant: Variant) -> bool:
@@ -124,7 +143,7 @@ def _repeats(control: Verdict, evidence: Evidence) -> bool:
     return comparison.difference == 0 or isinstance(comparison.difference, NotMeasured)
 
 
-def _withheld(verdict: Verdict, kind: Literal["order", "noise"], reason: str) -> Verdict:
+def _withheld(verdict: Verdict, kind: Literal["order", "noise", "integrity"], reason: str) -> Verdict:
     """The same evidence, but not claimed."""
     return verdict.model_copy(
         update={

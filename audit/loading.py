@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audit import foreign
 from audit.errors import ModelError
 from audit.making import Made, Making
 
@@ -24,30 +26,34 @@ def load_model(
 ) -> PreTrainedModel:  # fmt: skip
     """The causal language model in `folder`, ready to compute in `dtype` (`stored`: as its files hold it).
 
-    Packed checkpoints (compressed-tensors) are dequantised, in the dtype that they are stored in whatever
-    `dtype` is: the values are those that the packed kernels use, the speed is not.
+    Packed checkpoints are dequantised, in the dtype that they are stored in whatever `dtype` is: the values
+    are those that the packed kernels use, the speed is not. A GGUF file is a folder by itself here.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
     wanted = None if dtype == "stored" else getattr(torch, resolve_dtype(dtype, device))
-    dequantised = _dequantised(folder)
+    check_loadable(folder)
+    method, dequantised = quantised_by(folder), _dequantised(folder)
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype="auto" if wanted is None or dequantised else wanted,
-            trust_remote_code=trust_remote_code,
-            use_safetensors=None if allow_pickle else True,
-            local_files_only=True,
-            output_loading_info=True,
-            **dequantised,
-        )
+        loaded: Any
+        if method in ("gptq", "awq"):
+            loaded = _rebuilt(folder, trust_remote_code)
+        else:
+            loaded = AutoModelForCausalLM.from_pretrained(
+                folder.parent if method == "gguf" else folder,
+                trust_remote_code=trust_remote_code,
+                use_safetensors=None if allow_pickle else True,
+                local_files_only=True,
+                output_loading_info=True,
+                **({"dtype": "auto" if wanted is None or dequantised else wanted} | dequantised),
+            )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise ModelError(f"{folder} can't be loaded: {_first_line(error)}") from error
     model: PreTrainedModel
     model, report = loaded
     _check_complete(folder, report)
-    if wanted is not None and dequantised:
+    if wanted is not None and (dequantised or method in ("gptq", "awq")):
         for weights in model.parameters():  # and not the buffers: rotary frequencies stay as they are
             if weights.is_floating_point():
                 weights.data = weights.data.to(wanted)
@@ -95,10 +101,12 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrain
     """The tokenizer in `folder`."""
     from transformers import AutoTokenizer
 
+    inside = {"gguf_file": folder.name} if folder.suffix == ".gguf" else {}
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=trust_remote_code, local_files_only=True
-        )
+            folder.parent if inside else folder, trust_remote_code=trust_remote_code, local_files_only=True,
+            **inside,
+        )  # fmt: skip
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ModelError(f"{folder} has no loadable tokenizer: {_first_line(error)}") from error
     return tokenizer
@@ -152,13 +160,73 @@ def resolve_dtype(dtype: str, device: str) -> str:
     return "bfloat16" if device.startswith("cuda") else "float32"
 
 
-def _dequantised(folder: Path) -> dict[str, Any]:
-    quantization = json.loads((folder / "config.json").read_text()).get("quantization_config") or {}
-    if quantization.get("quant_method") != "compressed-tensors":
-        return {}
-    from transformers import CompressedTensorsConfig
+NEEDED = {
+    "compressed-tensors": "compressed-tensors", "gptq": None, "awq": None, "gguf": "gguf",
+    "bitsandbytes": "bitsandbytes", "torchao": "torchao",
+}  # fmt: skip
+"""The library that reads a checkpoint quantised by each method; None: ours."""
 
-    return {"quantization_config": CompressedTensorsConfig(dequantize=True)}
+
+def check_loadable(folder: Path) -> None:
+    """Raises ModelError, with the way out, for a format that can't be evaluated here."""
+    method = quantised_by(folder)
+    if method not in NEEDED and method is not None:
+        known = ", ".join(sorted(NEEDED))
+        raise ModelError(
+            f"{folder} is quantised by '{method}', which can't be evaluated here; {known} can. Serve it where "
+            "it runs, or ask its maker for one of these."
+        )
+    library = NEEDED.get(method or "")
+    if library and importlib.util.find_spec(library.replace("-", "_")) is None:
+        raise ModelError(
+            f"{folder} is quantised by {method}; the library that reads it is missing: pip install "
+            f"'shrinkproof[{library}]'."
+        )
+
+
+def quantised_by(folder: Path) -> str | None:
+    """The method that a checkpoint's weights were packed by, as its config names it; None: they are plain."""
+    if folder.suffix == ".gguf":
+        return "gguf"
+    quantization = json.loads((folder / "config.json").read_text()).get("quantization_config") or {}
+    method = quantization.get("quant_method")
+    return None if method is None else str(method)
+
+
+def _dequantised(folder: Path) -> dict[str, Any]:
+    """What makes transformers dequantise a packed checkpoint as it loads it."""
+    import torch
+
+    method = quantised_by(folder)
+    if method == "compressed-tensors":
+        from transformers import CompressedTensorsConfig
+
+        return {"quantization_config": CompressedTensorsConfig(dequantize=True)}
+    if method == "gguf":
+        from transformers import GgufConfig
+
+        return {
+            "gguf_file": folder.name, "quantization_config": GgufConfig(dequantize=True), "dtype": torch.float32,
+        }  # fmt: skip
+    return {}
+
+
+def _rebuilt(folder: Path, trust_remote_code: bool) -> tuple[PreTrainedModel, dict[str, list[str]]]:
+    """A model of GPTQ's or AWQ's packed weights, and what its checkpoint lacks or has too much."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config: Any = AutoConfig.from_pretrained(
+        folder, trust_remote_code=trust_remote_code, local_files_only=True
+    )
+    tensors = foreign.dequantised(folder, json.loads((folder / "config.json").read_text())["quantization_config"])
+    del config.quantization_config
+    model = AutoModelForCausalLM.from_config(config, dtype=config.dtype, trust_remote_code=trust_remote_code)
+    report = model.load_state_dict(tensors, strict=False)
+    there = {model.get_parameter(name).data_ptr() for name in tensors if name not in report.unexpected_keys}
+    missing = [
+        name for name in report.missing_keys if model.get_parameter(name).data_ptr() not in there  # tied
+    ]
+    return model, {"missing_keys": missing, "unexpected_keys": report.unexpected_keys}
 
 
 def _check_complete(folder: Path, report: dict[str, Any]) -> None:

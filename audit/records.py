@@ -58,8 +58,39 @@ class ModelRef(Record):
     """Whether code shipped with the model was run."""
 
 
+class Claim(Record):
+    """What somebody says of an artefact: its maker, its name, the config."""
+
+    quantity: Literal["bits", "sparsity", "2:4"]
+    """`bits`: of a compressed weight; `sparsity`: share of zeros in the linear layers; `2:4`: share of the
+    groups of four successive weights of a row that hold two zeros or more."""
+    value: float
+    source: str
+    """Who says so: `its name`, `config.json`."""
+
+
+class CheckedClaim(Claim):
+    """The claim beside what the files hold."""
+
+    found: float
+    holds: bool
+
+
+class Derivation(Record):
+    """Whether the weights are those of the original, more or less: Pearson's correlation, matrix by matrix."""
+
+    median: float
+    least: float
+    least_in: str
+    """Name of the matrix with the least."""
+    matrices: int
+    """Matrices of the same shape in both, which were correlated."""
+    derived: bool
+    """Whether the median is above what unrelated weights show."""
+
+
 class Level(Record):
-    """One way to compress: a method and its options."""
+    """One way to compress, a method and its options; or somebody's artefact."""
 
     name: str
     """Short and unique in the audit: `int4`, `magnitude-50`."""
@@ -69,6 +100,10 @@ class Level(Record):
     """The method's own settings, validated by the method."""
     after: str | None = None
     """Name of the level that it is made from, in a chain; None: the original."""
+    artefact: ModelRef | None = None
+    """Somebody's compressed model, taken as it came (a candidate); None: it is made here."""
+    claims: tuple[Claim, ...] = ()
+    """What is said of it, to be checked in its files."""
 
     @property
     def is_control(self) -> bool:
@@ -145,6 +180,16 @@ class Variant(Record):
     format: str | NotMeasured = NotMeasured("the format was not read")
     """What a runtime must be able to read, told by the file: `safetensors` of plain weights, `gguf`, `onnx`,
     `pickle`, or the config's `quant_method`: `compressed-tensors`, `gptq`, `awq`, `bitsandbytes`."""
+    kept: tuple[str, ...] | NotMeasured = NotMeasured("the tensors were not told apart")
+    """Weight matrices in full precision beside packed ones, or untouched where nothing is packed; `*` stands
+    for the number of a layer."""
+    tied: bool | NotMeasured = NotMeasured("the config was not read")
+    """Whether the output head is the embeddings' own tensor."""
+    two_of_four: Share | NotMeasured = NotMeasured("the groups of four were not counted")
+    """Share of the groups of four successive weights of a row, in the linear layers as loaded, that hold two
+    zeros or more: 1 is the 2:4 pattern."""
+    claims: tuple[CheckedClaim, ...] = ()
+    derivation: Derivation | NotMeasured = NotMeasured("it was made here, from the original")
     calibration: Calibration | None = None
     """None: the method looked at no text."""
     kv_cache: CacheShape | NotMeasured = NotMeasured("the config was not read")
@@ -152,10 +197,20 @@ class Variant(Record):
     """What was computed with: `dequantised to float32`. A simulated level has no speed of its own."""
     made_by: str
     """Library and version."""
-    reload_error: float
+    reload_error: float | NotMeasured
     """Largest difference of the logits before saving and after loading again."""
     seconds: float | NotMeasured
     """Wall-clock time to make it."""
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether it came as it is from somebody else."""
+        return self.level is not None and self.level.artefact is not None
+
+    @property
+    def false_claims(self) -> tuple[CheckedClaim, ...]:
+        """What is said of it and does not hold."""
+        return tuple(claim for claim in self.claims if not claim.holds)
 
     @property
     def is_control(self) -> bool:
@@ -559,10 +614,10 @@ class Verdict(Record):
     decision: Decision
     because: str
     """One sentence that a reader can check against the comparison."""
-    withheld: Literal["order", "noise", "tasks"] | None = None
+    withheld: Literal["order", "noise", "integrity", "tasks"] | None = None
     """Why what the numbers say by themselves is not claimed. `order`: levels are claimed mildest first, and
-    a milder one did not pass; `noise`: the control shows that the measurement does not repeat; `tasks`:
-    the two sides were not asked the same."""
+    a milder one did not pass; `noise`: the control shows that the measurement does not repeat;
+    `integrity`: the artefact is not what it is said to be; `tasks`: the two sides were not asked the same."""
     p_value: Share | NotMeasured
     """Of H0: drop ≥ margin, one-sided."""
     p_worse: Share | NotMeasured = NotMeasured("no drop was tested")

@@ -101,8 +101,13 @@ class Store:
             variant = Variant.model_validate_json((folder / "variant.json").read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
-        same = weights.digest(weights.weight_files(folder)) == variant.digest
-        return variant if same else None
+        artefact = variant.level.artefact if variant.level else None
+        held = (
+            weights.weight_files(folder)
+            if artefact is None
+            else weights.weight_files(Path(artefact.path), allow_pickle=artefact.allow_pickle)
+        )
+        return variant if weights.digest(held) == variant.digest else None
 
     @contextlib.contextmanager
     def new_variant(self, name: str) -> Iterator[Path]:
@@ -123,7 +128,9 @@ class Store:
         (folder / "variant.json").write_text(self.located(variant).model_dump_json(indent=1))
 
     def located(self, variant: Variant) -> Variant:
-        """The Variant with its path inside this run folder, wherever the folder lies now."""
+        """The Variant with its path inside this run folder, wherever that lies now; a candidate stays outside."""
+        if variant.is_candidate:
+            return variant
         return variant.model_copy(update={"path": str(self.root / "variants" / variant.name)})
 
     # Efficiency

@@ -4,60 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import struct
-from collections.abc import Iterator
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from audit.errors import ModelError
-from audit.records import NotMeasured
+from audit.layouts import named_bits, quantised
+from audit.records import Claim, NotMeasured
+from audit.stored_tensors import StoredTensor, stored_tensors
 
-_BITS = {
-    "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8,
-    "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U64": 64, "U32": 32, "U16": 16, "U8": 8, "BOOL": 8,
-}  # fmt: skip
 _FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 """Torch's names."""
+_LAYER = re.compile(r"\.\d+\.")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
-_BLOCK_BYTES = 16 << 20
-_MAX_HEADER_BYTES = 100 << 20  # the limit of the safetensors format itself
-
-
-class StoredTensor(NamedTuple):
-    """One entry of a safetensors header."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    offset: int
-    """First byte of the data in the file."""
-    file: Path
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def bits(self) -> int:
-        """Bits on disk."""
-        return self.size * _BITS[self.dtype]
-
-    def equals(self, other: StoredTensor) -> bool:
-        """Whether both hold the same bytes as the same type and shape."""
-        same = (self.dtype, self.shape) == (other.dtype, other.shape)
-        return same and self._digest() == other._digest()
-
-    def _digest(self) -> bytes:
-        digest, left = hashlib.sha256(), self.bits // 8
-        with self.file.open("rb") as stream:
-            stream.seek(self.offset)
-            while left:
-                block = stream.read(min(left, _BLOCK_BYTES))
-                digest.update(block)
-                left -= len(block)
-        return digest.digest()
 
 
 class Contents(NamedTuple):
@@ -73,10 +33,23 @@ class Contents(NamedTuple):
     stored_as: str
     format: str
     """Of the files, as a runtime names it."""
+    kept: tuple[str, ...] | NotMeasured
+    tied: bool | NotMeasured
+
+
+def any_layer(name: str) -> str:
+    """A tensor's name without the number of its layer.
+
+    >>> any_layer("model.layers.3.mlp.up_proj.weight")
+    'model.layers.*.mlp.up_proj.weight'
+    """
+    return _LAYER.sub(".*.", name)
 
 
 def companions(folder: Path) -> list[Path]:
     """The files beside the weights that settings, tokenizer and chat template are read from, sorted."""
+    if folder.is_file():
+        return []
     return sorted(
         path
         for path in folder.iterdir()
@@ -94,7 +67,12 @@ def companions_digest(folder: Path) -> str:
 
 
 def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
-    """The weight files of a model folder, sorted; refuses pickles unless they are allowed."""
+    """The weight files of a model folder, sorted; refuses pickles unless they are allowed.
+
+    A GGUF file is a model by itself.
+    """
+    if folder.suffix == ".gguf":
+        return [folder]
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} is no model folder: it has no config.json. Name a folder that has one.")
     safe = sorted(folder.glob("*.safetensors"))
@@ -127,11 +105,13 @@ def contents(folder: Path, original: Path | None = None) -> Contents:
     `original` is the folder that it was made from (None: it is the original): what is stored otherwise
     than there is what was compressed.
     """
-    tensors = _tensors(folder)
-    packed = {name.removesuffix("_packed") for name in tensors if name.endswith(".weight_packed")}
-    parts = {name for name in tensors if next(_stems(name, packed), None)}
-    packed_weights = sum(_logical_size(tensors[f"{stem}_shape"]) for stem in packed)
-    plain = {name: tensor for name, tensor in tensors.items() if name not in parts}
+    if folder.suffix == ".gguf":
+        return gguf_contents(folder)
+    stored = tensors(folder)
+    packed = list(quantised(stored, named_bits(_quantization(folder))))
+    parts = {name for one in packed for name in one.parts}
+    packed_weights = sum(one.size for one in packed)
+    plain = {name: tensor for name, tensor in stored.items() if name not in parts}
     parameters = packed_weights + sum(tensor.size for tensor in plain.values())
     changed = _changed(plain, original)
     touched = (
@@ -139,20 +119,39 @@ def contents(folder: Path, original: Path | None = None) -> Contents:
         if changed is None
         else packed_weights + sum(tensor.size for tensor in changed)
     )
-    bits_touched = sum(tensors[name].bits for name in parts) + sum(tensor.bits for tensor in changed or ())
+    bits_touched = sum(stored[name].bits for name in parts) + sum(tensor.bits for tensor in changed or ())
     return Contents(
         size_bytes=sum(path.stat().st_size for path in weight_files(folder)),
         parameters=parameters,
-        bits_per_weight=sum(tensor.bits for tensor in tensors.values()) / parameters,
+        bits_per_weight=sum(tensor.bits for tensor in stored.values()) / parameters,
         compressed_parameters=touched,
         compressed_bits_per_weight=_ratio(bits_touched, touched),
         stored_as=_stored_as(folder, sorted({tensor.dtype for tensor in plain.values()})),
         format=_format(folder),
+        kept=_kept(plain, changed, whole=not packed),
+        tied=_tied(folder, stored),
     )
 
 
-def _tensors(folder: Path) -> dict[str, StoredTensor]:
-    return {tensor.name: tensor for path in weight_files(folder) for tensor in _header(path)}
+def _kept(
+    plain: dict[str, StoredTensor], changed: list[StoredTensor] | None, *, whole: bool
+) -> tuple[str, ...]:
+    """The matrices in full precision; where nothing is packed, those that are the original's."""
+    other = {tensor.name for tensor in changed or ()} if whole else set()
+    matrices = [name for name, tensor in plain.items() if len(tensor.shape) > 1 and name not in other]
+    return tuple(sorted({any_layer(name) for name in matrices}))
+
+
+def _tied(folder: Path, stored: Mapping[str, StoredTensor]) -> bool:
+    """Whether the config says so and no head is stored of its own."""
+    config = json.loads((folder / "config.json").read_text())
+    heads = [name for name in stored if name.startswith(("lm_head.", "embed_out.", "output."))]
+    return bool(config.get("tie_word_embeddings", False)) and not heads
+
+
+def tensors(folder: Path) -> dict[str, StoredTensor]:
+    """What the safetensors files of a checkpoint folder hold, by name."""
+    return {tensor.name: tensor for path in weight_files(folder) for tensor in stored_tensors(path)}
 
 
 def _changed(plain: dict[str, StoredTensor], original: Path | None) -> list[StoredTensor] | None:
@@ -161,7 +160,7 @@ def _changed(plain: dict[str, StoredTensor], original: Path | None) -> list[Stor
         return []
     if is_pickle(original):
         return None
-    theirs = _tensors(original)
+    theirs = tensors(original)
     return [tensor for name, tensor in plain.items() if name not in theirs or not tensor.equals(theirs[name])]
 
 
@@ -182,59 +181,53 @@ def pickled_contents(folder: Path, parameters: int) -> Contents:
         compressed_bits_per_weight=NotMeasured("nothing was compressed"),
         stored_as="pickle, dense",
         format="pickle",
+        kept=NotMeasured("it lies in pickle files"),
+        tied=NotMeasured("it lies in pickle files"),
+    )
+
+
+def gguf_contents(file: Path) -> Contents:
+    """The same for a GGUF file: what is stored in blocks counts as compressed."""
+    from gguf import GGMLQuantizationType, GGUFReader
+
+    try:
+        tensors = GGUFReader(file).tensors
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{file} is no whole GGUF file ({error}). Copy it again.") from None
+    floats = {GGMLQuantizationType.F32, GGMLQuantizationType.F16, GGMLQuantizationType.BF16}
+    blocks = [tensor for tensor in tensors if tensor.tensor_type not in floats]
+    count = {kind: sum(one.tensor_type == kind for one in tensors) for kind in {t.tensor_type for t in tensors}}
+    parameters = sum(int(tensor.n_elements) for tensor in tensors)
+    touched = sum(int(tensor.n_elements) for tensor in blocks)
+    kept = {
+        any_layer(one.name)
+        for one in tensors
+        if one.tensor_type in floats and len(one.shape) > 1
+    }
+    return Contents(
+        size_bytes=file.stat().st_size,
+        parameters=parameters,
+        bits_per_weight=8 * sum(int(tensor.n_bytes) for tensor in tensors) / parameters,
+        compressed_parameters=touched,
+        compressed_bits_per_weight=_ratio(8 * sum(int(tensor.n_bytes) for tensor in blocks), touched),
+        stored_as="GGUF: " + ", ".join(f"{count[kind]} tensors {kind.name}" for kind in sorted(count)),
+        format="gguf",
+        kept=tuple(sorted(kept)),
+        tied=all(tensor.name != "output.weight" for tensor in tensors),
     )
 
 
 def float_dtypes(folder: Path) -> frozenset[str]:
     """In what the floating-point tensors of a checkpoint folder are stored, by torch's names."""
-    dtypes = {tensor.dtype for tensor in _tensors(folder).values()}
+    if folder.suffix == ".gguf":
+        return frozenset(["blocks of GGUF"])
+    dtypes = {tensor.dtype for tensor in tensors(folder).values()}
     return frozenset(_FLOATS.get(dtype, dtype.lower()) for dtype in dtypes if dtype.startswith(("F", "BF")))
 
 
 def is_pickle(folder: Path) -> bool:
     """Whether the folder's weights lie in pickle files only."""
     return not any(folder.glob("*.safetensors"))
-
-
-def _stems(name: str, packed: set[str]) -> Iterator[str]:
-    stem = name.rpartition("_")[0]
-    while stem:
-        if stem in packed:
-            yield stem
-        stem = stem.rpartition("_")[0]
-
-
-def _header(path: Path) -> Iterator[StoredTensor]:
-    """The entries of a safetensors file: 8 bytes of length, then JSON."""
-    with path.open("rb") as stream:
-        first = stream.read(8)
-        length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
-        if not 0 < length <= min(_MAX_HEADER_BYTES, path.stat().st_size):
-            raise ModelError(f"{path} is no whole safetensors file: its header is cut. Copy it again.")
-        try:
-            header: dict[str, Any] = json.loads(stream.read(length))
-            header.pop("__metadata__", None)
-            for name, entry in header.items():
-                begin, end = entry["data_offsets"]
-                if entry["dtype"] not in _BITS:
-                    raise ModelError(f"{path}: tensor {name} has the unknown dtype {entry['dtype']}.")
-                if 8 + length + end > path.stat().st_size:
-                    raise ModelError(f"{path} is cut: tensor {name} ends past the file. Copy it again.")
-                yield StoredTensor(name, entry["dtype"], tuple(entry["shape"]), 8 + length + begin, path)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(
-                f"{path} has an unreadable safetensors header ({error}). Copy it again."
-            ) from None
-
-
-def _logical_size(shape_tensor: StoredTensor) -> int:
-    """Number of weights of a packed tensor, out of its stored `weight_shape` (int64)."""
-    with shape_tensor.file.open("rb") as stream:
-        stream.seek(shape_tensor.offset)
-        width = _BITS[shape_tensor.dtype] // 8
-        raw = stream.read(width * shape_tensor.shape[0])
-    kind = {8: "q", 4: "i"}[width]
-    return math.prod(struct.unpack(f"<{shape_tensor.shape[0]}{kind}", raw))
 
 
 def _stored_as(folder: Path, plain: list[str]) -> str:
@@ -244,7 +237,9 @@ def _stored_as(folder: Path, plain: list[str]) -> str:
         return f"{dense}, dense"
     groups = list(quantization.get("config_groups", {}).values())
     if not groups:
-        return f"{quantization.get('quant_method', 'unknown quantisation')}; the rest {dense}"
+        bits, method = named_bits(quantization), quantization.get("quant_method", "unknown quantisation")
+        spread = f", groups of {quantization['group_size']}" if quantization.get("group_size") else ""
+        return f"{method}{f', {bits} bits' if bits else ''}{spread}; the rest {dense}"
     weights = groups[0]["weights"]
     spread = f"groups of {weights['group_size']}" if weights.get("group_size") else "one scale per channel"
     symmetry = "symmetric" if weights.get("symmetric") else "asymmetric"
@@ -252,6 +247,19 @@ def _stored_as(folder: Path, plain: list[str]) -> str:
         f"int{weights['num_bits']}, {symmetry}, {spread}, {quantization['format']} "
         f"({quantization['quant_method']}); embeddings and norms {dense}"
     )
+
+
+def said_of(folder: Path) -> list[Claim]:
+    """What the artefact's own config says of it."""
+    if folder.suffix == ".gguf":
+        return []
+    quantization = _quantization(folder)
+    bits, sparsity = named_bits(quantization), quantization.get("sparsity_config") or {}
+    source = "config.json"
+    found = [] if bits is None else [Claim(quantity="bits", value=bits, source=source)]
+    if sparsity.get("sparsity_structure") == "2:4":
+        found.append(Claim(quantity="2:4", value=1, source=source))
+    return found
 
 
 def _format(folder: Path) -> str:

@@ -17,7 +17,7 @@ from audit.errors import EvaluationError
 from audit.harness.samples import to_samples
 from audit.harness.tasks import LoadedTask
 from audit.loading import load_model, load_tokenizer
-from audit.records import AuditConfig, Sample
+from audit.records import AuditConfig, ModelRef, Sample
 
 if TYPE_CHECKING:
     from audit.harness.measures import Measured
@@ -60,12 +60,15 @@ class Scorer:
         self._lm: Recorder | None = None
         self._loaded: tuple[Path, bool, str | None] | None = None
 
-    def load(self, folder: Path, *, control: bool = False, dtype: str | None = None) -> None:
+    def load(
+        self, folder: Path, *, control: bool = False, dtype: str | None = None, source: ModelRef | None = None
+    ) -> None:
         """Bring a model into memory, in place of the last one.
 
         A control is computed otherwise: it has to show what the order of the arithmetic alone changes.
-        `dtype` overrides the config's.
+        `dtype` overrides the config's; what is trusted of `source` holds (None: of the original).
         """
+        source = source or self._config.model
         wanted = folder, control, dtype
         if self._loaded == wanted:
             return
@@ -73,8 +76,7 @@ class Scorer:
             self._lm.release()
         model = load_model(
             folder, dtype=dtype or self._config.dtype, device=self._device,
-            trust_remote_code=self._config.model.trust_remote_code,
-            allow_pickle=self._config.model.allow_pickle,
+            trust_remote_code=source.trust_remote_code, allow_pickle=source.allow_pickle,
         )  # fmt: skip
         self._loaded = wanted
         if self._lm is None:

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from audit.records import AuditLog, Efficiency, NotMeasured, Speed, Variant
 from reports import reading
+from reports.proof import contradictions, proof
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
@@ -24,6 +25,8 @@ def section(log: AuditLog) -> Section:
         original=original,
         sizes=_sizes(log),
         making=_making(log),
+        proof=proof(log),
+        contradictions=contradictions(log),
         device=log.config.device_profile,
         running=_running(log),
         simulated=[one for one in log.efficiency if _is_simulated(one)],
@@ -91,11 +94,16 @@ def _making_row(variant: Variant) -> list[Cell]:
         _method(variant),
         _compressed(variant),
         variant.evaluated_as,
-        f"{variant.reload_error:g}",
+        _error(variant),
         variant.made_by,
         seconds(variant.seconds),
         digest(variant.digest),
     ]
+
+
+def _error(variant: Variant) -> Cell:
+    error = variant.reload_error
+    return error if isinstance(error, NotMeasured) else f"{error:g}"
 
 
 def _running(log: AuditLog) -> Table | None:
@@ -166,6 +174,8 @@ def _method(variant: Variant) -> str:
     own = {
         name: value for name, value in sorted(level.options.items()) if text is None or name not in _OF_TEXT
     }
+    if level.artefact is not None:
+        return f"none: taken as it came, from {visible(level.artefact.name)}"
     options = ", ".join(f"{name} {value}" for name, value in own.items())
     said = f"{level.method} ({options})" if options else level.method
     if text is not None:

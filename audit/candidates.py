@@ -1,0 +1,58 @@
+"""Somebody's compressed model: taken as it came, checked before anything is asked of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from audit import claims, weights
+from audit.derivation import derivation
+from audit.errors import ModelError
+from audit.examine import check_finite, seen, witness
+from audit.loading import check_loadable, load_model, logits, quantised_by, resolve_device, resolve_dtype
+from audit.records import AuditConfig, Level, ModelRef, NotMeasured, Variant
+from audit.same_tokenizer import check_tokenizer
+
+
+def check(config: AuditConfig) -> None:
+    """See that every candidate can be loaded here and reads text as the original does, before work begins.
+
+    Raises ModelError naming the candidate, what it lacks or how it differs, and the way out.
+    """
+    for level in config.levels:
+        if level.artefact is not None:
+            whose = f"candidate '{level.name}' ({level.artefact.name})"
+            try:
+                check_loadable(Path(level.artefact.path))
+            except ModelError as error:
+                raise ModelError(f"{whose}: {error}") from None
+            check_tokenizer(Path(level.artefact.path), Path(config.model.path), whose)
+
+
+def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Variant) -> Variant:
+    """The candidate as a Variant: counted in its files, loaded once, held against the original's weights."""
+    path, device = Path(artefact.path), resolve_device(config.device)
+    model = load_model(
+        path, dtype=config.dtype, device=device, trust_remote_code=artefact.trust_remote_code,
+        allow_pickle=artefact.allow_pickle,
+    )  # fmt: skip
+    check_finite(logits(model, witness(model)), f"candidate '{level.name}'")
+    if weights.is_pickle(path):
+        counted = weights.pickled_contents(path, model.num_parameters())
+    else:
+        counted = weights.contents(path, Path(original.path))
+    found, computed_in = seen(model), resolve_dtype(config.dtype, device)
+    return Variant(
+        name=level.name,
+        level=level,
+        path=artefact.path,
+        digest=artefact.digest,
+        parent=original.digest,
+        **counted._asdict(),
+        **found._asdict(),
+        claims=claims.checked(level.claims, counted, found.sparsity, found.two_of_four),
+        derivation=derivation(model, Path(original.path)),
+        evaluated_as=computed_in if quantised_by(path) is None else f"dequantised to {computed_in}",
+        made_by=f"as it came: {artefact.name}",
+        reload_error=NotMeasured("it was not made here"),
+        seconds=NotMeasured("it was not made here"),
+    )
