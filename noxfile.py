@@ -74,3 +74,10 @@ def real_flips(session: nox.Session) -> None:
     session.install("-e", ".[gguf]")
     session.run("python", "fixtures/demo_model.py")
     session.run("python", "-m", "fixtures.real_flips", *session.posargs)
+
+
+@nox.session
+def acceptance(session: nox.Session) -> None:
+    """An artefact of each vendor's format, made by the vendors' libraries and audited end to end."""
+    session.install("-e", ".[dev,gguf,bitsandbytes,torchao]", "auto-round>=0.15")
+    session.run("pytest", "tests/acceptance", *session.posargs)

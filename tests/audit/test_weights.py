@@ -138,3 +138,24 @@ def test_a_garbled_header_is_refused(tmp_path: Path, header: bytes) -> None:
     (path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
     with pytest.raises(ModelError, match=r"model\.safetensors"):
         weights.contents(path)
+
+
+def test_a_gguf_file_counts_its_blocks(tmp_path: Path) -> None:
+    gguf = pytest.importorskip("gguf", reason="the extra gguf is not installed")
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "llama")
+    values = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
+    kind = gguf.GGMLQuantizationType.Q8_0
+    writer.add_tensor("blk.0.ffn_up.weight", gguf.quants.quantize(values, kind), raw_dtype=kind)
+    writer.add_tensor("token_embd.weight", values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    counted = weights.contents(tmp_path / "m.gguf")
+    assert counted.parameters == 2 * 64 * 32
+    assert counted.compressed_parameters == 64 * 32
+    assert counted.compressed_bits_per_weight == 8 + 16 / 32  # a float16 scale for each block of 32
+    assert (counted.format, counted.kept) == ("gguf", ("token_embd.weight",))
+    (tmp_path / "cut.gguf").write_bytes((tmp_path / "m.gguf").read_bytes()[:40])
+    with pytest.raises(ModelError, match="no whole GGUF file"):
+        weights.contents(tmp_path / "cut.gguf")
