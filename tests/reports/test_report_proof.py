@@ -1,0 +1,50 @@
+"""What an artefact is by its files, and where that is not what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from audit.records import AuditLog, CheckedClaim, Derivation, Level, ModelRef
+from reports.proof import contradictions
+from reports.sections import compressed
+
+Rows = Callable[[str], list[list[str]]]
+Text = Callable[[str], str]
+
+FALSE = CheckedClaim(quantity="bits", value=4, source="its name", found=16.0, holds=False)
+TRUE = CheckedClaim(quantity="2:4", value=1, source="config.json", found=1.0, holds=True)
+STRANGE = Derivation(median=0.012, least=-0.04, least_in="<w>", matrices=9, derived=False)
+
+
+def with_candidate(log: AuditLog, **fields: object) -> AuditLog:
+    """The log with its last variant taken from somebody."""
+    artefact = ModelRef(name="acme/<b>-int4", path="/x", digest="0" * 64)
+    level = Level(name="acme", method="candidate", artefact=artefact)
+    last = log.variants[-1].model_copy(update={"name": "acme", "level": level, **fields})
+    return log.model_copy(update={"variants": (*log.variants[:-1], last)})
+
+
+def test_a_false_claim_stands_beside_what_was_found(gate: AuditLog, text_of: Text) -> None:
+    html = str(compressed.section(with_candidate(gate, claims=(FALSE, TRUE))).html)
+    text = text_of(html)
+    assert "acme is not what it is said to be: its name says 4 bits per weight, found 16 bits" in text
+    assert "config.json says 100.00% groups of four with two zeros, found 100.00%" in text
+    assert "taken as it came, from acme/<b>-int4" in text
+    assert "<b>-int4" not in html
+
+
+def test_an_unrelated_model_is_named(gate: AuditLog, text_of: Text) -> None:
+    text = text_of(str(compressed.section(with_candidate(gate, derivation=STRANGE)).html))
+    assert "acme does not come from the stated original" in text
+    assert "the median correlation is 0.012, the least -0.040 (<w>)" in text
+
+
+def test_what_holds_is_no_warning(gate: AuditLog) -> None:
+    assert contradictions(with_candidate(gate, claims=(TRUE,))) == []
+
+
+def test_every_level_has_its_row_of_proof(gate: AuditLog, rows_of: Rows) -> None:
+    kept = {"kept": ("model.embed_tokens.weight",), "tied": True, "two_of_four": 0.25}
+    html = str(compressed.section(with_candidate(gate, **kept)).html)
+    row = next(row for row in rows_of(html) if row[:2] == ["acme", "model.embed_tokens.weight"])
+    assert row[2:4] == ["tied to the embeddings", "25.0%"]
