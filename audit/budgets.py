@@ -61,13 +61,16 @@ def _amount_of(budget: Budget, variant: Variant, measured: Efficiency | None) ->
         return _least_memory(variant, budget.context or 0)
     if budget.quantity == "peak_memory_bytes":
         return NOT_ASKED if measured is None else measured.peak_memory_bytes
-    return float(getattr(variant, budget.quantity))
+    value: float | NotMeasured = getattr(variant, budget.quantity)
+    return value if isinstance(value, NotMeasured) else float(value)
 
 
 def _least_memory(variant: Variant, context: int) -> float | NotMeasured:
     """Bytes of the stored weights, and of the keys and values of one sequence in 16 bit."""
     if isinstance(variant.kv_cache, NotMeasured):
         return variant.kv_cache
+    if isinstance(variant.size_bytes, NotMeasured):
+        return variant.size_bytes
     return float(variant.size_bytes + variant.kv_cache.bytes_at(context))
 
 
@@ -76,7 +79,7 @@ def _within(budget: Budget, variant: Variant, value: float) -> BudgetVerdict:
     at_most = _limit(budget)
     kept = value <= at_most
     because = f"{_amount(value)} {'≤' if kept else '>'} {_amount(at_most)} {budget.quantity}"
-    if budget.quantity == "least_memory_bytes":
+    if budget.quantity == "least_memory_bytes" and not isinstance(variant.size_bytes, NotMeasured):
         because += (
             f", counted and not measured: {_amount(float(variant.size_bytes))} of stored weights and "
             f"{_amount(value - variant.size_bytes)} of keys and values of {budget.context} tokens in 16 bit, "

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from audit import claims, weights
 from audit.derivation import derivation
+from audit.endpoint import check_endpoint
 from audit.errors import ModelError
 from audit.examine import check_finite, seen, witness
 from audit.loading import check_loadable, load_model, logits, quantised_by, resolve_device, resolve_dtype
-from audit.records import AuditConfig, Level, ModelRef, NotMeasured, Variant
+from audit.records import AuditConfig, Endpoint, Level, ModelRef, NotMeasured, Variant
 from audit.same_tokenizer import check_tokenizer
 
 
@@ -19,6 +20,9 @@ def check(config: AuditConfig) -> None:
     Raises ModelError naming the candidate, what it lacks or how it differs, and the way out.
     """
     for level in config.levels:
+        if level.endpoint is not None:
+            whose = f"candidate '{level.name}' ({level.endpoint.model})"
+            check_endpoint(level.endpoint, Path(config.model.path), whose)
         if level.artefact is not None:
             whose = f"candidate '{level.name}' ({level.artefact.name})"
             try:
@@ -55,4 +59,33 @@ def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Varia
         made_by=f"as it came: {artefact.name}",
         reload_error=NotMeasured("it was not made here"),
         seconds=NotMeasured("it was not made here"),
+    )
+
+
+def served(level: Level, endpoint: Endpoint, original: Variant) -> Variant:
+    """A candidate whose files nobody here sees."""
+    unseen = NotMeasured("it runs behind an endpoint: its files were not seen")
+    return Variant(
+        name=level.name,
+        level=level,
+        path="",
+        digest=unseen,
+        parent=None,
+        size_bytes=unseen,
+        parameters=unseen,
+        bits_per_weight=unseen,
+        compressed_parameters=unseen,
+        compressed_bits_per_weight=unseen,
+        sparsity=unseen,
+        stored_as="unknown: served elsewhere",
+        format=unseen,
+        kept=unseen,
+        tied=unseen,
+        two_of_four=unseen,
+        derivation=unseen,
+        kv_cache=unseen,
+        evaluated_as=f"whatever runs at {endpoint.url}",
+        made_by=f"as it is served: {endpoint.model}",
+        reload_error=unseen,
+        seconds=unseen,
     )

@@ -35,7 +35,7 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
     """The original and every level as Variants; what the run folder already holds is not made again."""
     progress = progress or Silent()
     for level in config.levels:
-        if level.artefact is None:
+        if not (level.artefact or level.endpoint):
             registry.check_options(level)
     candidates.check(config)
     progress.stage("loading the original")
@@ -45,7 +45,9 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
         variant, source = store.variant(level.name), made[level.after]
         if variant is None or variant.parent != source.digest:
             with store.scratch(level.name) as scratch, store.new_variant(level.name) as folder:
-                if level.artefact is not None:
+                if level.endpoint is not None:
+                    variant = candidates.served(level, level.endpoint, original)
+                elif level.artefact is not None:
                     progress.stage(f"checking: {level.name}")
                     variant = candidates.taken(config, level, level.artefact, original)
                 else:

@@ -14,7 +14,7 @@ from audit import claims, registry, weights
 from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
 from audit.policy import load_policy
-from audit.records import AuditConfig, Budget, Claim, Level, Metric, ModelRef, Record, Rule, Suite, Task
+from audit.records import AuditConfig, Budget, Claim, Endpoint, Level, Metric, ModelRef, Record, Rule, Suite, Task
 
 DEFAULT_LEVELS = ("control", "int8", "int4")
 NOISE = Level(name="control-bf16", method="copy", options={"dtype": "bfloat16"})
@@ -48,6 +48,8 @@ class CandidateEntry(ModelEntry):
     """`candidates:` written as mappings: a folder, a GGUF file or a name on the hub, and its name here."""
 
     model: str
+    endpoint: str | None = None
+    """The URL of an OpenAI-compatible server; `model` is the name there then."""
     name: str = ""
     """In tables; none: the last part of `model`."""
     claims: Promises = Promises()
@@ -314,11 +316,13 @@ def _candidate(entry: str | CandidateEntry, home: Path) -> Level:
     """Somebody's model as a level, with what it, its name and the config say of it."""
     if isinstance(entry, str):
         entry = CandidateEntry(model=entry)
-    artefact = _pinned(entry.model, home, entry)
     last = Path(entry.model.partition("@")[0]).name
     name = entry.name or re.sub(r"[^\w.-]", "-", last)
     if not _LEVEL_NAME.fullmatch(name):
         raise ConfigError(f"candidate name {name!r}: use letters, digits, '.', '-' and '_' only.")
+    if entry.endpoint is not None:
+        return Level(name=name, method="candidate", endpoint=_endpoint(entry.endpoint, entry.model))
+    artefact = _pinned(entry.model, home, entry)
     stated = [
         Claim(quantity=quantity, value=value, source="the config")
         for quantity, value in (
@@ -333,6 +337,12 @@ def _candidate(entry: str | CandidateEntry, home: Path) -> Level:
         name=name, method="candidate", artefact=artefact,
         claims=(*stated, *of_name, *weights.said_of(Path(artefact.path))),
     )  # fmt: skip
+
+
+def _endpoint(url: str, model: str) -> Endpoint:
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"endpoint {url!r} is no URL. Write http://host:port/v1/completions.")
+    return Endpoint(url=url if url.endswith("/completions") else f"{url.rstrip('/')}/completions", model=model)
 
 
 def _suite(entry: str | SuiteEntry, home: Path) -> Suite:

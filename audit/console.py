@@ -143,7 +143,9 @@ def print_variants(console: Console, variants: Sequence[Variant]) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("stored as")
     for one in variants:
-        numbers = f"{one.size_bytes:,}", f"{one.bits_per_weight:.2f}", f"{one.sparsity:.1%}"
+        numbers = (
+            _known(one.size_bytes, ","), _known(one.bits_per_weight, ".2f"), _known(one.sparsity, ".1%"),
+        )  # fmt: skip
         table.add_row(one.name, *numbers, escape(one.stored_as))
     console.print(table)
     for one in variants:
@@ -306,8 +308,14 @@ def _signed(drop: float, kind: Kind) -> str:
 
 def _sizes(variants: tuple[Variant, ...]) -> str:
     return "Sizes: " + ", ".join(
-        f"{v.name} {v.size_bytes / 2**20:.0f} MiB ({v.bits_per_weight:.1f} bits a weight)" for v in variants
+        f"{v.name} {v.size_bytes / 2**20:.0f} MiB ({v.bits_per_weight:.1f} bits a weight)"
+        for v in variants
+        if not isinstance(v.size_bytes, NotMeasured) and not isinstance(v.bits_per_weight, NotMeasured)
     )
+
+
+def _known(value: float | NotMeasured, form: str) -> str:
+    return "?" if isinstance(value, NotMeasured) else format(value, form)
 
 
 def print_plan(console: Console, plan: Plan) -> None:

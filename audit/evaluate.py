@@ -152,6 +152,9 @@ class _Scoring:
 
     def _load(self, variant: Variant) -> None:
         dtype = variant.level.computed_in if variant.level else None
+        if variant.level and variant.level.endpoint:
+            self._scorer.call(variant.level.endpoint)
+            return
         source = variant.level.artefact if variant.level else None
         self._scorer.load(Path(variant.path), control=variant.is_control, dtype=dtype, source=source)
 
@@ -214,8 +217,7 @@ def _cell_keys(variant: Variant, parts: Sequence[tuple[LoadedTask, int]], config
     device = resolve_device(config.device)
     of_variant = {
         "variant": variant.name,
-        "weights": variant.digest,
-        "companions": weights.companions_digest(Path(variant.path)),
+        **_weights(variant),
         "tokenizer": weights.companions_digest(Path(config.model.path)),
         "limit": config.limit,
         "seed": config.seed,
@@ -227,6 +229,13 @@ def _cell_keys(variant: Variant, parts: Sequence[tuple[LoadedTask, int]], config
         hashlib.sha256(json.dumps(of_variant | _of_part(*part), sort_keys=True).encode()).hexdigest()
         for part in parts
     ]
+
+
+def _weights(variant: Variant) -> dict[str, Any]:
+    """What pins the model: its files, or what is known of one that is served elsewhere."""
+    if variant.level and variant.level.endpoint:
+        return {"endpoint": variant.level.endpoint.model_dump()}
+    return {"weights": variant.digest, "companions": weights.companions_digest(Path(variant.path))}
 
 
 def _of_part(task: LoadedTask, part: int) -> dict[str, Any]:

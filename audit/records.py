@@ -58,6 +58,15 @@ class ModelRef(Record):
     """Whether code shipped with the model was run."""
 
 
+class Endpoint(Record):
+    """A model behind an OpenAI-compatible server that returns the log-probabilities of a prompt."""
+
+    url: str
+    """Of its completions: `http://localhost:8000/v1/completions`."""
+    model: str
+    """Its name there."""
+
+
 class Claim(Record):
     """What somebody says of an artefact: its maker, its name, the config."""
 
@@ -102,6 +111,8 @@ class Level(Record):
     """Name of the level that it is made from, in a chain; None: the original."""
     artefact: ModelRef | None = None
     """Somebody's compressed model, taken as it came (a candidate); None: it is made here."""
+    endpoint: Endpoint | None = None
+    """Somebody's compressed model that is served elsewhere."""
     claims: tuple[Claim, ...] = ()
     """What is said of it, to be checked in its files."""
 
@@ -159,21 +170,22 @@ class Variant(Record):
     """The level's name, or `original`."""
     level: Level | None
     path: str
-    digest: str
+    """Empty where no file was seen, behind an endpoint."""
+    digest: str | NotMeasured
     """sha256 over the weight files' sha256."""
     parent: str | None
     """Digest of the model it was made from; None for the original."""
-    size_bytes: int
+    size_bytes: int | NotMeasured
     """Bytes of the weight files on disk."""
-    parameters: int
+    parameters: int | NotMeasured
     """Number of weights of the model, whatever they are stored in."""
-    bits_per_weight: float
+    bits_per_weight: float | NotMeasured
     """Bits of all stored tensors, scales and indices included, over `parameters`."""
     compressed_parameters: int | NotMeasured
     """Number of weights whose stored tensors differ from the original's (embeddings are usually left out)."""
     compressed_bits_per_weight: float | NotMeasured
     """Bits stored for those weights alone, scales included, over their number."""
-    sparsity: Share
+    sparsity: Share | NotMeasured
     """Share of exact zeros among the weights of the linear layers, as loaded."""
     stored_as: str
     """How the file holds the weights, read from the file: `int4, groups of 64, packed in int32`."""
@@ -205,7 +217,7 @@ class Variant(Record):
     @property
     def is_candidate(self) -> bool:
         """Whether it came as it is from somebody else."""
-        return self.level is not None and self.level.artefact is not None
+        return self.level is not None and (self.level.artefact or self.level.endpoint) is not None
 
     @property
     def false_claims(self) -> tuple[CheckedClaim, ...]:
@@ -676,7 +688,7 @@ class Efficiency(Record):
     """What a variant costs to run. What is computed otherwise than it is stored has no speed of its own."""
 
     variant: str
-    digest: str
+    digest: str | NotMeasured
     """The variant's: what was measured."""
     conditions: Conditions
     load_seconds: float | NotMeasured

@@ -101,6 +101,8 @@ class Store:
             variant = Variant.model_validate_json((folder / "variant.json").read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
+        if variant.level and variant.level.endpoint:
+            return variant
         artefact = variant.level.artefact if variant.level else None
         held = (
             weights.weight_files(folder)

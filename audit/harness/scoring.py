@@ -17,11 +17,12 @@ from audit.errors import EvaluationError
 from audit.harness.samples import to_samples
 from audit.harness.tasks import LoadedTask
 from audit.loading import load_model, load_tokenizer
-from audit.records import AuditConfig, ModelRef, Sample
+from audit.records import AuditConfig, Endpoint, ModelRef, Sample
 
 if TYPE_CHECKING:
     from audit.harness.measures import Measured
     from audit.harness.recorder import Recorder
+    from audit.harness.served import Served
 
 
 CONTROL_SHRINK = 2
@@ -58,6 +59,7 @@ class Scorer:
 
         self._threads = torch.get_num_threads()
         self._lm: Recorder | None = None
+        self._served: tuple[Endpoint, Served] | None = None
         self._loaded: tuple[Path, bool, str | None] | None = None
 
     def load(
@@ -69,6 +71,7 @@ class Scorer:
         `dtype` overrides the config's; what is trusted of `source` holds (None: of the original).
         """
         source = source or self._config.model
+        self._served = None
         wanted = folder, control, dtype
         if self._loaded == wanted:
             return
@@ -83,10 +86,18 @@ class Scorer:
             self._lm = self._recorder(model)
         self._arrange(model, CONTROL_SHRINK if control else 1)
 
+    def call(self, endpoint: Endpoint) -> None:
+        """Ask a model that is served elsewhere, until the next one is loaded."""
+        from audit.harness.served import Served
+
+        if self._served is None or self._served[0] != endpoint:
+            self._served = endpoint, Served(endpoint, self._config)
+
     def _arrange(self, model: Any, shrink: int) -> None:
         import torch
 
-        lm = self._ready()
+        lm = self._lm
+        assert lm is not None, "it is made with the first model"
         lm.swap(model, shrink)
         lm.batch_size_per_gpu = -(-self._config.batch_size // shrink)
         torch.set_num_threads(-(-self._threads // shrink))
@@ -126,9 +137,14 @@ class Scorer:
             [(request.doc_id, request.idx) for request in requests for _ in range(request.repeats or 1)]
         )
         fallback = lm.fallback or (lm.generation_fallback if loaded.generates else None)
-        return Scored(samples, lm.measured, scorer_name(fallback), asked)
+        name = scorer_name(fallback)
+        if self._served is not None:
+            name = f"lm-eval {version('lm-eval')} local-completions at {self._served[0].url}"
+        return Scored(samples, lm.measured, name, asked)
 
-    def _ready(self) -> Recorder:
+    def _ready(self) -> Recorder | Served:
+        if self._served is not None:
+            return self._served[1]
         if self._lm is None:
             raise RuntimeError("load a model first")
         return self._lm
@@ -136,6 +152,7 @@ class Scorer:
     def _recorder(self, model: Any) -> Recorder:
         """lm-eval's LM over the model; the tokenizer is the original's for every variant."""
         from audit.harness.recorder import Recorder
+    from audit.harness.served import Served
 
         tokenizer = load_tokenizer(
             Path(self._config.model.path), trust_remote_code=self._config.model.trust_remote_code

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from markupsafe import Markup
 
 from audit.records import AuditLog, Efficiency, NotMeasured, Speed, Variant
@@ -12,6 +15,7 @@ from reports.tables import Cell, Column, Table
 from reports.templating import draw
 from reports.wording import compact, mebibytes, rate, seconds, short, visible
 
+_Number = TypeVar("_Number", int, float, str)
 _OF_TEXT = ("calibration", "samples", "sequence_length", "seed")
 """Options that say what a method looked at."""
 
@@ -51,17 +55,21 @@ def _sizes(log: AuditLog) -> Table:
 
 
 def _size_row(log: AuditLog, variant: Variant) -> list[Cell]:
-    compressed = variant.compressed_bits_per_weight
+    size = variant.size_bytes
     return [
         _label(variant),
         variant.stored_as,
-        f"{variant.size_bytes:,}",
-        mebibytes(variant.size_bytes),
+        _shown(size, lambda value: f"{value:,}"),
+        _shown(size, mebibytes),
         _ratio(log, variant),
-        f"{variant.bits_per_weight:.2f}",
-        compressed if isinstance(compressed, NotMeasured) else f"{compressed:.2f}",
-        rate(variant.sparsity),
+        _shown(variant.bits_per_weight, lambda value: f"{value:.2f}"),
+        _shown(variant.compressed_bits_per_weight, lambda value: f"{value:.2f}"),
+        _shown(variant.sparsity, rate),
     ]
+
+
+def _shown(value: _Number | NotMeasured, words: Callable[[_Number], str]) -> Cell:
+    return value if isinstance(value, NotMeasured) else words(value)
 
 
 def _ratio(log: AuditLog, variant: Variant) -> Cell:
@@ -69,6 +77,10 @@ def _ratio(log: AuditLog, variant: Variant) -> Cell:
     original = reading.original(log)
     if original is None:
         return NotMeasured("the log holds no original to compare with")
+    if isinstance(variant.size_bytes, NotMeasured):
+        return variant.size_bytes
+    if isinstance(original.size_bytes, NotMeasured):
+        return original.size_bytes
     share = variant.size_bytes / original.size_bytes
     return f"{rate(share, 1)} ({1 / share:.2f}× smaller)" if share < 1 else rate(share, 1)
 
@@ -94,16 +106,11 @@ def _making_row(variant: Variant) -> list[Cell]:
         _method(variant),
         _compressed(variant),
         variant.evaluated_as,
-        _error(variant),
+        _shown(variant.reload_error, lambda error: f"{error:g}"),
         variant.made_by,
         seconds(variant.seconds),
-        digest(variant.digest),
+        _shown(variant.digest, digest),
     ]
-
-
-def _error(variant: Variant) -> Cell:
-    error = variant.reload_error
-    return error if isinstance(error, NotMeasured) else f"{error:g}"
 
 
 def _running(log: AuditLog) -> Table | None:
@@ -157,7 +164,8 @@ def _compressed(variant: Variant) -> Cell:
     touched = variant.compressed_parameters
     if isinstance(touched, NotMeasured):
         return touched
-    return f"{compact(touched)} of {compact(variant.parameters)}"
+    whole = variant.parameters
+    return f"{compact(touched)} of {'?' if isinstance(whole, NotMeasured) else compact(whole)}"
 
 
 def _label(variant: Variant) -> str:
@@ -174,6 +182,8 @@ def _method(variant: Variant) -> str:
     own = {
         name: value for name, value in sorted(level.options.items()) if text is None or name not in _OF_TEXT
     }
+    if level.endpoint is not None:
+        return f"none: served as {visible(level.endpoint.model)} at {visible(level.endpoint.url)}"
     if level.artefact is not None:
         return f"none: taken as it came, from {visible(level.artefact.name)}"
     options = ", ".join(f"{name} {value}" for name, value in own.items())

@@ -191,8 +191,10 @@ def _artefact(log: AuditLog, level: Level) -> str:
     variant, original = reading.variant_of(log, level), reading.original(log)
     if variant is None:
         return "not made: the audit stopped before it"
+    if isinstance(variant.size_bytes, NotMeasured):
+        return variant.stored_as
     size = mebibytes(variant.size_bytes)
-    if original is None:
+    if original is None or isinstance(original.size_bytes, NotMeasured):
         return f"{variant.stored_as}; {size}"
     return f"{variant.stored_as}; {size}, {rate(variant.size_bytes / original.size_bytes, 0)} of the original"
 

@@ -1,0 +1,36 @@
+"""A model behind an OpenAI-compatible server, asked by lm-eval's own client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lm_eval.models.openai_completions import LocalCompletionsAPI
+
+from audit.harness.measures import Measured
+from audit.records import AuditConfig, Endpoint
+
+AT_ONCE = 1
+"""Requests in flight: servers differ in what they take."""
+
+
+class Served(LocalCompletionsAPI):
+    """Prompts go as token ids of the original's tokenizer, so that every candidate reads the same."""
+
+    measured: Measured | None = None
+    """Nothing: a server shows no more than the log-probabilities of a prompt."""
+    fallback = generation_fallback = None
+
+    def __init__(self, endpoint: Endpoint, config: AuditConfig) -> None:
+        super().__init__(
+            base_url=endpoint.url, model=endpoint.model, tokenizer=config.model.path,
+            tokenizer_backend="huggingface", num_concurrent=AT_ONCE, seed=config.seed, revision=None,
+            trust_remote_code=config.model.trust_remote_code,
+        )  # fmt: skip
+
+    def listen(self, original: Measured | None, advance: Callable[[float], None]) -> None:
+        """Begin a task; tokens are told of when it is done, as part of a cell."""
+
+    def cost(self, requests: Sequence[Any]) -> int:
+        """Tokens of the prompts."""
+        return sum(len(self.tok_encode("".join(map(str, one.args[:2])))) for one in requests)
