@@ -70,7 +70,7 @@ def served(level: Level, endpoint: Endpoint, original: Variant) -> Variant:
         level=level,
         path="",
         digest=unseen,
-        parent=None,
+        parent=original.digest,
         size_bytes=unseen,
         parameters=unseen,
         bits_per_weight=unseen,

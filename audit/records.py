@@ -173,8 +173,8 @@ class Variant(Record):
     """Empty where no file was seen, behind an endpoint."""
     digest: str | NotMeasured
     """sha256 over the weight files' sha256."""
-    parent: str | None
-    """Digest of the model it was made from; None for the original."""
+    parent: str | NotMeasured | None
+    """Digest of the model it was made from, or is said to have been; None for the original."""
     size_bytes: int | NotMeasured
     """Bytes of the weight files on disk."""
     parameters: int | NotMeasured

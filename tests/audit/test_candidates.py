@@ -224,6 +224,19 @@ def test_an_unknown_layout_is_named(
         taken(tiny, str(broken_copy), tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"model": "x", "endpoint": "localhost:8000"}, "is no URL"),
+        ({"model": "nowhere/at-all-here:x.gguf@main"}, "no org/name of a hub"),
+        ({"model": "nowhere"}, "no org/name of a hub"),
+    ],
+)
+def test_what_is_no_candidate_is_refused(tiny: Path, given: dict[str, str], said: str) -> None:
+    with pytest.raises((ConfigError, ModelError), match=said):
+        load_config({"model": str(tiny), "candidates": [given]})
+
+
 def test_a_candidate_needs_a_name_of_its_own(tiny: Path) -> None:
     with pytest.raises(ConfigError, match="used twice"):
         load_config({"model": str(tiny), "candidates": [str(tiny), str(tiny)]})

@@ -1,0 +1,136 @@
+"""A candidate behind an OpenAI-compatible server, which the tests run on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from audit import load_config, make_variants, run_audit
+from audit.errors import ModelError
+from audit.loading import load_model, load_tokenizer
+from audit.records import NotMeasured
+
+pytest.importorskip("tenacity", reason="the extra endpoint is not installed")
+
+Answer = dict[str, Any]
+
+
+def completions(folder: Path) -> Callable[[Answer], Answer]:
+    """What vLLM's /v1/completions answers when it echoes prompts of token ids, or goes on from them."""
+    model, tokenizer = load_model(folder, dtype="float32"), load_tokenizer(folder)
+
+    def prompt(ids: list[int], index: int, asked: Answer) -> Answer:
+        with torch.inference_mode():
+            longer = model.generate(  # type: ignore[operator]
+                torch.tensor([ids]), max_new_tokens=asked["max_tokens"], do_sample=False, pad_token_id=0
+            )[0].tolist()
+            new = longer[len(ids) :]
+            if not asked.get("echo"):
+                return {"index": index, "text": tokenizer.decode(new)}
+            whole = ids + new[:1]
+            logs = model(torch.tensor([whole])).logits[0].log_softmax(-1)
+        best = logs.max(-1)
+        shown = range(1, len(whole))
+        return {
+            "index": index,
+            "text": tokenizer.decode(whole),
+            "logprobs": {
+                "tokens": [tokenizer.decode([one]) for one in whole],
+                "token_logprobs": [None, *(float(logs[at - 1, whole[at]]) for at in shown)],
+                "top_logprobs": [None, *({"best": float(best.values[at - 1])} for at in shown)],
+            },
+        }
+
+    def answer(asked: Answer) -> Answer:
+        return {"choices": [prompt(ids, place, asked) for place, ids in enumerate(asked["prompt"])]}
+
+    return answer
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[Answer], Answer]], str]]:
+    """Answer requests by a function; the server's URL."""
+    servers = []
+
+    def start(answer: Callable[[Answer], Answer]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = json.dumps(answer(asked)).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None:
+                """Nothing on the terminal."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/v1"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_served_model_answers_as_it_does_here(
+    tiny: Path, tmp_path: Path, serve: Callable[[Callable[[Answer], Answer]], str]
+) -> None:
+    (_, int2) = make_variants(
+        load_config({"model": str(tiny), "levels": ["int2"], "out": str(tmp_path / "made")})
+    )
+    url = serve(completions(Path(int2.path)))
+    config = {
+        "model": str(tiny), "levels": ["int2"],
+        "candidates": [{"endpoint": url, "model": "int2-there", "name": "served"}],
+        "suites": ["accuracy"], "limit": 12, "sequential": False, "out": str(tmp_path / "run"),
+    }  # fmt: skip
+    log = run_audit(load_config(config))
+    here, there = (
+        next(one for one in log.comparisons if one.variant == name and one.group is None)
+        for name in ("int2", "served")
+    )
+    assert (there.before, there.after, there.flips) == (here.before, here.after, here.flips)
+    assert there.n_unpaired_after == 0
+    served = log.variants[-1]
+    assert served.parent == log.variants[0].digest
+    assert isinstance(served.size_bytes, NotMeasured)
+    cells = [cell for run in log.runs if run.variant == "served" for cell in run.cells]
+    assert all("local-completions at http://127.0.0.1" in cell.scorer for cell in cells)
+    assert all(isinstance(cell.divergence, NotMeasured) for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "said"),
+    [
+        (None, "shows 0 log-probabilities of a prompt"),
+        ({"tokens": ["?"] * 99, "token_logprobs": [-1.0] * 99}, "another tokenizer"),
+    ],
+)
+def test_a_server_that_cannot_be_audited_is_named_before_anything_is_made(
+    tiny: Path, tmp_path: Path, serve: Callable[[Callable[[Answer], Answer]], str], logprobs: Any, said: str
+) -> None:
+    url = serve(lambda asked: {"choices": [{"logprobs": logprobs}]})
+    with pytest.raises(ModelError, match=said):
+        _taken(tiny, url, tmp_path)
+    assert not list((tmp_path / "run" / "variants").glob("*"))
+
+
+def test_a_server_that_is_not_there_is_named(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="can't be reached"):
+        _taken(tiny, "http://127.0.0.1:9/v1", tmp_path)
+
+
+def _taken(original: Path, url: str, tmp_path: Path) -> None:
+    config = {"model": str(original), "candidates": [{"endpoint": url, "model": "x"}], "out": str(tmp_path / "run")}
+    make_variants(load_config(config))
