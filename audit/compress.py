@@ -35,7 +35,7 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
     """The original and every level as Variants; what the run folder already holds is not made again."""
     progress = progress or Silent()
     for level in config.levels:
-        if not (level.artefact or level.endpoint):
+        if not level.is_candidate:
             registry.check_options(level)
     candidates.check(config)
     progress.stage("loading the original")

@@ -316,7 +316,8 @@ def _candidate(entry: str | CandidateEntry, home: Path) -> Level:
     """Somebody's model as a level, with what it, its name and the config say of it."""
     if isinstance(entry, str):
         entry = CandidateEntry(model=entry)
-    last = Path(entry.model.partition("@")[0]).name
+    file = entry.model.rpartition(":")[2] if entry.model.endswith(".gguf") else ""
+    last = Path(file or entry.model.partition("@")[0]).name
     name = entry.name or re.sub(r"[^\w.-]", "-", last)
     if not _LEVEL_NAME.fullmatch(name):
         raise ConfigError(f"candidate name {name!r}: use letters, digits, '.', '-' and '_' only.")

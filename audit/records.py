@@ -117,6 +117,11 @@ class Level(Record):
     """What is said of it, to be checked in its files."""
 
     @property
+    def is_candidate(self) -> bool:
+        """Somebody's model, taken or asked as it is."""
+        return (self.artefact or self.endpoint) is not None
+
+    @property
     def is_control(self) -> bool:
         """The original saved, loaded and measured again, an unchanged copy: it must pass if the
         measurement repeats, and is no product."""
@@ -216,8 +221,8 @@ class Variant(Record):
 
     @property
     def is_candidate(self) -> bool:
-        """Whether it came as it is from somebody else."""
-        return self.level is not None and (self.level.artefact or self.level.endpoint) is not None
+        """Whether it is somebody's model, taken or asked as it is."""
+        return self.level is not None and self.level.is_candidate
 
     @property
     def false_claims(self) -> tuple[CheckedClaim, ...]:

@@ -17,7 +17,8 @@ def section(log: AuditLog) -> Section:
     html = draw(
         "method.html.j2",
         log=log,
-        products=[level.name for level in reading.products(log)],
+        products=[one.name for one in reading.products(log) if not one.is_candidate],
+        candidates=[one.name for one in reading.products(log) if one.is_candidate],
         needing=[suite.title for suite in log.config.suites if suite.needs_competence],
         methods=_methods(log),
         scorers=sorted({cell.scorer for run in log.runs for cell in run.cells}),
