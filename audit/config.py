@@ -14,7 +14,19 @@ from audit import claims, registry, weights
 from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
 from audit.policy import load_policy
-from audit.records import AuditConfig, Budget, Claim, Endpoint, Level, Metric, ModelRef, Record, Rule, Suite, Task
+from audit.records import (
+    AuditConfig,
+    Budget,
+    Claim,
+    Endpoint,
+    Level,
+    Metric,
+    ModelRef,
+    Record,
+    Rule,
+    Suite,
+    Task,
+)
 
 DEFAULT_LEVELS = ("control", "int8", "int4")
 NOISE = Level(name="control-bf16", method="copy", options={"dtype": "bfloat16"})
@@ -155,7 +167,17 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         for i, entry in enumerate(parsed.rules)
     )
     rules = (*own, *policy.others(own, suites))
-    elsewhere = {"model", "candidates", "levels", "suites", "rules", "budgets", "device_profile", "sequential", "noise"}
+    elsewhere = {
+        "model",
+        "candidates",
+        "levels",
+        "suites",
+        "rules",
+        "budgets",
+        "device_profile",
+        "sequential",
+        "noise",
+    }
     given = parsed.model_dump(exclude=elsewhere, exclude_none=True)
     if not parsed.sequential:
         given["looks"] = 1
@@ -343,7 +365,9 @@ def _candidate(entry: str | CandidateEntry, home: Path) -> Level:
 def _endpoint(url: str, model: str) -> Endpoint:
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"endpoint {url!r} is no URL. Write http://host:port/v1/completions.")
-    return Endpoint(url=url if url.endswith("/completions") else f"{url.rstrip('/')}/completions", model=model)
+    return Endpoint(
+        url=url if url.endswith("/completions") else f"{url.rstrip('/')}/completions", model=model
+    )
 
 
 def _suite(entry: str | SuiteEntry, home: Path) -> Suite:

@@ -33,7 +33,11 @@ def derivation(model: PreTrainedModel, original: Path) -> Derivation | NotMeasur
     if weights.is_pickle(original):
         return NotMeasured("the original lies in pickle files")
     theirs = weights.tensors(original)
-    mine = {name: one for name, one in model.named_parameters() if one.dim() == 2 and one.numel() >= FEWEST_WEIGHTS}
+    mine = {
+        name: one
+        for name, one in model.named_parameters()
+        if one.dim() == 2 and one.numel() >= FEWEST_WEIGHTS
+    }
     in_place, in_theirs = Counter(map(weights.any_layer, mine)), Counter(map(weights.any_layer, theirs))
     found: dict[str, float] = {}
     for name, matrix in mine.items():

@@ -30,7 +30,9 @@ def dequantised(folder: Path, quantization: Mapping[str, Any]) -> dict[str, Tens
     plain = {
         name: tensor.load()
         for name, tensor in stored.items()
-        if not (name.rpartition(".")[0] in packed and name.endswith((".qweight", ".qzeros", ".scales", ".g_idx")))
+        if not (
+            name.rpartition(".")[0] in packed and name.endswith((".qweight", ".qzeros", ".scales", ".g_idx"))
+        )
     }
     for stem in packed:
         parts = {part: stored[f"{stem}.{part}"].load() for part in ("qweight", "qzeros", "scales")}
@@ -45,7 +47,9 @@ def _unpacker(folder: Path, quantization: Mapping[str, Any]) -> Callable[[Mappin
     if quantization["quant_method"] == "awq":
         layout = quantization.get("version", "gemm")
         if (layout, bits) != ("gemm", 4):
-            raise ModelError(f"{folder}: AWQ's layout {layout!r} of {bits} bits is not known; 'gemm' of 4 is.")
+            raise ModelError(
+                f"{folder}: AWQ's layout {layout!r} of {bits} bits is not known; 'gemm' of 4 is."
+            )
         return _of_awq
     layout = quantization.get("checkpoint_format", "gptq")
     if layout not in ("gptq", "gptq_v2") or bits not in (2, 3, 4, 8):

@@ -218,13 +218,17 @@ def _rebuilt(folder: Path, trust_remote_code: bool) -> tuple[PreTrainedModel, di
     config: Any = AutoConfig.from_pretrained(
         folder, trust_remote_code=trust_remote_code, local_files_only=True
     )
-    tensors = foreign.dequantised(folder, json.loads((folder / "config.json").read_text())["quantization_config"])
+    tensors = foreign.dequantised(
+        folder, json.loads((folder / "config.json").read_text())["quantization_config"]
+    )
     del config.quantization_config
     model = AutoModelForCausalLM.from_config(config, dtype=config.dtype, trust_remote_code=trust_remote_code)
     report = model.load_state_dict(tensors, strict=False)
     there = {model.get_parameter(name).data_ptr() for name in tensors if name not in report.unexpected_keys}
     missing = [
-        name for name in report.missing_keys if model.get_parameter(name).data_ptr() not in there  # tied
+        name
+        for name in report.missing_keys
+        if model.get_parameter(name).data_ptr() not in there  # tied
     ]
     return model, {"missing_keys": missing, "unexpected_keys": report.unexpected_keys}
 

@@ -74,4 +74,6 @@ def _vocabulary(mine: dict[str, int], theirs: dict[str, int]) -> str:
 def _lines(theirs: object, mine: object) -> str:
     """The lines that differ, as `diff` shows them."""
     before, after = str(theirs or "").splitlines(), str(mine or "").splitlines()
-    return "\n".join(difflib.unified_diff(before, after, "the original's", "the candidate's", lineterm="", n=0))
+    return "\n".join(
+        difflib.unified_diff(before, after, "the original's", "the candidate's", lineterm="", n=0)
+    )

@@ -196,14 +196,12 @@ def gguf_contents(file: Path) -> Contents:
         raise ModelError(f"{file} is no whole GGUF file ({error}). Copy it again.") from None
     floats = {GGMLQuantizationType.F32, GGMLQuantizationType.F16, GGMLQuantizationType.BF16}
     blocks = [tensor for tensor in tensors if tensor.tensor_type not in floats]
-    count = {kind: sum(one.tensor_type == kind for one in tensors) for kind in {t.tensor_type for t in tensors}}
+    count = {
+        kind: sum(one.tensor_type == kind for one in tensors) for kind in {t.tensor_type for t in tensors}
+    }
     parameters = sum(int(tensor.n_elements) for tensor in tensors)
     touched = sum(int(tensor.n_elements) for tensor in blocks)
-    kept = {
-        any_layer(one.name)
-        for one in tensors
-        if one.tensor_type in floats and len(one.shape) > 1
-    }
+    kept = {any_layer(one.name) for one in tensors if one.tensor_type in floats and len(one.shape) > 1}
     return Contents(
         size_bytes=file.stat().st_size,
         parameters=parameters,

@@ -152,7 +152,6 @@ class Scorer:
     def _recorder(self, model: Any) -> Recorder:
         """lm-eval's LM over the model; the tokenizer is the original's for every variant."""
         from audit.harness.recorder import Recorder
-    from audit.harness.served import Served
 
         tokenizer = load_tokenizer(
             Path(self._config.model.path), trust_remote_code=self._config.model.trust_remote_code

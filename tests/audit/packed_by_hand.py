@@ -38,10 +38,7 @@ def gptq(codes: Tensor, zeros: Tensor, scales: Tensor, group_size: int) -> dict[
         [words(codes[at : at + 8, column].tolist()) for column in range(outputs)]
         for at in range(0, inputs, 8)
     ]
-    across = [
-        [words((row[at : at + 8] - 1).tolist()) for at in range(0, outputs, 8)]
-        for row in zeros
-    ]
+    across = [[words((row[at : at + 8] - 1).tolist()) for at in range(0, outputs, 8)] for row in zeros]
     return {
         "qweight": torch.tensor(down, dtype=torch.int32),
         "qzeros": torch.tensor(across, dtype=torch.int32),

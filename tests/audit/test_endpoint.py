@@ -132,5 +132,9 @@ def test_a_server_that_is_not_there_is_named(tiny: Path, tmp_path: Path) -> None
 
 
 def _taken(original: Path, url: str, tmp_path: Path) -> None:
-    config = {"model": str(original), "candidates": [{"endpoint": url, "model": "x"}], "out": str(tmp_path / "run")}
+    config = {
+        "model": str(original),
+        "candidates": [{"endpoint": url, "model": "x"}],
+        "out": str(tmp_path / "run"),
+    }
     make_variants(load_config(config))
