@@ -9,7 +9,7 @@ from audit.derivation import derivation
 from audit.endpoint import check_endpoint
 from audit.errors import ModelError
 from audit.examine import check_finite, seen, witness
-from audit.loading import check_loadable, load_model, logits, quantised_by, resolve_device, resolve_dtype
+from audit.loading import check_loadable, evaluated_as, load_model, logits, resolve_device, resolve_dtype
 from audit.records import AuditConfig, Endpoint, Level, ModelRef, NotMeasured, Variant
 from audit.same_tokenizer import check_tokenizer
 
@@ -53,9 +53,9 @@ def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Varia
         parent=original.digest,
         **counted._asdict(),
         **found._asdict(),
-        claims=claims.checked(level.claims, counted, found.sparsity, found.two_of_four),
+        claims=claims.checked(level.claims, counted.bits, found.sparsity, found.two_of_four),
         derivation=derivation(model, Path(original.path)),
-        evaluated_as=computed_in if quantised_by(path) is None else f"dequantised to {computed_in}",
+        evaluated_as=evaluated_as(path, computed_in),
         made_by=f"as it came: {artefact.name}",
         reload_error=NotMeasured("it was not made here"),
         seconds=NotMeasured("it was not made here"),

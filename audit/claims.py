@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 
 from audit.records import CheckedClaim, Claim, NotMeasured
-from audit.weights import Contents
 
 _BITS_IN_NAME = re.compile(
     r"(?:^|[^a-z0-9])(?:(?:int|iq|nf|fp|w|q)(\d{1,2})(?!\d)|(\d{1,2})[-_ ]?bits?(?![a-z]))", re.IGNORECASE
@@ -44,15 +43,10 @@ def of_options(options: Mapping[str, object]) -> tuple[Claim, ...]:
 
 
 def checked(
-    claims: Iterable[Claim], contents: Contents, sparsity: float, two_of_four: float | NotMeasured
+    claims: Iterable[Claim], bits: float, sparsity: float, two_of_four: float | NotMeasured
 ) -> tuple[CheckedClaim, ...]:
     """Each claim with what was found; one that can't be checked is left out."""
-    bits = contents.compressed_bits_per_weight
-    found = {
-        "bits": contents.bits_per_weight if isinstance(bits, NotMeasured) else bits,
-        "sparsity": sparsity,
-        "2:4": two_of_four,
-    }
+    found = {"bits": bits, "sparsity": sparsity, "2:4": two_of_four}
     checks = []
     for claim in claims:
         value = found[claim.quantity]

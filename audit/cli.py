@@ -86,8 +86,9 @@ def run(
     from audit.pipeline import run_audit
 
     settings = load_config(
-        config, model=model, levels=level or None, candidates=candidate or None, suites=suite or None, limit=limit, out=out, seed=seed,
-        policy=policy, noise=noise, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
+        config, model=model, levels=level or None, candidates=candidate or None, suites=suite or None,
+        limit=limit, out=out, seed=seed, policy=policy, noise=noise,
+        allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     console = Console()
     # The progress holds the real stderr, since quiet() takes sys.stderr away from the libraries.

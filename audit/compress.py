@@ -10,9 +10,11 @@ from typing import Any
 
 from audit import candidates, claims, registry, weights
 from audit.calibration import Calibrated, described, draw
-from audit.errors import CompressionError, ModelError
+from audit.errors import CompressionError
 from audit.examine import check_finite, seen, witness
 from audit.loading import (
+    evaluated_as,
+    load_as_saved,
     load_model,
     load_to_compress,
     load_tokenizer,
@@ -75,7 +77,7 @@ def _original(config: AuditConfig) -> Variant:
         parent=None,
         **counted._asdict(),
         **seen(model)._asdict(),
-        evaluated_as=_computed_in(config),
+        evaluated_as=evaluated_as(folder, _computed_in(config)),
         made_by="as it came",
         reload_error=0.0,
         seconds=NotMeasured("the original was not made here"),
@@ -97,7 +99,7 @@ def _make(
     del model
     check_finite(made.logits, f"level '{level.name}'")
     _copy_tokenizer(Path(original.path), folder)
-    reloaded = load_to_compress(folder, **_how(config))
+    reloaded = load_as_saved(folder, **_how(config))
     reload_error = float((logits(reloaded, probe) - made.logits).abs().max())
     if reload_error > RELOAD_TOLERANCE:
         raise CompressionError(
@@ -106,12 +108,13 @@ def _make(
         )
     counted = weights.contents(folder, Path(original.path))
     found = seen(reloaded)
-    promises = claims.checked(level.claims, counted, found.sparsity, found.two_of_four)
+    promises = claims.checked(level.claims, counted.bits, found.sparsity, found.two_of_four)
     false = next((claim for claim in promises if not claim.holds), None)
     if false:
         raise CompressionError(
-            f"level '{level.name}' is not what it was to be: {claims.said(false, false.value)} were asked for, and "
-            f"its files hold {claims.said(false, false.found)}. It is not kept; tell the maker of {level.method}."
+            f"level '{level.name}' is not what it was to be: {claims.said(false, false.value)} were asked "
+            f"for, and its files hold {claims.said(false, false.found)}. It is not kept; tell the maker of "
+            f"{level.method}."
         )
     computed_in = level.computed_in or _computed_in(config)
     dense = counted.stored_as.endswith("dense")
@@ -124,10 +127,13 @@ def _make(
         digest=weights.digest(weights.weight_files(folder)),
         parent=source.digest,
         **counted._asdict(),
-        calibration=None if text is None else described(options, text),
+        calibration=described(options, text)
+        if isinstance(options, Calibrated) and text is not None
+        else None,
+        training=made.training,
         **found._asdict(),
         claims=promises,
-        evaluated_as=computed_in if dense else f"dequantised to {computed_in}",
+        evaluated_as=evaluated_as(folder, computed_in),
         made_by=f"{level.method} ({method.LIBRARY} {version(method.LIBRARY)})",
         reload_error=reload_error,
         seconds=time.monotonic() - started,

@@ -101,8 +101,9 @@ class ConfigFile(Record):
     """Models that somebody else compressed: each a folder, a GGUF file, org/name@revision, or
     org/name@revision:file.gguf."""
     levels: tuple[LevelEntry | list[LevelEntry], ...] | None = None
-    """None: control, int8 and int4, or the control alone beside candidates. Each a short name, a mapping with `method:`, or a chain: a list of those, or short names with + between
-    them, each made from the one before."""
+    """None: control, int8 and int4, or the control alone beside candidates. Each a short name, a mapping with
+    `method:`, or a chain: a list of those, or short names with + between them, each made from the one
+    before."""
     suites: tuple[str | SuiteEntry, ...] = DEFAULT_SUITES
     rules: tuple[Rule, ...] = ()
     policy: str = "standard"
@@ -321,14 +322,13 @@ def _level(entry: LevelEntry, home: Path) -> Level:
     method = options.pop("method", None)
     if method is None:
         raise ConfigError(f"a level written as a mapping needs `method:` (given {entry}).")
-    registry.compressor(method)
+    files = registry.files(method) & options.keys()
     given = options.pop("name", None)
-    shown = [f"{key}{value}" for key, value in options.items() if key != "calibration"]
+    shown = [f"{key}{value}" for key, value in options.items() if key not in files]
     name = given or "-".join([method, *shown])
     if not _LEVEL_NAME.fullmatch(str(name)):
         raise ConfigError(f"level name {name!r}: use letters, digits, '.', '-' and '_' only.")
-    if "calibration" in options:
-        options["calibration"] = str(home / str(options["calibration"]))
+    options |= {key: str(home / str(options[key])) for key in files}
     level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
     registry.check_options(level)
     return level

@@ -87,9 +87,9 @@ class TerminalProgress:
             self._console.print(f"{what}{share}")
 
     def plan(self, tokens: float) -> None:
-        """Set the number of tokens in all."""
-        self._total = tokens
-        self._bar.update(self._task, total=round(tokens))
+        """Set the number of tokens in all, none of them done."""
+        self._total, self._done = tokens, 0.0
+        self._bar.update(self._task, total=round(tokens), completed=0)
 
     def advance(self, tokens: float) -> None:
         """Count tokens as done."""

@@ -28,20 +28,22 @@ def check_endpoint(endpoint: Endpoint, original: Path, whose: str) -> None:
         tokens, values = shown.get("tokens") or [], shown.get("token_logprobs") or []
         if len(values) < len(ids) or any(value is None for value in values[1 : len(ids)]):
             raise ModelError(
-                f"{whose}: {endpoint.url} shows {len(values)} log-probabilities of a prompt of {len(ids)} tokens. "
-                "It has to echo the prompt with log-probabilities, as vLLM's completions do."
+                f"{whose}: {endpoint.url} shows {len(values)} log-probabilities of a prompt of {len(ids)} "
+                "tokens. It has to echo the prompt with log-probabilities, as vLLM's completions do."
             )
-        if "".join(map(str, tokens[: len(ids)])) != text:
+        read = "".join(map(str, tokens[: len(ids)]))
+        if read != text:
             raise ModelError(
-                f"{whose}: the original's tokens of {text!r} read {''.join(map(str, tokens[: len(ids)]))!r} there. "
-                "It has another tokenizer: serve the model that was made from this original."
+                f"{whose}: the original's tokens of {text!r} read {read!r} there. It has another tokenizer: "
+                "serve the model that was made from this original."
             )
 
 
 def _echo(endpoint: Endpoint, ids: list[int], whose: str) -> dict[str, Any]:
     """The log-probabilities that the server shows of a prompt."""
     asked = {
-        "model": endpoint.model, "prompt": [ids], "temperature": 0, "max_tokens": 1, "logprobs": 1, "echo": True,
+        "model": endpoint.model, "prompt": [ids], "temperature": 0, "max_tokens": 1, "logprobs": 1,
+        "echo": True,
     }  # fmt: skip
     headers = {
         "Content-Type": "application/json",

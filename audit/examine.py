@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import ModelError
 from audit.kv_cache import cache_shape
@@ -60,5 +60,6 @@ def check_finite(values: Tensor, whose: str) -> None:
 
 def _is_tied(model: PreTrainedModel) -> bool:
     """Whether the output head is the embeddings' own tensor."""
-    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()  # type: ignore[no-untyped-call]
-    return head is not None and head.weight.data_ptr() == embeddings.weight.data_ptr()
+    ends: Any = model  # transformers' own annotations of these two are wrong
+    head, embeddings = ends.get_output_embeddings(), ends.get_input_embeddings()
+    return head is not None and bool(head.weight.data_ptr() == embeddings.weight.data_ptr())

@@ -15,6 +15,7 @@ from audit.errors import ModelError
 if TYPE_CHECKING:
     from torch import Tensor
 
+_PARTS = (".qweight", ".qzeros", ".scales", ".g_idx")
 _AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 """Which of eight columns lies in each nibble of a word, lowest first (AutoAWQ's `gemm` layout)."""
 
@@ -30,9 +31,7 @@ def dequantised(folder: Path, quantization: Mapping[str, Any]) -> dict[str, Tens
     plain = {
         name: tensor.load()
         for name, tensor in stored.items()
-        if not (
-            name.rpartition(".")[0] in packed and name.endswith((".qweight", ".qzeros", ".scales", ".g_idx"))
-        )
+        if not (name.rpartition(".")[0] in packed and name.endswith(_PARTS))
     }
     for stem in packed:
         parts = {part: stored[f"{stem}.{part}"].load() for part in ("qweight", "qzeros", "scales")}
@@ -54,8 +53,8 @@ def _unpacker(folder: Path, quantization: Mapping[str, Any]) -> Callable[[Mappin
     layout = quantization.get("checkpoint_format", "gptq")
     if layout not in ("gptq", "gptq_v2") or bits not in (2, 3, 4, 8):
         raise ModelError(
-            f"{folder}: GPTQ's layout {layout!r} of {bits} bits is not known; 'gptq' and 'gptq_v2' of 2, 3, 4 "
-            "and 8 are."
+            f"{folder}: GPTQ's layout {layout!r} of {bits} bits is not known; 'gptq' and 'gptq_v2' of 2, "
+            "3, 4 and 8 are."
         )
     return lambda parts: _of_gptq(parts, bits, 1 if layout == "gptq" else 0)
 
@@ -103,7 +102,8 @@ def _stream(words: Tensor, bits: int) -> Tensor:
 
     if 32 % bits == 0:
         places = torch.arange(0, 32, bits, dtype=torch.int32)
-        return ((words.unsqueeze(-1) >> places) & (2**bits - 1)).reshape(len(words), -1)
+        codes: Tensor = (words.unsqueeze(-1) >> places) & (2**bits - 1)
+        return codes.reshape(len(words), -1)
     stream = (words.unsqueeze(-1) >> torch.arange(32, dtype=torch.int32)) & 1  # codes lie across words
     grouped = stream.reshape(len(words), -1, bits)
-    return (grouped << torch.arange(bits, dtype=torch.int32)).sum(-1)
+    return (grouped << torch.arange(bits, dtype=torch.int32)).sum(-1, dtype=torch.int32)

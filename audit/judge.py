@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from audit.claims import said
 from audit.decision import rule_on, unreadable
 from audit.evidence import Evidence, below_floor, floor_suites, unread
-from audit.claims import said
 from audit.records import (
     DIVERGENCE,
     Comparison,
@@ -86,8 +86,9 @@ def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: Evidence
     """Verdicts of one rule, mildest level first; after the first that does not pass, none is a pass.
 
     Each level is tested at the full alpha and the family-wise error stays at alpha, because the claims
-    stop (fixed sequence); a candidate is a claim of its own. The control takes no part unless it does not pass; where it shows that the
-    measurement does not repeat, nothing is claimed of any level, wherever the control stands.
+    stop (fixed sequence); a candidate is a claim of its own. The control takes no part unless it does not
+    pass; where it shows that the measurement does not repeat, nothing is claimed of any level, wherever the
+    control stands.
     """
     alone = [_judge_one(rule, variant.name, evidence) for variant in levels]
     own = [verdict for verdict, variant in zip(alone, levels, strict=True) if _repeats_exactly(variant)]

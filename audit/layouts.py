@@ -33,9 +33,10 @@ class Quantised(NamedTuple):
 def quantised(tensors: Mapping[str, StoredTensor], bits: int | None) -> Iterator[Quantised]:
     """The quantised weight matrices among the tensors of a checkpoint.
 
-    `bits` is what its config says of GPTQ and AWQ, whose tensors alone don't tell. Layouts: compressed-tensors'
-    `weight_packed` beside `weight_shape`; GPTQ's and AWQ's `qweight`; bitsandbytes' 4-bit `weight` with its
-    `quant_state`; any 8-bit `weight` with its scale. Raises ModelError where what is needed is missing.
+    `bits` is what its config says of GPTQ and AWQ, whose tensors alone don't tell. Layouts:
+    compressed-tensors' `weight_packed` beside `weight_shape`; GPTQ's and AWQ's `qweight`; bitsandbytes'
+    4-bit `weight` with its `quant_state`; any 8-bit `weight` with its scale. Raises ModelError where what is
+    needed is missing.
     """
     modules: dict[str, dict[str, str]] = defaultdict(dict)
     for name in tensors:

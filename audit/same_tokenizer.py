@@ -1,5 +1,4 @@
-"""Whether a candidate reads and writes text as its original does: another tokenizer or chat template looks like
-damage."""
+"""Whether a candidate reads text as its original does: another tokenizer or template looks like damage."""
 
 from __future__ import annotations
 
@@ -22,8 +21,10 @@ PROBES = (
 
 
 def check_tokenizer(candidate: Path, original: Path, whose: str) -> None:
-    """Raises ModelError with the difference where the two don't agree; a candidate without one is served by the
-    original's."""
+    """Raises ModelError with the difference where the two don't agree.
+
+    A candidate without one is served by the original's.
+    """
     if not _has_tokenizer(candidate):
         return
     mine, theirs = load_tokenizer(candidate), load_tokenizer(original)

@@ -130,7 +130,7 @@ class Store:
         (folder / "variant.json").write_text(self.located(variant).model_dump_json(indent=1))
 
     def located(self, variant: Variant) -> Variant:
-        """The Variant with its path inside this run folder, wherever that lies now; a candidate stays outside."""
+        """The Variant with its path inside this run folder, wherever that lies now; a candidate stays out."""
         if variant.is_candidate:
             return variant
         return variant.model_copy(update={"path": str(self.root / "variants" / variant.name)})

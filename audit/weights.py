@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +33,12 @@ class Contents(NamedTuple):
     format: str
     """Of the files, as a runtime names it."""
     kept: tuple[str, ...] | NotMeasured
-    tied: bool | NotMeasured
+
+    @property
+    def bits(self) -> float:
+        """Of a compressed weight, or of any where none is known to be compressed."""
+        bits = self.compressed_bits_per_weight
+        return self.bits_per_weight if isinstance(bits, NotMeasured) else bits
 
 
 def any_layer(name: str) -> str:
@@ -129,7 +133,6 @@ def contents(folder: Path, original: Path | None = None) -> Contents:
         stored_as=_stored_as(folder, sorted({tensor.dtype for tensor in plain.values()})),
         format=_format(folder),
         kept=_kept(plain, changed, whole=not packed),
-        tied=_tied(folder, stored),
     )
 
 
@@ -140,13 +143,6 @@ def _kept(
     other = {tensor.name for tensor in changed or ()} if whole else set()
     matrices = [name for name, tensor in plain.items() if len(tensor.shape) > 1 and name not in other]
     return tuple(sorted({any_layer(name) for name in matrices}))
-
-
-def _tied(folder: Path, stored: Mapping[str, StoredTensor]) -> bool:
-    """Whether the config says so and no head is stored of its own."""
-    config = json.loads((folder / "config.json").read_text())
-    heads = [name for name in stored if name.startswith(("lm_head.", "embed_out.", "output."))]
-    return bool(config.get("tie_word_embeddings", False)) and not heads
 
 
 def tensors(folder: Path) -> dict[str, StoredTensor]:
@@ -182,7 +178,6 @@ def pickled_contents(folder: Path, parameters: int) -> Contents:
         stored_as="pickle, dense",
         format="pickle",
         kept=NotMeasured("it lies in pickle files"),
-        tied=NotMeasured("it lies in pickle files"),
     )
 
 
@@ -192,7 +187,7 @@ def gguf_contents(file: Path) -> Contents:
 
     try:
         tensors = GGUFReader(file).tensors
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, IndexError) as error:
         raise ModelError(f"{file} is no whole GGUF file ({error}). Copy it again.") from None
     floats = {GGMLQuantizationType.F32, GGMLQuantizationType.F16, GGMLQuantizationType.BF16}
     blocks = [tensor for tensor in tensors if tensor.tensor_type not in floats]
@@ -211,7 +206,6 @@ def gguf_contents(file: Path) -> Contents:
         stored_as="GGUF: " + ", ".join(f"{count[kind]} tensors {kind.name}" for kind in sorted(count)),
         format="gguf",
         kept=tuple(sorted(kept)),
-        tied=all(tensor.name != "output.weight" for tensor in tensors),
     )
 
 

@@ -62,5 +62,5 @@ def _claim(claim: CheckedClaim) -> str:
 def _relation(found: Derivation) -> str:
     return (
         f"over {found.matrices} matrices of the same shape the median correlation is {found.median:.3f}, "
-        f"the least {found.least:.3f} ({visible(found.least_in)}). Weights that were rotated would look so too"
+        f"the least {found.least:.3f} ({visible(found.least_in)}). Rotated weights would look so too"
     )

@@ -14,7 +14,7 @@ AT_ONCE = 1
 """Requests in flight: servers differ in what they take."""
 
 
-class Served(LocalCompletionsAPI):
+class Served(LocalCompletionsAPI):  # type: ignore[misc]  # lm-eval ships no types
     """Prompts go as token ids of the original's tokenizer, so that every candidate reads the same."""
 
     measured: Measured | None = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import TypeVar
 
 from markupsafe import Markup
 
 from audit.records import AuditLog, Efficiency, NotMeasured, Speed, Variant
-from reports import reading
+from reports import reading, training
 from reports.proof import contradictions, proof
 from reports.section import Section
 from reports.tables import Cell, Column, Table
@@ -22,13 +23,14 @@ _OF_TEXT = ("calibration", "samples", "sequence_length", "seed")
 
 def section(log: AuditLog) -> Section:
     """The artefacts, as their files say."""
-    original = reading.original(log)
+    original, lessons = reading.original(log), training.lessons(log)
     html = draw(
         "compressed.html.j2",
         log=log,
         original=original,
         sizes=_sizes(log),
         making=_making(log),
+        lessons=lessons,
         proof=proof(log),
         contradictions=contradictions(log),
         device=log.config.device_profile,
@@ -36,7 +38,7 @@ def section(log: AuditLog) -> Section:
         simulated=[one for one in log.efficiency if _is_simulated(one)],
         conditions=next((one.conditions for one in log.efficiency), None),
     )
-    return Section("compressed", "What was compressed", html)
+    return Section("compressed", "What was compressed", html, plots=bool(lessons))
 
 
 def _sizes(log: AuditLog) -> Table:
@@ -180,7 +182,9 @@ def _method(variant: Variant) -> str:
     if level is None:
         return "none: what everything is compared with"
     own = {
-        name: value for name, value in sorted(level.options.items()) if text is None or name not in _OF_TEXT
+        name: PurePath(str(value)).name if name == "student" else value  # a path of the user's
+        for name, value in sorted(level.options.items())
+        if text is None or name not in _OF_TEXT
     }
     if level.endpoint is not None:
         return f"none: served as {visible(level.endpoint.model)} at {visible(level.endpoint.url)}"
