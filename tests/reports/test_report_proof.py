@@ -47,4 +47,4 @@ def test_every_level_has_its_row_of_proof(gate: AuditLog, rows_of: Rows) -> None
     kept = {"kept": ("model.embed_tokens.weight",), "tied": True, "two_of_four": 0.25}
     html = str(compressed.section(with_candidate(gate, **kept)).html)
     row = next(row for row in rows_of(html) if row[:2] == ["acme", "model.embed_tokens.weight"])
-    assert row[2:4] == ["tied to the embeddings", "25.0%"]
+    assert row[2:4] == ["tied to the embeddings", "25.00 %"]
