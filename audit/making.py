@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from audit.records import Record
+from audit.records import Record, Training
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,3 +45,5 @@ class Made(NamedTuple):
     logits: Tensor
     """On the witness, taken before saving: the caller loads the checkpoint again, in float32, and must get
     the same."""
+    training: Training | None = None
+    """How a student was trained; None: nothing was."""

@@ -12,7 +12,7 @@ class Progress(Protocol):
         """A new step began."""
 
     def plan(self, tokens: float) -> None:
-        """So many tokens will be computed in all."""
+        """A count begins anew: so many tokens will be computed in all. 0: nothing more is counted."""
 
     def advance(self, tokens: float) -> None:
         """So many more tokens are done."""

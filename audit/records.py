@@ -86,7 +86,7 @@ class CheckedClaim(Claim):
 
 
 class Derivation(Record):
-    """Whether the weights are those of the original, more or less: Pearson's correlation, matrix by matrix."""
+    """Whether the weights are nearly those of the original: Pearson's correlation, matrix by matrix."""
 
     median: float
     least: float
@@ -144,6 +144,40 @@ class Calibration(Record):
     sequence_length: int
     """Tokens of each."""
     seed: int
+
+
+class LossPoint(Record):
+    """A stretch of steps of a training: the means of its steps' losses, nats a position."""
+
+    step: Annotated[int, Field(ge=1)]
+    """The last one, from 1."""
+    divergence: float
+    """T² · KL(teacher ‖ student) at temperature T."""
+    cross_entropy: float
+    """Of the text."""
+
+
+class Training(Record):
+    """How a student was trained to answer as its teacher does."""
+
+    layers: tuple[int, ...]
+    """Those of the teacher that it started as, from 0; none: it started from random weights."""
+    teacher_layers: int
+    """How many its teacher has."""
+    steps: int
+    """Of the optimiser."""
+    batch_size: int
+    """Stretches of text a step."""
+    tokens: int
+    """Looked at in all, a repeated one each time."""
+    learning_rate: float
+    """At its highest."""
+    temperature: float
+    """T, which both models' logits were divided by."""
+    mix: Share
+    """Weight of the text's cross-entropy in the loss; T² · KL(teacher ‖ student) had the rest."""
+    curve: Annotated[tuple[LossPoint, ...], Field(min_length=1)]
+    """The losses over the steps, each before the step changed the weights."""
 
 
 class CacheShape(Record):
@@ -209,6 +243,8 @@ class Variant(Record):
     derivation: Derivation | NotMeasured = NotMeasured("it was made here, from the original")
     calibration: Calibration | None = None
     """None: the method looked at no text."""
+    training: Training | None = None
+    """None: nothing was trained."""
     kv_cache: CacheShape | NotMeasured = NotMeasured("the config was not read")
     evaluated_as: str
     """What was computed with: `dequantised to float32`. A simulated level has no speed of its own."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast, get_args
 
 from pydantic import ValidationError
 
@@ -76,6 +77,12 @@ def presets() -> dict[str, Level]:
         for method in names("audit.compressors")
         for short, options in compressor(method).PRESETS.items()
     }
+
+
+def files(method: str) -> frozenset[str]:
+    """Options of a compressor that name a file or folder."""
+    fields = compressor(method).Options.model_fields.items()
+    return frozenset(key for key, field in fields if Path in (field.annotation, *get_args(field.annotation)))
 
 
 def check_options(level: Level) -> Record:
