@@ -11,7 +11,7 @@ _BITS_IN_NAME = re.compile(
     r"(?:^|[^a-z0-9])(?:(?:int|iq|nf|fp|w|q)(\d{1,2})(?!\d)|(\d{1,2})[-_ ]?bits?(?![a-z]))", re.IGNORECASE
 )
 SPREAD = 1.5
-"""Bits a weight above its nominal width that scales, zero points and a mixture of widths may take."""
+"""Bits a weight above its nominal width: GGUF's blocks hold their scales, and mix widths."""
 ROUNDING = 0.005
 """Share of zeros that a ratio in round numbers may be off by."""
 

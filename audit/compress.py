@@ -75,7 +75,7 @@ def _original(config: AuditConfig) -> Variant:
         path=str(folder),
         digest=config.model.digest,
         parent=None,
-        **counted._asdict(),
+        **counted.fields(),
         **seen(model)._asdict(),
         evaluated_as=evaluated_as(folder, _computed_in(config)),
         made_by="as it came",
@@ -108,7 +108,7 @@ def _make(
         )
     counted = weights.contents(folder, Path(original.path))
     found = seen(reloaded)
-    promises = claims.checked(level.claims, counted.bits, found.sparsity, found.two_of_four)
+    promises = claims.checked(level.claims, counted.nominal_bits, found.sparsity, found.two_of_four)
     false = next((claim for claim in promises if not claim.holds), None)
     if false:
         raise CompressionError(
@@ -126,7 +126,7 @@ def _make(
         path=str(folder),
         digest=weights.digest(weights.weight_files(folder)),
         parent=source.digest,
-        **counted._asdict(),
+        **counted.fields(),
         calibration=described(options, text)
         if isinstance(options, Calibrated) and text is not None
         else None,

@@ -26,8 +26,10 @@ class Quantised(NamedTuple):
 
     size: int
     """Number of weights."""
+    codes: str
+    """Name of the stored tensor with the integers (or small floats) that the weights were rounded to."""
     parts: tuple[str, ...]
-    """Names of the stored tensors that it consists of."""
+    """Names of all stored tensors that it consists of."""
 
 
 def quantised(tensors: Mapping[str, StoredTensor], bits: int | None) -> Iterator[Quantised]:
@@ -47,16 +49,18 @@ def quantised(tensors: Mapping[str, StoredTensor], bits: int | None) -> Iterator
         beside = modules[stem]
         if last == "weight_packed":
             parts = tuple(beside[one] for one in beside if one.startswith(("weight_", "input_")))
-            yield Quantised(_packed_size(tensors, stem), parts)
+            yield Quantised(_packed_size(tensors, stem), name, parts)
         elif last == "qweight":
             if bits is None:
                 raise ModelError(f"{tensor.file.parent}: {name} is packed, but config.json names no bits.")
-            yield Quantised(tensor.size * 32 // bits, tuple(beside[one] for one in beside if one in _GPTQ))
+            parts = tuple(beside[one] for one in beside if one in _GPTQ)
+            yield Quantised(tensor.size * 32 // bits, name, parts)
         elif last == "weight" and f"{name}.quant_state" in modules:
             parts = (name, *modules[name].values(), *modules[f"{name}.quant_state"].values())
-            yield Quantised(2 * tensor.size, parts)
+            yield Quantised(2 * tensor.size, name, parts)
         elif last == "weight" and tensor.dtype in _EIGHT_BITS and _BESIDE & set(beside):
-            yield Quantised(tensor.size, (name, *(beside[one] for one in beside if one in _BESIDE)))
+            parts = (name, *(beside[one] for one in beside if one in _BESIDE))
+            yield Quantised(tensor.size, name, parts)
 
 
 def _packed_size(tensors: Mapping[str, StoredTensor], stem: str) -> int:

@@ -221,7 +221,8 @@ class Variant(Record):
     bits_per_weight: float | NotMeasured
     """Bits of all stored tensors, scales and indices included, over `parameters`."""
     compressed_parameters: int | NotMeasured
-    """Number of weights whose stored tensors differ from the original's (embeddings are usually left out)."""
+    """Number of weights that are packed, or, where none is, whose stored tensors differ from the original's
+    (embeddings are usually left out)."""
     compressed_bits_per_weight: float | NotMeasured
     """Bits stored for those weights alone, scales included, over their number."""
     sparsity: Share | NotMeasured

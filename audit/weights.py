@@ -26,19 +26,19 @@ class Contents(NamedTuple):
     parameters: int
     bits_per_weight: float
     compressed_parameters: int | NotMeasured
-    """Weights whose stored tensors differ from the original's."""
+    """Weights that are packed; where none is, those whose stored tensors differ from the original's."""
     compressed_bits_per_weight: float | NotMeasured
     """Bits of those tensors alone, scales included, over their weights."""
+    nominal_bits: float
+    """The same without what stands beside the codes: what names and cards call a format by."""
     stored_as: str
     format: str
     """Of the files, as a runtime names it."""
     kept: tuple[str, ...] | NotMeasured
 
-    @property
-    def bits(self) -> float:
-        """Of a compressed weight, or of any where none is known to be compressed."""
-        bits = self.compressed_bits_per_weight
-        return self.bits_per_weight if isinstance(bits, NotMeasured) else bits
+    def fields(self) -> dict[str, Any]:
+        """Those of a `Variant`."""
+        return {name: value for name, value in self._asdict().items() if name != "nominal_bits"}
 
 
 def any_layer(name: str) -> str:
@@ -114,22 +114,29 @@ def contents(folder: Path, original: Path | None = None) -> Contents:
     stored = tensors(folder)
     packed = list(quantised(stored, named_bits(_quantization(folder))))
     parts = {name for one in packed for name in one.parts}
-    packed_weights = sum(one.size for one in packed)
     plain = {name: tensor for name, tensor in stored.items() if name not in parts}
+    packed_weights = sum(one.size for one in packed)
     parameters = packed_weights + sum(tensor.size for tensor in plain.values())
+    bits_per_weight = sum(tensor.bits for tensor in stored.values()) / parameters
     changed = _changed(plain, original)
-    touched = (
-        NotMeasured("the original lies in pickle files")
-        if changed is None
-        else packed_weights + sum(tensor.size for tensor in changed)
-    )
-    bits_touched = sum(stored[name].bits for name in parts) + sum(tensor.bits for tensor in changed or ())
+    touched: int | NotMeasured
+    if packed:
+        touched, bits_touched = packed_weights, sum(stored[name].bits for name in parts)
+    elif changed is None:
+        touched, bits_touched = NotMeasured("the original lies in pickle files"), 0
+    else:
+        touched, bits_touched = sum(one.size for one in changed), sum(one.bits for one in changed)
+    of_touched = _ratio(bits_touched, touched)
+    nominal = bits_per_weight if isinstance(of_touched, NotMeasured) else of_touched
+    if packed:
+        nominal = sum(stored[one.codes].bits for one in packed) / packed_weights
     return Contents(
         size_bytes=sum(path.stat().st_size for path in weight_files(folder)),
         parameters=parameters,
-        bits_per_weight=sum(tensor.bits for tensor in stored.values()) / parameters,
+        bits_per_weight=bits_per_weight,
         compressed_parameters=touched,
-        compressed_bits_per_weight=_ratio(bits_touched, touched),
+        compressed_bits_per_weight=of_touched,
+        nominal_bits=nominal,
         stored_as=_stored_as(folder, sorted({tensor.dtype for tensor in plain.values()})),
         format=_format(folder),
         kept=_kept(plain, changed, whole=not packed),
@@ -175,6 +182,7 @@ def pickled_contents(folder: Path, parameters: int) -> Contents:
         bits_per_weight=8 * size_bytes / parameters,
         compressed_parameters=0,
         compressed_bits_per_weight=NotMeasured("nothing was compressed"),
+        nominal_bits=8 * size_bytes / parameters,
         stored_as="pickle, dense",
         format="pickle",
         kept=NotMeasured("it lies in pickle files"),
@@ -196,13 +204,16 @@ def gguf_contents(file: Path) -> Contents:
     }
     parameters = sum(int(tensor.n_elements) for tensor in tensors)
     touched = sum(int(tensor.n_elements) for tensor in blocks)
+    bits_per_weight = 8 * sum(int(tensor.n_bytes) for tensor in tensors) / parameters
+    of_blocks = _ratio(8 * sum(int(tensor.n_bytes) for tensor in blocks), touched)
     kept = {any_layer(one.name) for one in tensors if one.tensor_type in floats and len(one.shape) > 1}
     return Contents(
         size_bytes=file.stat().st_size,
         parameters=parameters,
-        bits_per_weight=8 * sum(int(tensor.n_bytes) for tensor in tensors) / parameters,
+        bits_per_weight=bits_per_weight,
         compressed_parameters=touched,
-        compressed_bits_per_weight=_ratio(8 * sum(int(tensor.n_bytes) for tensor in blocks), touched),
+        compressed_bits_per_weight=of_blocks,
+        nominal_bits=bits_per_weight if isinstance(of_blocks, NotMeasured) else of_blocks,
         stored_as="GGUF: " + ", ".join(f"{count[kind]} tensors {kind.name}" for kind in sorted(count)),
         format="gguf",
         kept=tuple(sorted(kept)),

@@ -107,7 +107,7 @@ def test_a_vendors_artefact_is_read_as_what_it_is(
     one = audited(tiny, tmp_path / "vendor", tmp_path / "run")
     assert one.format == format
     assert isinstance(one.compressed_bits_per_weight, float)
-    assert bits <= one.compressed_bits_per_weight < bits + 1.5
+    assert bits < one.compressed_bits_per_weight < bits + 2.5  # matrices so small: constants count
     assert isinstance(one.derivation, Derivation)
     assert one.derivation.derived
     assert one.derivation.least > 0.95

@@ -68,6 +68,7 @@ def test_packed_tensors_count_their_logical_weights_and_all_their_bits(tmp_path:
     assert counted.parameters == 64 * 32 + 10
     assert counted.compressed_parameters == 64 * 32
     assert counted.compressed_bits_per_weight == packed_bits / (64 * 32)
+    assert counted.nominal_bits == 4
     assert counted.bits_per_weight == (packed_bits + 320) / (64 * 32 + 10)
 
 
