@@ -62,7 +62,7 @@ def test_the_sentence_says_what_was_trained_on_what(log: AuditLog, text_of: Text
     said = text_of(html)
     for part in (
         "student is a student of the original. It started as 6 of the 30 layers: 1, 7, 13, 18, 24 and 30.",
-        "trained on 1,048,576 tokens of <b>.txt, 200 steps of 2,048 tokens, 409,600 in all",
+        "trained on 1,048,576 tokens of <b>.txt, 200 steps of 2048 tokens, 409,600 in all",
         "90 % of its loss is the divergence of its distribution from the teacher's at temperature 2",
         "10 % the text's cross-entropy",
         "Learning rate: up to 0.0005.",
