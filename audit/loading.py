@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit import foreign
+from audit import activations, foreign
 from audit.errors import ModelError
 from audit.making import Made, Making
 
@@ -27,14 +27,28 @@ def load_model(
     """The causal language model in `folder`, ready to compute in `dtype` (`stored`: as its files hold it).
 
     Packed checkpoints are dequantised, in the dtype that they are stored in whatever `dtype` is: the values
-    are those that the packed kernels use, the speed is not. A GGUF file is a folder by itself here.
+    are those that the packed kernels use, the speed is not. Where a runtime would round activations, they are
+    rounded (see `audit.activations`). A GGUF file is a folder by itself here.
     """
+    model = _loaded(
+        folder, dtype=dtype, device=device, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
+    )
+    activations.round_inputs(activations.rounded_layers(model, quantization_of(folder)))
+    return model
+
+
+def _loaded(
+    folder: Path, *, dtype: str, device: str = "cpu", trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+) -> PreTrainedModel:  # fmt: skip
+    """The model, its weights dequantised; activations are not rounded."""
     import torch
     from transformers import AutoModelForCausalLM
 
     wanted = None if dtype == "stored" else getattr(torch, resolve_dtype(dtype, device))
     check_loadable(folder)
     method, dequantised = quantised_by(folder), _dequantised(folder)
+    stored = _named_dtype(folder)
     try:
         loaded: Any
         if method in ("gptq", "awq"):
@@ -53,7 +67,15 @@ def load_model(
     model: PreTrainedModel
     model, report = loaded
     _check_complete(folder, report)
-    if wanted is not None and (dequantised or method in ("gptq", "awq")):
+    if method == "compressed-tensors":
+        _forget_scheme(model)
+    if method == "bitsandbytes" and quantization_of(folder).get("load_in_4bit"):
+        model = model.dequantize()  # type: ignore[no-untyped-call]
+    if dequantised.get("dtype") is torch.float32 and stored is not None:
+        model.config.dtype = stored
+    if method == "torchao":
+        _make_plain(model)
+    if wanted is not None and (dequantised or method in ("gptq", "awq", "torchao")):
         for weights in model.parameters():  # and not the buffers: rotary frequencies stay as they are
             if weights.is_floating_point():
                 weights.data = weights.data.to(wanted)
@@ -66,9 +88,23 @@ def load_to_compress(folder: Path, **options: Any) -> PreTrainedModel:
     """The model in float32, whatever it is stored in: `save` puts it back.
 
     Methods would round twice otherwise: a weight over its scale, in bfloat16, puts one code of int8 in ten
-    off by one.
+    off by one. Activations are not rounded: what is made of the weights says nothing of them any more.
     """
-    model = load_model(folder, dtype="stored", **options)
+    model = _in_float32(folder, **options)
+    for weights in model.parameters():  # integers times their scale may lie between what `save` can store
+        weights.data = weights.data.to(stored_dtype(model)).float()
+    return model
+
+
+def load_as_saved(folder: Path, **options: Any) -> PreTrainedModel:
+    """What was just saved, in float32, its activations rounded where it says so."""
+    model = _in_float32(folder, **options)
+    activations.round_inputs(activations.rounded_layers(model, quantization_of(folder)))
+    return model
+
+
+def _in_float32(folder: Path, **options: Any) -> PreTrainedModel:
+    model = _loaded(folder, dtype="stored", **options)
     for module in model.modules():
         # Some versions of transformers leave scales and shapes behind, which would be saved with the weights
         for name in [*module._parameters, *module._buffers]:
@@ -173,8 +209,18 @@ def check_loadable(folder: Path) -> None:
     if method not in NEEDED and method is not None:
         known = ", ".join(sorted(NEEDED))
         raise ModelError(
-            f"{folder} is quantised by '{method}', which can't be evaluated here; {known} can. Serve it where "
-            "it runs, or ask its maker for one of these."
+            f"{folder} is quantised by '{method}', which can't be evaluated here; {known} can. Serve it "
+            "where it runs and name its endpoint, or ask its maker for one of these."
+        )
+    if rounds := activations.not_simulated(quantization_of(folder)):
+        raise ModelError(
+            f"{folder} has a runtime round what is not rounded here ({rounds}), so its quality can't be "
+            "measured. int8 activations, symmetric, with a scale for each token as it comes, can."
+        )
+    if method == "torchao" and "Activation" in json.dumps(quantization_of(folder).get("quant_type")):
+        raise ModelError(
+            f"{folder}: torchao rounds its activations as it runs, which is not done here: the numbers would be "
+            "another model's. Serve it where it runs and name its endpoint."
         )
     library = NEEDED.get(method or "")
     if library and importlib.util.find_spec(library.replace("-", "_")) is None:
@@ -188,9 +234,26 @@ def quantised_by(folder: Path) -> str | None:
     """The method that a checkpoint's weights were packed by, as its config names it; None: they are plain."""
     if folder.suffix == ".gguf":
         return "gguf"
-    quantization = json.loads((folder / "config.json").read_text()).get("quantization_config") or {}
-    method = quantization.get("quant_method")
+    method = quantization_of(folder).get("quant_method")
     return None if method is None else str(method)
+
+
+def quantization_of(folder: Path) -> dict[str, Any]:
+    """How the config says that the weights were quantised; empty where they were not."""
+    if folder.suffix == ".gguf":
+        return {}
+    return json.loads((folder / "config.json").read_text()).get("quantization_config") or {}
+
+
+def evaluated_as(folder: Path, dtype: str) -> str:
+    """What `load_model` computes with where it is asked for `dtype`, in words."""
+    method, quantization = quantised_by(folder), quantization_of(folder)
+    if method is None:
+        return dtype
+    if quantization.get("load_in_8bit"):
+        return f"{method}'s own kernels, the rest in {dtype}"
+    rounded = ", int8 activations simulated" if activations.are_rounded(quantization) else ""
+    return f"dequantised to {dtype}{rounded}"
 
 
 def _dequantised(folder: Path) -> dict[str, Any]:
@@ -201,14 +264,49 @@ def _dequantised(folder: Path) -> dict[str, Any]:
     if method == "compressed-tensors":
         from transformers import CompressedTensorsConfig
 
-        return {"quantization_config": CompressedTensorsConfig(dequantize=True)}
+        how: dict[str, Any] = {"quantization_config": CompressedTensorsConfig(dequantize=True)}
+        # Where activations are integers too, products are summed exactly: no weight is rounded to 16 bits
+        return how | ({"dtype": torch.float32} if activations.are_rounded(quantization_of(folder)) else {})
+    if method == "bitsandbytes" and quantization_of(folder).get("load_in_4bit"):
+        return {"device_map": {"": "cpu"}}
     if method == "gguf":
         from transformers import GgufConfig
 
         return {
-            "gguf_file": folder.name, "quantization_config": GgufConfig(dequantize=True), "dtype": torch.float32,
+            "gguf_file": folder.name, "quantization_config": GgufConfig(dequantize=True),
+            "dtype": torch.float32,
         }  # fmt: skip
     return {}
+
+
+def _forget_scheme(model: PreTrainedModel) -> None:
+    """Some versions of transformers leave layers that round activations, and not as runtimes do."""
+    for module in model.modules():
+        for name in ("quantization_scheme", "quantization_status"):
+            if hasattr(module, name):
+                delattr(module, name)
+
+
+def _named_dtype(folder: Path) -> torch.dtype | None:
+    """What the config says that the files hold; None where it does not say."""
+    import torch
+
+    if folder.suffix == ".gguf":
+        return None
+    config = json.loads((folder / "config.json").read_text())
+    name = config.get("dtype") or config.get("torch_dtype")
+    return None if name is None else getattr(torch, name)
+
+
+def _make_plain(model: PreTrainedModel) -> None:
+    """Put plain tensors in the place of torchao's, which few operations know."""
+    import torch
+
+    for module in model.modules():
+        for name, weights in list(module._parameters.items()):
+            if weights is not None and type(weights.data) is not torch.Tensor:
+                plain = weights.data.dequantize()
+                module._parameters[name] = torch.nn.Parameter(plain, requires_grad=False)
 
 
 def _rebuilt(folder: Path, trust_remote_code: bool) -> tuple[PreTrainedModel, dict[str, list[str]]]:
@@ -222,7 +320,8 @@ def _rebuilt(folder: Path, trust_remote_code: bool) -> tuple[PreTrainedModel, di
         folder, json.loads((folder / "config.json").read_text())["quantization_config"]
     )
     del config.quantization_config
-    model = AutoModelForCausalLM.from_config(config, dtype=config.dtype, trust_remote_code=trust_remote_code)
+    build: Any = AutoModelForCausalLM.from_config
+    model = build(config, dtype=config.dtype, trust_remote_code=trust_remote_code)
     report = model.load_state_dict(tensors, strict=False)
     there = {model.get_parameter(name).data_ptr() for name in tensors if name not in report.unexpected_keys}
     missing = [

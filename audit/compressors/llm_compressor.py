@@ -1,4 +1,4 @@
-"""What GPTQ, Wanda and SparseGPT share: llm-compressor's one shot over a copy of the model.
+"""What GPTQ, AWQ, Wanda and SparseGPT share: llm-compressor's one shot over a copy of the model.
 
 The copy, because it wraps the modules' forward, unties embeddings and replaces `save_pretrained`.
 """
@@ -45,6 +45,13 @@ def prune(making: Making[Pruning], modifier: type[Any]) -> Made:
 
 def treated(making: Making[Any], modifier: Any) -> Iterator[tuple[str, Linear, Linear]]:
     """Name, module, and the same module of a copy that `modifier` was applied to."""
+    others = dict(applied(making, modifier).named_modules())
+    for name, module in linear_layers(making.model):
+        yield name, module, others[name]
+
+
+def applied(making: Making[Any], recipe: Any) -> PreTrainedModel:
+    """A copy of the model that the recipe, a modifier or several, was applied to."""
     from datasets import Dataset
     from llmcompressor import oneshot
 
@@ -52,12 +59,10 @@ def treated(making: Making[Any], modifier: Any) -> Iterator[tuple[str, Linear, L
     rows = [{"input_ids": row.tolist(), "attention_mask": [1] * len(row)} for row in making.text]
     twin = copy.deepcopy(making.model)
     oneshot(
-        model=twin, dataset=Dataset.from_list(rows), recipe=modifier, shuffle_calibration_samples=False,
+        model=twin, dataset=Dataset.from_list(rows), recipe=recipe, shuffle_calibration_samples=False,
         max_seq_length=making.text.shape[1], num_calibration_samples=len(making.text),
     )  # fmt: skip
-    others = dict(twin.named_modules())
-    for name, module in linear_layers(making.model):
-        yield name, module, others[name]
+    return twin
 
 
 def left_out(model: PreTrainedModel) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
@@ -10,9 +10,6 @@ from audit.compressors import packed
 from audit.loading import linear_layers, stored_dtype
 from audit.making import Made, Making
 from audit.records import Record
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 TITLE = "round-to-nearest weight quantisation, packed (compressed-tensors)"
 LIBRARY = "compressed-tensors"
@@ -37,18 +34,10 @@ class Options(Record):
 
 def compress(making: Making[Options]) -> Made:
     """Quantise the linear layers but the output head; see `Compressor.compress`."""
-    from compressed_tensors.quantization.utils import calculate_qparams
-
     model, options = making.model, making.options
     wanted = packed.arguments(options.bits, options.group_size, options.symmetric)
     layers = dict(linear_layers(model))
     packed.check_groups(layers, options.group_size)
-    found: dict[str, tuple[Tensor, Tensor]] = {}
-    for name, module in layers.items():
-        weight = module.weight.detach().cpu()
-        grouped = weight.reshape(module.out_features, -1, options.group_size or module.in_features)
-        scale, zero_point = calculate_qparams(grouped.amin(-1), grouped.amax(-1), wanted)
-        scale = scale.to(stored_dtype(model))
-        packed.round_to(module, weight, scale, zero_point, wanted)
-        found[name] = scale, zero_point
+    stored = stored_dtype(model)
+    found = {name: packed.round_to_nearest(module, wanted, stored) for name, module in layers.items()}
     return packed.saved(making, wanted, found)
