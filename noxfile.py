@@ -81,3 +81,10 @@ def acceptance(session: nox.Session) -> None:
     """An artefact of each vendor's format, made by the vendors' libraries and audited end to end."""
     session.install("-e", ".[dev,gguf,bitsandbytes,torchao]", "auto-round>=0.15")
     session.run("pytest", "tests/acceptance", *session.posargs)
+
+
+@nox.session
+def methods(session: nox.Session) -> None:
+    """Every method on a real model, written to docs/compression.md; `-- MODEL DATA`; about two hours."""
+    session.install("-e", ".[gguf,llmcompressor]")
+    session.run("python", "-m", "fixtures.methods", *session.posargs)
