@@ -63,7 +63,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def simulate(session: nox.Session) -> None:
-    """The gate's false passes and power, written to docs/error-rates.md; about five minutes."""
+    """The gate's false passes and power, written to docs/error-rates.md; about half an hour."""
     session.install("-e", ".")
     session.run("python", "-m", "fixtures.simulate", *session.posargs)
 

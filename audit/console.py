@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from audit.judge import doubtful
 from audit.records import (
     DIVERGENCE,
     AuditLog,
@@ -129,6 +130,9 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
         if weighed.decision != "pass":
             mark = _marked(weighed.decision, weighed.budget.blocks)
             console.print(f"{mark} {weighed.variant} · budget: {escape(weighed.because)}")
+    for variant in log.variants:
+        if doubt := doubtful(variant):
+            console.print(f"[red]{escape(variant.name)}: {escape(doubt)}[/]", soft_wrap=True)
     console.print(_sizes(log.variants))
     if isinstance(log.registered, Registration) and log.registered.policy_sha256 != log.config.policy_sha256:
         console.print("[bold yellow]Post hoc[/]: the rules were changed after the items were scored.")
