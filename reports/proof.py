@@ -22,18 +22,13 @@ def proof(log: AuditLog) -> Table | None:
     return Table("What each is, by its files", columns, rows) if rows else None
 
 
-def contradictions(log: AuditLog) -> list[str]:
-    """A sentence for each artefact that is not what it is said to be."""
-    found = [
-        f"{visible(one.name)} is not what it is said to be: {_claim(claim)}."
-        for one in log.variants
-        for claim in one.false_claims
-    ]
-    return found + [
-        f"{visible(one.name)} does not come from the stated original: {_relation(one.derivation)}."
-        for one in log.variants
-        if isinstance(one.derivation, Derivation) and not one.derivation.derived
-    ]
+def contradictions(variant: Variant) -> list[str]:
+    """A sentence for each thing that an artefact is said to be, and is not."""
+    name, relation = visible(variant.name), variant.derivation
+    found = [f"{name} is not what it is said to be: {_claim(claim)}." for claim in variant.false_claims]
+    if isinstance(relation, Derivation) and not relation.derived:
+        found.append(f"{name} does not come from the stated original: {_relation(relation)}.")
+    return found
 
 
 def _row(variant: Variant) -> list[Cell]:

@@ -32,7 +32,7 @@ def section(log: AuditLog) -> Section:
         making=_making(log),
         lessons=lessons,
         proof=proof(log),
-        contradictions=contradictions(log),
+        contradictions=[sentence for one in log.variants for sentence in contradictions(one)],
         device=log.config.device_profile,
         running=_running(log),
         simulated=[one for one in log.efficiency if _is_simulated(one)],

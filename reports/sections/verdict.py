@@ -12,6 +12,7 @@ from reports.badge import badge
 from reports.gaps import gap, spare
 from reports.held import Held, held
 from reports.marks import REPORTED, aside, reported
+from reports.proof import contradictions
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
@@ -45,6 +46,8 @@ class Answer:
     level: str
     decision: Decision
     sentence: str
+    contradictions: list[str]
+    """Why it is not what it is said to be."""
     artefact: str
     open: list[Ruling]
     damage: str
@@ -104,6 +107,7 @@ def _answer(log: AuditLog, level: Level) -> Answer:
         level=level.name,
         decision=reading.decision_on(log, level),
         sentence=_sentence(log, level),
+        contradictions=contradictions(variant) if (variant := reading.variant_of(log, level)) else [],
         artefact=_artefact(log, level),
         open=sorted(missed, key=lambda ruling: not ruling.blocks),
         damage=_damage(log, level),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from audit.records import AuditLog, CheckedClaim, Derivation, Level, ModelRef
 from reports.proof import contradictions
-from reports.sections import compressed
+from reports.sections import compressed, verdict
 
 Rows = Callable[[str], list[list[str]]]
 Text = Callable[[str], str]
@@ -33,6 +33,14 @@ def test_a_false_claim_stands_beside_what_was_found(gate: AuditLog, text_of: Tex
     assert "<b>-int4" not in html
 
 
+def test_the_answer_to_may_it_ship_says_so_first(gate: AuditLog, text_of: Text) -> None:
+    last = gate.variants[-1].model_copy(update={"claims": (FALSE,)})
+    log = gate.model_copy(update={"variants": (*gate.variants[:-1], last)})
+    said = f"{last.name} is not what it is said to be: its name says 4 bits per weight"
+    assert said in text_of(str(verdict.section(log).html))
+    assert said not in text_of(str(verdict.section(gate).html))
+
+
 def test_an_unrelated_model_is_named(gate: AuditLog, text_of: Text) -> None:
     text = text_of(str(compressed.section(with_candidate(gate, derivation=STRANGE)).html))
     assert "acme does not come from the stated original" in text
@@ -40,7 +48,7 @@ def test_an_unrelated_model_is_named(gate: AuditLog, text_of: Text) -> None:
 
 
 def test_what_holds_is_no_warning(gate: AuditLog) -> None:
-    assert contradictions(with_candidate(gate, claims=(TRUE,))) == []
+    assert contradictions(with_candidate(gate, claims=(TRUE,)).variants[-1]) == []
 
 
 def test_every_level_has_its_row_of_proof(gate: AuditLog, rows_of: Rows) -> None:
