@@ -20,9 +20,10 @@ FEWER_ITEMS = (
 )
 FUTILE = "A rule that was given up as futile is undecided. It was not shown that the level is worse."
 FEW_LARGE_LOSSES = (
-    "Scores, perplexities and divergences are judged by Student's t. With few large losses among many small "
-    "gains it passes too often until there are many items: in our simulations with an error near 0.09 at 50 "
-    "items and 0.07 at 200, where 0.05 is meant (docs/error-rates.md)."
+    "Scores, perplexities and divergences are judged by Student's t, corrected for skewness. With few very "
+    "large losses among many small gains it still passes too often until there are many items: in our "
+    "simulations with an error near 0.08 at 50 items and 0.07 at 200, where 0.05 is meant "
+    "(docs/error-rates.md)."
 )
 CLUSTERS = (
     "Clusters are taken as independent of each other. With few of them the bounds are wide; a dependence "
