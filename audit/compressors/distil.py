@@ -39,7 +39,7 @@ PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
 CLIP = 1.0
 """Largest norm of the gradient."""
 REMARKS = 20
-"""How often in all the progress says the loss."""
+"""How often in all the progress says the loss, at most."""
 POINTS = 200
 """Of the loss curve, at most."""
 
@@ -135,7 +135,7 @@ def _train(making: Making[Options], student: PreTrainedModel) -> list[Losses]:
         optimiser.step()
         losses.append(found)
         progress.advance(tokens)
-        if (step + 1) % max(1, steps // REMARKS) == 0:
+        if (step + 1) % -(-steps // REMARKS) == 0:
             progress.stage(f"distilling: step {step + 1} of {steps}, loss {loss.item():.3f}")
         if time.monotonic() - kept_at >= options.checkpoint_seconds:
             checkpoint.save(student, optimiser, losses)
