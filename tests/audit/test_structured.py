@@ -26,6 +26,8 @@ from transformers import (
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
+    StableLmConfig,
+    StableLmForCausalLM,
 )
 
 from audit import load_config, make_variants
@@ -53,7 +55,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tiny: Path, text: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Variant]:
-    """Every method, and two chains, by their levels' names."""
+    """Every method, and three chains, by their levels' names."""
     looked = {"calibration": str(text), "samples": 16, "sequence_length": 32}
     channels_25 = {"method": "channels", "share": 0.25, "multiple_of": 32, "name": "channels-25"}
     layer = {"method": "layers", "remove": 1, "name": "layers-1", **looked}
@@ -64,6 +66,7 @@ def made(tiny: Path, text: Path, tmp_path_factory: pytest.TempPathFactory) -> di
         {"method": "wanda_channels", "share": 0.25, "multiple_of": 32, "name": "wanda-channels", **looked},
         {"method": "wanda_heads", "share": 0.5, "name": "wanda-heads", **looked},
         [layer, "heads-50", "channels-50"],
+        ["int8", "heads-50"],
     ]
     config = load_config(
         {"model": str(tiny), "levels": levels, "suites": ["accuracy"],
@@ -105,6 +108,7 @@ def test_the_config_says_what_is_left(made: dict[str, Variant]) -> None:
     assert said("original") == (3, 4, 2, 16, 128)
     assert said("channels-25") == said("wanda-channels") == (3, 4, 2, 16, 96)
     assert said("heads-50") == said("wanda-heads") == (3, 2, 1, 16, 128)
+    assert said("int8+heads-50") == said("heads-50")
     assert said("layers-1") == (2, 4, 2, 16, 128)
     assert said("layers-1+heads-50+channels-50") == (2, 2, 1, 16, 64)
 
@@ -376,6 +380,7 @@ class Mixing(torch.nn.Module):
         (heads, GPTNeoXForCausalLM, GPTNeoXConfig(**SMALL), {"share": 0.5}, "no `self_attn` .* for 4 query"),
         (heads, Phi3ForCausalLM, Phi3Config(**GROUPED), {"share": 0.5}, "no `self_attn` .* for 4 query"),
         (heads, Olmo2ForCausalLM, Olmo2Config(**GROUPED), {"share": 0.5}, r"q_norm.weight, \[32\]"),
+        (heads, StableLmForCausalLM, StableLmConfig(**GROUPED), {"share": 0.5}, "modules don't follow"),
         (heads, LlamaForCausalLM, LlamaConfig(**SMALL), {"share": 0.2}, "leaves 3 of the 4 .* 0.5, 0.75"),
         (heads, LlamaForCausalLM, LlamaConfig(**GROUPED), {"share": 0.6}, "leaves 0 of the 2 .* 0.5"),
         (channels, LlamaForCausalLM, LlamaConfig(**GROUPED), {"share": 0.3}, "none of the 48 .* of 64"),
