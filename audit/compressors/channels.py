@@ -1,7 +1,7 @@
 """MLP channels removed by magnitude: the rows of gate and up and the column of down that belong together.
 
-Needs no text, and does far more harm than `wanda_channels`. Cut in plain torch: torch-pruning chooses the
-same channels, but traces the model to find what these few lines know, and can't keep groups of heads whole.
+Needs no text, and does far more harm than `wanda_channels`. Cut in plain torch: torch-pruning 1.6 chooses the
+same channels, but has to trace the model to find what these few lines know.
 """
 
 from __future__ import annotations
