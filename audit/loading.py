@@ -219,8 +219,8 @@ def check_loadable(folder: Path) -> None:
         )
     if method == "torchao" and "Activation" in json.dumps(quantization_of(folder).get("quant_type")):
         raise ModelError(
-            f"{folder}: torchao rounds its activations as it runs, which is not done here: the numbers would be "
-            "another model's. Serve it where it runs and name its endpoint."
+            f"{folder}: torchao rounds its activations as it runs, which is not done here: the numbers would "
+            "be another model's. Serve it where it runs and name its endpoint."
         )
     library = NEEDED.get(method or "")
     if library and importlib.util.find_spec(library.replace("-", "_")) is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from audit.calibration import Calibrated
-from audit.compressors.structure import read, removed_after, saved_if_same, stack
+from audit.compressors.structure import keep_layers, read, removed_after, saved_if_same, stack
 from audit.errors import CompressionError
 from audit.loading import logits
 from audit.making import Made, Making
@@ -16,7 +16,6 @@ from audit.making import Made, Making
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
-    from transformers import PreTrainedModel
 
 TITLE = "whole layers removed by Block Influence over calibration text (ShortGPT)"
 LIBRARY = "torch"
@@ -52,7 +51,7 @@ def compress(making: Making[Options]) -> Made:
         for module in layer.modules():
             if hasattr(module, "layer_idx"):
                 module.layer_idx = place  # its place in the cache
-    _describe(model, kept)
+    keep_layers(model.config, kept)
     layers._modules = ModuleList(stay)._modules
     return saved_if_same(making, off)
 
@@ -97,13 +96,3 @@ def _logits_without(making: Making[Options], gone: set[int]) -> Tensor:
     hooks = [layers[place].register_forward_hook(skip, with_kwargs=True) for place in sorted(gone)]
     with removed_after(hooks):
         return logits(making.model, making.witness)
-
-
-def _describe(model: PreTrainedModel, kept: list[int]) -> None:
-    """Let the config say which layers there are; its lists of one entry for each layer lose the others'."""
-    config = model.config.get_text_config()
-    whole = config.num_hidden_layers
-    config.num_hidden_layers = len(kept)
-    for name, value in config.to_dict().items():
-        if isinstance(value, list) and len(value) == whole and not name.endswith("token_id"):
-            setattr(config, name, [value[place] for place in kept])

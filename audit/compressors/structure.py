@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from torch.nn import Linear, Module, ModuleList
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
 
 SAME = 1e-3
 """Largest difference of a logit between cut and switched off, as a share of the largest logit: rounding is a
@@ -66,6 +66,16 @@ def stack(model: PreTrainedModel) -> ModuleList:
     if len(found) != 1:
         raise refused(model, f"{len(found)} lists of modules have the length num_hidden_layers ({count})")
     return found[0]
+
+
+def keep_layers(config: PretrainedConfig, kept: Sequence[int]) -> None:
+    """Let the config say that only these layers are there; lists with an entry for each layer are cut."""
+    text: Any = config.get_text_config()
+    there = text.num_hidden_layers
+    for name, value in list(vars(text).items()):
+        if "layer" in name and isinstance(value, list) and len(value) == there:
+            setattr(text, name, [value[layer] for layer in kept])
+    text.num_hidden_layers = len(kept)
 
 
 def refused(model: PreTrainedModel, reason: str) -> CompressionError:

@@ -7,15 +7,16 @@ import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.compressors.structure import keep_layers
 from audit.errors import CompressionError, ConfigError
 from audit.loading import stored_dtype
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 def spread(wanted: int, there: int) -> tuple[int, ...]:
@@ -38,7 +39,8 @@ def of_layers(teacher: PreTrainedModel, wanted: int) -> tuple[PreTrainedModel, t
             f"layers: the student is to have {wanted}, and its teacher has {there}. Ask for {there} or fewer."
         )
     kept = spread(wanted, there)
-    config = _shortened(teacher.config, kept)
+    config = copy.deepcopy(teacher.config)
+    keep_layers(config, kept)
     with _seeded(0):  # every weight is replaced; the caller's random numbers stay as they were
         student: PreTrainedModel = type(teacher)(config)
     stack = re.compile(rf"^{re.escape(_stack(teacher, there))}\.(\d+)\.")
@@ -82,18 +84,6 @@ def of_config(teacher: PreTrainedModel, path: Path, seed: int) -> PreTrainedMode
             f"distributions can't be compared. Set vocab_size to {theirs}."
         )
     return _like(teacher, student)
-
-
-def _shortened(whole: PretrainedConfig, kept: tuple[int, ...]) -> PretrainedConfig:
-    """The config with these layers alone; lists with an entry for each layer are cut as well."""
-    config = copy.deepcopy(whole)
-    text: Any = config.get_text_config()
-    there = text.num_hidden_layers
-    for name, value in list(vars(text).items()):
-        if "layer" in name and isinstance(value, list) and len(value) == there:
-            setattr(text, name, [value[layer] for layer in kept])
-    text.num_hidden_layers = len(kept)
-    return config
 
 
 def _stack(model: PreTrainedModel, there: int) -> str:
