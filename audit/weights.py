@@ -230,7 +230,7 @@ def float_dtypes(folder: Path) -> frozenset[str]:
 
 def is_pickle(folder: Path) -> bool:
     """Whether the folder's weights lie in pickle files only."""
-    return not any(folder.glob("*.safetensors"))
+    return folder.is_dir() and not any(folder.glob("*.safetensors"))
 
 
 def _stored_as(folder: Path, plain: list[str]) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from audit import load_config, run_audit
 from audit.loading import load_model, load_tokenizer
-from audit.records import Derivation, Variant
+from audit.records import Comparison, Derivation, Flips, Variant
 
 Maker = Callable[[Path, Path], None]
 
@@ -104,7 +104,7 @@ def test_a_vendors_artefact_is_read_as_what_it_is(
 ) -> None:
     (tmp_path / "vendor").mkdir()
     make(tiny, tmp_path / "vendor")
-    one = audited(tiny, tmp_path / "vendor", tmp_path / "run")
+    one, _ = audited(tiny, tmp_path / "vendor", tmp_path / "run")
     assert one.format == format
     assert isinstance(one.compressed_bits_per_weight, float)
     assert bits < one.compressed_bits_per_weight < bits + 2.5  # matrices so small: constants count
@@ -115,8 +115,23 @@ def test_a_vendors_artefact_is_read_as_what_it_is(
     assert not one.evaluated_as.startswith("float")
 
 
-def audited(original: Path, candidate: Path, out: Path) -> Variant:
-    """The candidate after an audit that was completed, with samples of every item."""
+def test_the_file_that_the_demos_model_was_made_of_answers_as_it_does(tmp_path: Path) -> None:
+    """llama.cpp's Q4_1 against what transformers dequantised of it: the same weights, so no answer flips."""
+    pytest.importorskip("gguf")
+    from fixtures.demo_model import demo_model, gguf_file
+
+    one, comparison = audited(demo_model(), gguf_file(tmp_path), tmp_path / "run")
+    assert one.format == "gguf"
+    assert isinstance(one.compressed_bits_per_weight, float)
+    assert 5 <= one.compressed_bits_per_weight < 6  # Q4_1: 4 bits, and two float16 for each block of 32
+    assert isinstance(one.derivation, Derivation)
+    assert one.derivation.least == pytest.approx(1)
+    assert isinstance(comparison.flips, Flips)
+    assert (comparison.flips.lost, comparison.flips.gained) == (0, 0)
+
+
+def audited(original: Path, candidate: Path, out: Path) -> tuple[Variant, Comparison]:
+    """The candidate after an audit that was completed, and what it lost of the accuracy."""
     config = load_config(
         {"model": str(original), "candidates": [{"model": str(candidate), "name": "vendor"}], "levels": [],
          "suites": ["accuracy"], "limit": 20, "sequential": False, "out": str(out)}
@@ -126,4 +141,4 @@ def audited(original: Path, candidate: Path, out: Path) -> Variant:
     assert comparison.n_pairs > 0
     assert comparison.n_unpaired_after == 0
     assert json.loads((out / "audit.json").read_text())["verdicts"]
-    return log.variants[1]
+    return log.variants[1], comparison

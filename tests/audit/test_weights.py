@@ -152,6 +152,7 @@ def test_a_gguf_file_counts_its_blocks(tmp_path: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    assert not weights.is_pickle(tmp_path / "m.gguf")
     counted = weights.contents(tmp_path / "m.gguf")
     assert counted.parameters == 2 * 64 * 32
     assert counted.compressed_parameters == 64 * 32
