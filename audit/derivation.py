@@ -1,8 +1,9 @@
 """Whether a model's weights come from those of the original: correlated matrix by matrix.
 
-Rounding and pruning leave a weight near what it was: Pearson's correlation stays above .9 at 2 bits and
-above .6 with nine weights of ten gone, while independently trained matrices of a thousand weights or more
-correlate within .1. Weights that were rotated (QuaRot, SpinQuant) or permuted look unrelated, though derived.
+Rounding and pruning leave a weight near what it was: of normally distributed weights, Pearson's correlation
+is .89 after rounding to 2 bits in groups of 64, and .66 with the smaller nine of ten gone. Matrices of a
+thousand weights or more that were trained independently correlate within .11, at most. Weights that were
+rotated (QuaRot, SpinQuant) or permuted look unrelated, though derived.
 """
 
 from __future__ import annotations
