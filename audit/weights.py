@@ -242,12 +242,17 @@ def _stored_as(folder: Path, plain: list[str]) -> str:
     if not groups:
         bits, method = named_bits(quantization), quantization.get("quant_method", "unknown quantisation")
         spread = f", groups of {quantization['group_size']}" if quantization.get("group_size") else ""
+        if quantization.get("load_in_4bit"):
+            twice = ", scales quantised too" if quantization.get("bnb_4bit_use_double_quant") else ""
+            return f"{method}, {quantization.get('bnb_4bit_quant_type', 'fp4')}{twice}; the rest {dense}"
         return f"{method}{f', {bits} bits' if bits else ''}{spread}; the rest {dense}"
     weights = groups[0]["weights"]
     spread = f"groups of {weights['group_size']}" if weights.get("group_size") else "one scale per channel"
     symmetry = "symmetric" if weights.get("symmetric") else "asymmetric"
+    inputs = groups[0].get("input_activations")
+    rounded = f", activations in {inputs['num_bits']} bits" if inputs else ""
     return (
-        f"int{weights['num_bits']}, {symmetry}, {spread}, {quantization['format']} "
+        f"int{weights['num_bits']}, {symmetry}, {spread}{rounded}, {quantization['format']} "
         f"({quantization['quant_method']}); embeddings and norms {dense}"
     )
 

@@ -77,6 +77,43 @@ def test_what_the_file_holds_is_said_in_words(tmp_path: Path) -> None:
     assert counted.stored_as.startswith("int4, symmetric, one scale per channel, pack-quantized")
 
 
+@pytest.mark.parametrize(
+    ("quantization", "said"),
+    [
+        (
+            {
+                "quant_method": "bitsandbytes",
+                "load_in_4bit": True,
+                "bnb_4bit_quant_type": "nf4",
+                "bnb_4bit_use_double_quant": True,
+            },
+            "bitsandbytes, nf4, scales quantised too; the rest float32",
+        ),
+        (
+            {"quant_method": "gptq", "bits": 3, "group_size": 128},
+            "gptq, 3 bits, groups of 128; the rest float32",
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "format": "int-quantized",
+                "config_groups": {
+                    "a": {"weights": {"num_bits": 8, "symmetric": True}, "input_activations": {"num_bits": 8}}
+                },
+            },
+            "int8, symmetric, one scale per channel, activations in 8 bits, int-quantized "
+            "(compressed-tensors); embeddings and norms float32",
+        ),
+    ],
+)
+def test_every_method_is_said_in_its_own_words(
+    quantization: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    tensors = {"w": np.zeros(8, np.float32)}
+    path = folder(tmp_path / "m", tensors, {"quantization_config": quantization})
+    assert weights.contents(path).stored_as == said
+
+
 def test_a_file_that_stores_floats_is_not_called_four_bit_by_its_name(tmp_path: Path) -> None:
     counted = weights.contents(folder(tmp_path / "model-int4", {"w": np.zeros(8, np.float32)}))
     assert counted.stored_as == "float32, dense"
