@@ -16,6 +16,7 @@ import pytest
 from audit import AuditLog, gate, load_config, read_log, run_audit
 from audit.errors import ModelError, ShrinkproofError
 from audit.harness import LoadedTask, Scored, Scorer
+from audit.making import Made, Making
 from audit.progress import Silent
 from audit.records import Registration
 
@@ -237,8 +238,9 @@ def test_a_checkpoint_that_loads_as_something_else_is_not_kept(
 
     honest = copy.compress
 
-    def lying(*arguments: Any) -> Any:
-        return honest(*arguments) + 1.0
+    def lying(making: Making[Any]) -> Made:
+        made = honest(making)
+        return made._replace(logits=made.logits + 1.0)
 
     monkeypatch.setattr(copy, "compress", lying)
     with pytest.raises(ShrinkproofError, match="does not load as it was saved"):
