@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audit import claims, weights
+from audit import claims
 from audit.derivation import derivation
 from audit.endpoint import check_endpoint
 from audit.errors import ModelError
-from audit.examine import check_finite, seen, witness
+from audit.examine import check_finite, counted_in, seen, witness
 from audit.loading import check_loadable, evaluated_as, load_model, logits, resolve_device, resolve_dtype
 from audit.records import AuditConfig, Endpoint, Level, ModelRef, NotMeasured, Variant
 from audit.same_tokenizer import check_tokenizer
@@ -40,10 +40,7 @@ def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Varia
         allow_pickle=artefact.allow_pickle,
     )  # fmt: skip
     check_finite(logits(model, witness(model)), f"candidate '{level.name}'")
-    if weights.is_pickle(path):
-        counted = weights.pickled_contents(path, model.num_parameters())
-    else:
-        counted = weights.contents(path, Path(original.path))
+    counted = counted_in(path, model, Path(original.path))
     found, computed_in = seen(model), resolve_dtype(config.dtype, device)
     return Variant(
         name=level.name,

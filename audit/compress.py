@@ -11,7 +11,7 @@ from typing import Any
 from audit import candidates, claims, registry, weights
 from audit.calibration import Calibrated, described, draw
 from audit.errors import CompressionError
-from audit.examine import check_finite, seen, witness
+from audit.examine import check_finite, counted_in, seen, witness
 from audit.loading import (
     evaluated_as,
     load_as_saved,
@@ -65,10 +65,7 @@ def _original(config: AuditConfig) -> Variant:
     folder = Path(config.model.path)
     model = load_model(folder, dtype=config.dtype, **_how(config))
     check_finite(logits(model, witness(model)), f"the original ({config.model.name})")
-    if weights.is_pickle(folder):
-        counted = weights.pickled_contents(folder, model.num_parameters())
-    else:
-        counted = weights.contents(folder)
+    counted = counted_in(folder, model)
     return Variant(
         name="original",
         level=None,
@@ -94,7 +91,10 @@ def _make(
     model = load_to_compress(Path(source.path), **_how(config))
     probe = witness(model)
     options = registry.check_options(level)
-    text = draw(options, load_tokenizer(Path(source.path))) if isinstance(options, Calibrated) else None
+    text, calibration = None, None
+    if isinstance(options, Calibrated):
+        text = draw(options, load_tokenizer(Path(source.path)))
+        calibration = described(options, text)
     made = method.compress(Making(model, options, folder, probe, text, scratch, progress))
     del model
     check_finite(made.logits, f"level '{level.name}'")
@@ -127,9 +127,7 @@ def _make(
         digest=weights.digest(weights.weight_files(folder)),
         parent=source.digest,
         **counted.fields(),
-        calibration=described(options, text)
-        if isinstance(options, Calibrated) and text is not None
-        else None,
+        calibration=calibration,
         training=made.training,
         **found._asdict(),
         claims=promises,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from audit import weights
 from audit.errors import ModelError
 from audit.kv_cache import cache_shape
 from audit.loading import linear_layers
 from audit.records import CacheShape, NotMeasured
+from audit.weights import Contents
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +43,13 @@ def seen(model: PreTrainedModel) -> Seen:
         tied=_is_tied(model),
         kv_cache=cache_shape(model.config),
     )
+
+
+def counted_in(folder: Path, model: PreTrainedModel, original: Path | None = None) -> Contents:
+    """What the files of a loaded model hold; pickles are counted by the model alone."""
+    if weights.is_pickle(folder):
+        return weights.pickled_contents(folder, model.num_parameters())
+    return weights.contents(folder, original)
 
 
 def witness(model: PreTrainedModel) -> Tensor:

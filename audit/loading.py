@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from audit import activations, foreign
 from audit.errors import ModelError
 from audit.making import Made, Making
+from audit.weights import quantization_of
 
 if TYPE_CHECKING:
     import torch
@@ -238,13 +239,6 @@ def quantised_by(folder: Path) -> str | None:
     return None if method is None else str(method)
 
 
-def quantization_of(folder: Path) -> dict[str, Any]:
-    """How the config says that the weights were quantised; empty where they were not."""
-    if folder.suffix == ".gguf":
-        return {}
-    return json.loads((folder / "config.json").read_text()).get("quantization_config") or {}
-
-
 def evaluated_as(folder: Path, dtype: str) -> str:
     """What `load_model` computes with where it is asked for `dtype`, in words."""
     method, quantization = quantised_by(folder), quantization_of(folder)
@@ -316,9 +310,7 @@ def _rebuilt(folder: Path, trust_remote_code: bool) -> tuple[PreTrainedModel, di
     config: Any = AutoConfig.from_pretrained(
         folder, trust_remote_code=trust_remote_code, local_files_only=True
     )
-    tensors = foreign.dequantised(
-        folder, json.loads((folder / "config.json").read_text())["quantization_config"]
-    )
+    tensors = foreign.dequantised(folder, quantization_of(folder))
     del config.quantization_config
     build: Any = AutoModelForCausalLM.from_config
     model = build(config, dtype=config.dtype, trust_remote_code=trust_remote_code)

@@ -112,7 +112,7 @@ def contents(folder: Path, original: Path | None = None) -> Contents:
     if folder.suffix == ".gguf":
         return gguf_contents(folder)
     stored = tensors(folder)
-    packed = list(quantised(stored, named_bits(_quantization(folder))))
+    packed = list(quantised(stored, named_bits(quantization_of(folder))))
     parts = {name for one in packed for name in one.parts}
     plain = {name: tensor for name, tensor in stored.items() if name not in parts}
     packed_weights = sum(one.size for one in packed)
@@ -222,8 +222,6 @@ def gguf_contents(file: Path) -> Contents:
 
 def float_dtypes(folder: Path) -> frozenset[str]:
     """In what the floating-point tensors of a checkpoint folder are stored, by torch's names."""
-    if folder.suffix == ".gguf":
-        return frozenset(["blocks of GGUF"])
     dtypes = {tensor.dtype for tensor in tensors(folder).values()}
     return frozenset(_FLOATS.get(dtype, dtype.lower()) for dtype in dtypes if dtype.startswith(("F", "BF")))
 
@@ -235,7 +233,7 @@ def is_pickle(folder: Path) -> bool:
 
 def _stored_as(folder: Path, plain: list[str]) -> str:
     dense = ", ".join(_FLOATS.get(dtype, dtype.lower()) for dtype in plain)
-    quantization = _quantization(folder)
+    quantization = quantization_of(folder)
     if not quantization:
         return f"{dense}, dense"
     groups = list(quantization.get("config_groups", {}).values())
@@ -259,9 +257,7 @@ def _stored_as(folder: Path, plain: list[str]) -> str:
 
 def said_of(folder: Path) -> list[Claim]:
     """What the artefact's own config says of it."""
-    if folder.suffix == ".gguf":
-        return []
-    quantization = _quantization(folder)
+    quantization = quantization_of(folder)
     bits, sparsity = named_bits(quantization), quantization.get("sparsity_config") or {}
     source = "config.json"
     found = [] if bits is None else [Claim(quantity="bits", value=bits, source=source)]
@@ -272,13 +268,15 @@ def said_of(folder: Path) -> list[Claim]:
 
 def _format(folder: Path) -> str:
     """What a runtime has to know beyond safetensors: the method that the weights were packed by."""
-    quantization = _quantization(folder)
+    quantization = quantization_of(folder)
     if not quantization:
         return "safetensors"
     return str(quantization.get("quant_method", "safetensors, quantised by an unnamed method"))
 
 
-def _quantization(folder: Path) -> dict[str, Any]:
+def quantization_of(folder: Path) -> dict[str, Any]:
     """How the config says that the weights were quantised; empty where they were not."""
+    if folder.suffix == ".gguf":
+        return {}
     found: dict[str, Any] | None = json.loads((folder / "config.json").read_text()).get("quantization_config")
     return found or {}

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from audit.calibration import Calibrated
 from audit.compressors import packed
-from audit.compressors.llm_compressor import applied, left_out
+from audit.compressors.llm_compressor import Rounding, applied, left_out
 from audit.loading import linear_layers, stored_dtype
 from audit.making import Made, Making
 
@@ -24,15 +23,9 @@ LIBRARY = "llmcompressor"
 PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
 
 
-class Options(Calibrated):
+class Options(Rounding):
     """Settings of AWQ."""
 
-    bits: Annotated[int, Field(ge=2, le=8)]
-    """Width of a weight."""
-    group_size: Annotated[int, Field(ge=0)] = 128
-    """Weights of a row that share a scale; 0: the whole row."""
-    symmetric: bool = True
-    """Without a zero point."""
     grid: Annotated[int, Field(ge=3)] = 20
     """Scales that are tried for each layer."""
 

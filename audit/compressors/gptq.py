@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from audit.calibration import Calibrated
 from audit.compressors import packed
-from audit.compressors.llm_compressor import left_out, treated
+from audit.compressors.llm_compressor import Rounding, left_out, treated
 from audit.loading import linear_layers, stored_dtype
 from audit.making import Made, Making
 
@@ -23,15 +22,9 @@ LIBRARY = "llmcompressor"
 PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
 
 
-class Options(Calibrated):
+class Options(Rounding):
     """Settings of GPTQ."""
 
-    bits: Annotated[int, Field(ge=2, le=8)]
-    """Width of a weight."""
-    group_size: Annotated[int, Field(ge=0)] = 128
-    """Weights of a row that share a scale; 0: the whole row."""
-    symmetric: bool = True
-    """Without a zero point."""
     damping: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Added to the Hessian's diagonal, as a share of its mean."""
 

@@ -96,9 +96,7 @@ def _shape(model: PreTrainedModel) -> tuple[int, int, int]:
 def _check_others(model: PreTrainedModel, attention: Module, size: int) -> None:
     """What the attention holds beside its projections must be one for all heads, as Qwen3's norms are."""
     for name, weights in attention.named_parameters():
-        if name.partition(".")[0] not in {"q_proj", "k_proj", "v_proj", "o_proj"} and weights.shape != (
-            size,
-        ):
+        if name.partition(".")[0] not in PROJECTIONS and weights.shape != (size,):
             raise refused(
                 model, f"its attention holds {name}, {list(weights.shape)}, which is not one head's"
             )

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+class Rounding(Calibrated):
+    """Settings of GPTQ and of AWQ."""
+
+    bits: Annotated[int, Field(ge=2, le=8)]
+    """Width of a weight."""
+    group_size: Annotated[int, Field(ge=0)] = 128
+    """Weights of a row that share a scale; 0: the whole row."""
+    symmetric: bool = True
+    """Without a zero point."""
+
+
 class Pruning(Calibrated):
     """Settings of Wanda and of SparseGPT."""
 
