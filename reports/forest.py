@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from audit.records import Decision, Interval, NotMeasured
 from reports.badge import WORDS
+from reports.look import LOOK
 from reports.units import Unit
 from reports.wording import visible
 
@@ -117,20 +118,9 @@ def _layout(marks: Sequence[Mark], margins: Sequence[float], unit: Unit) -> dict
     low, high = _range(marks, [x for x, _ in lines], unit)
     quiet = {"fixedrange": True, "showline": False, "ticks": "", "automargin": True}
     return {
-        "template": {},
+        **LOOK,
         "height": 130 + 38 * len(marks),
         "margin": {"l": 8, "r": 16, "t": 34, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, sans-serif", "size": 13, "color": "var(--ink)"},
-        "hoverlabel": {
-            "bgcolor": "var(--surface)",
-            "font": {"color": "var(--ink)"},
-            "bordercolor": "var(--line)",
-        },
-        "dragmode": False,
-        "showlegend": True,
-        "legend": {"orientation": "h", "y": -0.12, "yref": "container", "x": 0, "itemclick": False},
         "xaxis": {
             **quiet,
             "range": [low, high],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.records import AuditLog, LossPoint, Training, Variant
+from reports.look import LOOK
 from reports.tables import Column, Table
 from reports.wording import anchor, count, listed, plain, rate
 
@@ -96,20 +97,9 @@ def _layout() -> dict[str, Any]:
         "zeroline": False, "rangemode": "tozero",
     }  # fmt: skip
     return {
-        "template": {},
+        **LOOK,
         "height": 300,
         "margin": {"l": 8, "r": 16, "t": 12, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, sans-serif", "size": 13, "color": "var(--ink)"},
-        "hoverlabel": {
-            "bgcolor": "var(--surface)",
-            "font": {"color": "var(--ink)"},
-            "bordercolor": "var(--line)",
-        },
-        "dragmode": False,
-        "showlegend": True,
-        "legend": {"orientation": "h", "y": -0.12, "yref": "container", "x": 0, "itemclick": False},
         "xaxis": {**axis, "title": {"text": "step", "standoff": 8, "font": {"size": 12}}},
         "yaxis": {**axis, "title": {"text": "nats a position", "standoff": 8, "font": {"size": 12}}},
     }
