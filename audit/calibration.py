@@ -22,8 +22,8 @@ class Calibrated(Record):
     """Settings of every method that looks at text."""
 
     calibration: Path
-    """UTF-8 text with blank lines between documents, or JSON lines with the key `text`; relative to the
-    config file."""
+    """UTF-8 text with blank lines between documents, or JSON lines or parquet with the key `text`: a file,
+    relative to the config, or org/name@revision:file of a data set on the hub. None given: the config's."""
     samples: Annotated[int, Field(ge=1)] = 128
     """Stretches of text."""
     sequence_length: Annotated[int, Field(ge=2)] = 512
@@ -62,6 +62,8 @@ def described(options: Calibrated, tokens: NDArray[np.int64]) -> Calibration:
 
 
 def _documents(path: Path) -> list[str]:
+    if path.suffix == ".parquet":
+        return _of_parquet(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -74,3 +76,13 @@ def _documents(path: Path) -> list[str]:
         raise ConfigError(
             f"calibration: {path}: every line must be a JSON object with the key `text` ({error!r})."
         ) from None
+
+
+def _of_parquet(path: Path) -> list[str]:
+    import pandas as pd
+
+    try:
+        return [str(text) for text in pd.read_parquet(path, columns=["text"])["text"]]
+    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"calibration: {path} must be parquet with the column `text`: {reason}") from None

@@ -62,6 +62,9 @@ def run(
         list[str] | None,
         typer.Option(help="Somebody's compressed model: folder, file or name; repeat.", show_default=False),
     ] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Text of the methods that look at text.", show_default=False)
+    ] = None,
     suite: Annotated[list[str] | None, typer.Option(help="Suite; repeat.", show_default=False)] = None,
     limit: Annotated[int | None, typer.Option(help="Items per task.", show_default=False)] = None,
     out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
@@ -86,9 +89,9 @@ def run(
     from audit.pipeline import run_audit
 
     settings = load_config(
-        config, model=model, levels=level or None, candidates=candidate or None, suites=suite or None,
-        limit=limit, out=out, seed=seed, policy=policy, noise=noise,
-        allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
+        config, model=model, levels=level or None, candidates=candidate or None,
+        calibration=calibration, suites=suite or None, limit=limit, out=out, seed=seed, policy=policy,
+        noise=noise, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     console = Console()
     # The progress holds the real stderr, since quiet() takes sys.stderr away from the libraries.
@@ -107,12 +110,15 @@ def compress(
     level: Annotated[
         list[str] | None, typer.Option(help="Level; repeat, mildest first.", show_default=False)
     ] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Text of the methods that look at text.", show_default=False)
+    ] = None,
     out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
 ) -> None:
     """Make and check the compressed models alone; `run` goes on from them."""
     from audit.pipeline import make_variants
 
-    settings = load_config(config, levels=level or None, out=out)
+    settings = load_config(config, levels=level or None, calibration=calibration, out=out)
     with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
         variants = make_variants(settings, progress=progress)
     print_variants(Console(), variants)
@@ -225,7 +231,7 @@ def list_parts(what: Annotated[str, typer.Argument(help="levels, suites or forma
     """List what can be named in a config."""
     if what == "levels":
         for name, level in registry.presets().items():
-            typer.echo(f"{name:16} {registry.compressor(level.method).TITLE} {level.options or ''}")
+            typer.echo(f"{name:18} {registry.compressor(level.method).TITLE} {level.options or ''}")
     elif what == "suites":
         for name in registry.names("audit.suites"):
             typer.echo(f"{name:16} {registry.suite(name).question}")

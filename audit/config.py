@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,6 +35,7 @@ NOISE = Level(name="control-bf16", method="copy", options={"dtype": "bfloat16"})
 DEFAULT_SUITES = ("accuracy", "bias", "robustness", "forgetting", "safety")
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(:[\w./-]+\.gguf)?")
+_HUB_FILE = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?:[\w./-]+")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]
 _LEVEL_NAME = re.compile(r"[\w.-]+")
 
@@ -104,6 +107,8 @@ class ConfigFile(Record):
     """None: control, int8 and int4, or the control alone beside candidates. Each a short name, a mapping with
     `method:`, or a chain: a list of those, or short names with + between them, each made from the one
     before."""
+    calibration: str | None = None
+    """The text of the levels that look at text and name none: see `Calibrated`."""
     suites: tuple[str | SuiteEntry, ...] = DEFAULT_SUITES
     rules: tuple[Rule, ...] = ()
     policy: str = "standard"
@@ -145,7 +150,9 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
     levels: tuple[Level, ...] = (NOISE,) if parsed.noise else ()
     usual = ("control",) if parsed.candidates else DEFAULT_LEVELS
     for i, entry in enumerate(usual if parsed.levels is None else parsed.levels):
-        found = _located(lines, where, ("levels", i), lambda entry: _levels(entry, home), entry)
+        found = _located(
+            lines, where, ("levels", i), lambda entry: _levels(entry, home, parsed.calibration), entry
+        )
         shared = levels if len(found) > 1 else ()  # chains may begin alike
         levels += tuple(level for level in found if level not in shared)
     levels += tuple(
@@ -171,6 +178,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
     elsewhere = {
         "model",
         "candidates",
+        "calibration",
         "levels",
         "suites",
         "rules",
@@ -293,15 +301,15 @@ def _check_unique(kind: str, names: Sequence[str]) -> None:
 # Looking up
 
 
-def _levels(entry: LevelEntry | list[LevelEntry], home: Path) -> tuple[Level, ...]:
+def _levels(entry: LevelEntry | list[LevelEntry], home: Path, calibration: str | None) -> tuple[Level, ...]:
     """The level of one entry, or every link of a chain, each named by all that was done until then."""
     if isinstance(entry, str) and "+" in entry:
         entry = [*entry.split("+")]
     if not isinstance(entry, list):
-        return (_level(entry, home),)
+        return (_level(entry, home, calibration),)
     links: list[Level] = []
     for one in entry:
-        link, before = _level(one, home), links[-1].name if links else None
+        link, before = _level(one, home, calibration), links[-1].name if links else None
         if link.is_control:
             raise ConfigError(f"'{link.name}' changes nothing and is no link of a chain (given {entry}).")
         name = link.name if before is None else f"{before}+{link.name}"
@@ -311,27 +319,66 @@ def _levels(entry: LevelEntry | list[LevelEntry], home: Path) -> tuple[Level, ..
     return tuple(links)
 
 
-def _level(entry: LevelEntry, home: Path) -> Level:
+def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
     """A short name, or a mapping with `method`, its options, and optionally `name`."""
     presets = registry.presets()
     if isinstance(entry, str):
         if entry not in presets:
             raise ConfigError(registry.unknown("level", entry, presets))
-        return presets[entry]
+        short = presets[entry]
+        entry = {**short.options, "method": short.method, "name": entry}
     options = dict(entry)
     method = options.pop("method", None)
     if method is None:
         raise ConfigError(f"a level written as a mapping needs `method:` (given {entry}).")
-    files = registry.files(method) & options.keys()
+    named = registry.files(method)
     given = options.pop("name", None)
-    shown = [f"{key}{value}" for key, value in options.items() if key not in files]
+    shown = [f"{key}{value}" for key, value in options.items() if key not in named]
     name = given or "-".join([method, *shown])
     if not _LEVEL_NAME.fullmatch(str(name)):
         raise ConfigError(f"level name {name!r}: use letters, digits, '.', '-' and '_' only.")
-    options |= {key: str(home / str(options[key])) for key in files}
-    level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
+    if "calibration" in named:
+        options.setdefault("calibration", calibration)
+        if options["calibration"] is None:
+            raise ConfigError(
+                f"level '{name}' looks at text while it compresses, and none is named. Add "
+                "`calibration: FILE` to the config, for all levels or for this one, or use --calibration."
+            )
+    files = {key: _file(str(options[key]), home, key) for key in named & options.keys()}
+    level = Level(
+        name=str(name),
+        method=method,
+        options=options | {key: str(path) for key, path in files.items()},
+        files={key: _digest(path, key) for key, path in files.items()},
+        claims=claims.of_options(options),
+    )
     registry.check_options(level)
     return level
+
+
+def _file(name: str, home: Path, option: str) -> Path:
+    """A file or folder beside the config, or a file of a data set on the hub."""
+    from huggingface_hub import hf_hub_download
+
+    path = Path(name).expanduser()
+    found = next((one for one in (home / path, path) if one.exists()), None)
+    if found or not _HUB_FILE.fullmatch(name):
+        return found or home / path
+    whole, _, file = name.partition(":")
+    repository, _, revision = whole.partition("@")
+    with _hub_errors(f"{option}: {name}"):
+        return Path(hf_hub_download(repository, file, repo_type="dataset", revision=revision or None))
+
+
+def _digest(path: Path, option: str) -> str:
+    """sha256 of a file, or of the config.json of a folder."""
+    try:
+        return hashlib.sha256((path / "config.json" if path.is_dir() else path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(
+            f"{option}: {path} can't be read: {error.strerror}. Name a file, relative to the config, or "
+            "org/name@revision:file of a data set on the hub."
+        ) from None
 
 
 def _candidate(entry: str | CandidateEntry, home: Path) -> Level:
@@ -464,17 +511,25 @@ def _folder(name: str, home: Path) -> Path | None:
 def _from_hub(full_name: str, allow_pickle: bool) -> tuple[Path, str]:
     """Download (or find in the cache; HF_HUB_OFFLINE is honoured) and return folder and commit."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     whole, _, file = full_name.partition(":")
     name, _, revision = whole.partition("@")
     patterns = [file] if file else [*_HUB_FILES, "*.bin"] if allow_pickle else _HUB_FILES
-    try:
+    with _hub_errors(full_name):
         folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
+    return folder / file, folder.name  # the cache names a snapshot's folder by its commit
+
+
+@contextlib.contextmanager
+def _hub_errors(what: str) -> Iterator[None]:
+    """Raise what the hub's library raises as ModelError."""
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        yield
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"{full_name} could not be had from the hub and is not in its cache: {reason} "
+            f"{what} could not be had from the hub and is not in its cache: {reason} "
             "Check the name and the network, or name a folder."
         ) from error
-    return folder / file, folder.name  # the cache names a snapshot's folder by its commit

@@ -107,6 +107,8 @@ class Level(Record):
     """Name of the compressor that makes it."""
     options: dict[str, bool | int | float | str] = {}
     """The method's own settings, validated by the method."""
+    files: dict[str, str] = {}
+    """Of each option that names a file, the file's sha256: what it holds counts, not where it lies."""
     after: str | None = None
     """Name of the level that it is made from, in a chain; None: the original."""
     artefact: ModelRef | None = None

@@ -335,7 +335,6 @@ def read_progress(root: Path) -> tuple[AuditConfig, tuple[Run, ...], Reader]:
     """
     try:
         identity = json.loads((root / "config.json").read_bytes())
-        identity["model"]["path"] = ""  # it is no part of a run's identity
         config = AuditConfig.model_validate({**identity, "out": str(root)})
         runs = tuple(_RUNS.validate_json((root / RUNS).read_bytes()))
     except FileNotFoundError as error:
@@ -363,9 +362,15 @@ def config_digest(config: AuditConfig) -> str:
 
 
 def _identity(config: AuditConfig) -> dict[str, Any]:
-    # The weights' digest pins the model, so where it and the run lie is no part of what is audited.
+    # Digests pin models and texts, so where they and the run lie is no part of what is audited.
     identity = config.model_dump(mode="json", exclude={"out", "cache"})
-    identity["model"].pop("path")
+    identity["model"]["path"] = ""
+    for level in identity["levels"]:
+        level["options"] = {
+            key: value for key, value in level["options"].items() if key not in level["files"]
+        }
+        if level["artefact"]:
+            level["artefact"]["path"] = ""
     return identity
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TITLE = "AWQ weight quantisation over calibration text, packed (llm-compressor)"
 LIBRARY = "llmcompressor"
-PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
+PRESETS = {"awq-4": {"bits": 4, "group_size": 64}}
 
 
 class Options(Rounding):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 TITLE = "distillation: a smaller student trained on the model's distribution (plain torch)"
 LIBRARY = "torch"
-PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
+PRESETS = {f"distil-{layers}L": {"layers": layers} for layers in (4, 6, 8, 12, 16, 24)}
 
 CLIP = 1.0
 """Largest norm of the gradient."""

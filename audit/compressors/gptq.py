@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TITLE = "GPTQ weight quantisation over calibration text, packed (llm-compressor)"
 LIBRARY = "llmcompressor"
-PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
+PRESETS = {f"gptq-{bits}": {"bits": bits, "group_size": 64} for bits in (8, 4, 3)}
 
 
 class Options(Rounding):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TITLE = "whole layers removed by Block Influence over calibration text (ShortGPT)"
 LIBRARY = "torch"
-PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
+PRESETS = {f"layers-{remove}": {"remove": remove} for remove in (1, 2, 3, 4)}
 
 
 class Options(Calibrated):

@@ -40,6 +40,12 @@ class Pruning(Calibrated):
     """2:4: two of each four weights of a row, whatever `sparsity` is."""
 
 
+def pruning_presets(method: str) -> dict[str, dict[str, bool | int | float | str]]:
+    """Short names of levels, as those of magnitude pruning."""
+    shares = {f"{method}-{percent}": {"sparsity": percent / 100} for percent in (30, 50, 70)}
+    return {**shares, f"{method}-24": {"pattern": "2:4"}}
+
+
 def prune(making: Making[Pruning], modifier: type[Any]) -> Made:
     """Prune the linear layers but the output head by llm-compressor's class; see `Compressor.compress`."""
     model, options = making.model, making.options

@@ -6,14 +6,14 @@ By llm-compressor; stored dense, with its zeros.
 from __future__ import annotations
 
 from audit.compressors.llm_compressor import Pruning as Options
-from audit.compressors.llm_compressor import prune
+from audit.compressors.llm_compressor import prune, pruning_presets
 from audit.making import Made, Making
 
 __all__ = ["LIBRARY", "PRESETS", "TITLE", "Options", "compress"]
 
 TITLE = "Wanda pruning over calibration text (llm-compressor)"
 LIBRARY = "llmcompressor"
-PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
+PRESETS = pruning_presets("wanda")
 
 
 def compress(making: Making[Options]) -> Made:

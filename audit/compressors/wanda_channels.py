@@ -9,7 +9,7 @@ from audit.making import Made, Making
 
 TITLE = "MLP channels removed by weights and activations over calibration text: smaller tensors"
 LIBRARY = "torch"
-PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
+PRESETS = {"wanda-channels-25": {"share": 0.25}, "wanda-channels-50": {"share": 0.5}}
 
 
 class Options(Calibrated, Channels):

@@ -9,7 +9,7 @@ from audit.making import Made, Making
 
 TITLE = "attention heads removed by weights and activations over calibration text: smaller tensors and cache"
 LIBRARY = "torch"
-PRESETS: dict[str, dict[str, bool | int | float | str]] = {}
+PRESETS = {"wanda-heads-33": {"share": 0.33}}
 
 
 class Options(Calibrated, Width):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import inspect
 import itertools
 import json
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,7 +131,9 @@ def _identify(suite: Suite, name: str, task: Any, limit: int | None, dealing: tu
     documents = _whole_pairs(list(task.eval_docs), suite.pair_by, limit)
     if not documents:
         raise EvaluationError(f"task '{name}' of suite '{suite.name}' has no items. Check its data file.")
-    content = json.dumps([task.dump_config(), documents], sort_keys=True, default=str, ensure_ascii=False)
+    content = json.dumps(
+        [task.dump_config(), documents], sort_keys=True, default=_by_source, ensure_ascii=False
+    )
     return LoadedTask(
         suite=suite,
         name=name,
@@ -139,6 +144,14 @@ def _identify(suite: Suite, name: str, task: Any, limit: int | None, dealing: tu
         digest=hashlib.sha256(content.encode()).hexdigest(),
         parts=_dealt(documents, suite.pair_by, *dealing),
     )
+
+
+def _by_source(value: object) -> str:
+    """What JSON has no place for, without its address in memory: that is another in each process."""
+    if inspect.isfunction(value):
+        with contextlib.suppress(OSError):
+            return inspect.getsource(value)
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
 def _whole_pairs(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -40,14 +41,17 @@ def test_the_draw_depends_on_the_seed_alone(text: Path, tiny: Path) -> None:
     assert described(options, tokens).sha256 != described(options, other).sha256
 
 
-def test_json_lines_hold_the_same_text(text: Path, tiny: Path, tmp_path: Path) -> None:
+def test_json_lines_and_parquet_hold_the_same_text(text: Path, tiny: Path, tmp_path: Path) -> None:
     lines = tmp_path / "text.jsonl"
     lines.write_text("\n".join(json.dumps({"text": part}) for part in text.read_text().split("\n\n")))
-    drawn = [
+    table = tmp_path / "text.parquet"
+    pd.DataFrame({"id": range(400), "text": text.read_text().split("\n\n")}).to_parquet(table)
+    first, *others = (
         draw(Calibrated(calibration=path, samples=8, sequence_length=16), load_tokenizer(tiny))
-        for path in (text, lines)
-    ]
-    np.testing.assert_array_equal(*drawn)
+        for path in (text, lines, table)
+    )
+    for other in others:
+        np.testing.assert_array_equal(first, other)
 
 
 def test_bad_calibration_text_is_named(tiny: Path, tmp_path: Path) -> None:
@@ -57,6 +61,9 @@ def test_bad_calibration_text_is_named(tiny: Path, tmp_path: Path) -> None:
     path.write_text("the cat")
     with pytest.raises(ConfigError, match="0 stretches of 512; 128 are asked for"):
         draw(Calibrated(calibration=path), tokenizer)
+    pd.DataFrame({"page": ["the cat"]}).to_parquet(tmp_path / "odd.parquet")
+    with pytest.raises(ConfigError, match="parquet with the column `text`"):
+        draw(Calibrated(calibration=tmp_path / "odd.parquet"), tokenizer)
     (tmp_path / "odd.jsonl").write_text('{"page": "the cat"}\n')
     with pytest.raises(ConfigError, match="the key `text`"):
         draw(Calibrated(calibration=tmp_path / "odd.jsonl"), tokenizer)

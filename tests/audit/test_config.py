@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from audit.config import load_config
 from audit.errors import ConfigError, ModelError, ShrinkproofError
 from audit.policy import under_policy
+from audit.store import config_digest
 
 
 @pytest.fixture
@@ -303,3 +305,60 @@ def test_a_budget_that_is_none_is_refused_with_line_and_reason(
     message = refused(tmp_path, f"model: {model}\nbudgets:\n  - {{{budget}}}")
     assert "line 3" in message
     assert said in message
+
+
+def test_levels_that_look_at_text_share_the_configs_and_may_have_their_own(
+    tmp_path: Path, model: Path
+) -> None:
+    for name in ("shared.txt", "own.txt"):
+        (tmp_path / name).write_text(name)
+    chain, own = "[distil-6L, wanda-channels-25, int4]", "{method: layers, remove: 1, calibration: own.txt}"
+    text = f"model: {model}\ncalibration: shared.txt\nlevels: [{chain}, {own}]"
+    config = load_config(write(tmp_path, text))
+    distilled, cut, rounded, layers = config.levels
+    assert distilled.options == {"layers": 6, "calibration": str(tmp_path / "shared.txt")}
+    assert cut.options["calibration"] == str(tmp_path / "shared.txt")
+    assert "calibration" not in rounded.options
+    assert layers.options["calibration"] == str(tmp_path / "own.txt")
+    assert layers.files == {"calibration": sha256(b"own.txt").hexdigest()}
+
+
+def test_a_level_that_looks_at_text_needs_one(tmp_path: Path, model: Path) -> None:
+    message = refused(tmp_path, f"model: {model}\nlevels: [int8, distil-6L]")
+    assert "line 2: level 'distil-6L' looks at text" in message
+    assert "calibration: FILE" in message
+    message = refused(tmp_path, f"model: {model}\ncalibration: gone.txt\nlevels: [distil-6L]")
+    assert f"{tmp_path / 'gone.txt'} can't be read" in message
+
+
+def test_the_text_counts_by_what_it_holds_and_not_by_where_it_lies(tmp_path: Path, model: Path) -> None:
+    def digest(folder: str, held: str) -> str:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "text.txt").write_text(held)
+        return config_digest(load_config({**data, "calibration": str(tmp_path / folder / "text.txt")}))
+
+    data = {"model": str(model), "levels": ["distil-6L"]}
+    assert digest("here", "the cat") == digest("there", "the cat") != digest("here", "the dog")
+
+
+def test_a_text_on_the_hub_is_found_in_its_cache(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cache = tmp_path / "hub" / "datasets--org--texts"
+    (cache / "snapshots" / commit / "data").mkdir(parents=True)
+    (cache / "snapshots" / commit / "data" / "train.txt").write_text("the cat")
+    (cache / "refs").mkdir()
+    (cache / "refs" / "v1").write_text(commit)
+    config = load_config(
+        {"model": str(model), "calibration": "org/texts@v1:data/train.txt", "levels": ["distil-6L"]}
+    )
+    assert config.levels[0].files == {"calibration": sha256(b"the cat").hexdigest()}
+    message = refused(
+        tmp_path, f"model: {model}\ncalibration: org/none@v1:a.txt\nlevels: [distil-6L]", ModelError
+    )
+    assert "calibration: org/none@v1:a.txt could not be had from the hub" in message

@@ -101,6 +101,21 @@ def test_a_task_is_known_by_what_it_asks_and_not_by_its_name(tmp_path: Path) -> 
     assert (first.version, first.n_items, first.num_fewshot) == ("3", 8, 0)
 
 
+def test_a_task_with_functions_of_its_own_is_the_same_in_the_next_process(tmp_path: Path) -> None:
+    folder = own_task(tmp_path / "a")
+    (folder / "words.py").write_text("def ask(document):\n    return document['q']\n")
+    spec = (folder / "sums.yaml").read_text().replace("doc_to_text: q", "doc_to_text: !function words.ask")
+    (folder / "sums.yaml").write_text(spec)
+
+    def digest() -> str:
+        return load_tasks(suite_of(folder, "sums"), limit=None, seed=1)[0].digest
+
+    first = digest()
+    assert digest() == first  # lm-eval makes another function of it each time
+    (folder / "words.py").write_text("def ask(document):\n    return 'So: ' + document['q']\n")
+    assert digest() != first
+
+
 def test_a_limit_counts_items(tmp_path: Path) -> None:
     assert load_tasks(suite_of(own_task(tmp_path / "a"), "sums"), limit=3, seed=1)[0].n_items == 3
 
