@@ -23,6 +23,7 @@ from audit.loading import (
     resolve_dtype,
 )
 from audit.making import Making
+from audit.memory import FLOAT32, check_room
 from audit.progress import Progress, Silent
 from audit.records import AuditConfig, Level, NotMeasured, Variant
 from audit.store import Store
@@ -88,6 +89,9 @@ def _make(
     """What `level` makes of `source`: the original, or the link before it in a chain."""
     method = registry.compressor(level.method)
     started = time.monotonic()
+    if not isinstance(source.parameters, NotMeasured):
+        whose = f"level '{level.name}', which {level.method} makes in float32,"
+        check_room(FLOAT32 * source.parameters, resolve_device(config.device), whose)
     model = load_to_compress(Path(source.path), **_how(config))
     probe = witness(model)
     options = registry.check_options(level)

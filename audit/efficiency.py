@@ -1,22 +1,23 @@
-"""What each variant costs to run: load time, peak memory, and speed beside the original's.
+"""What each variant costs to run: load time, peak memory, and speed and energy beside the original's.
 
 Measured only where it is asked for, since it takes minutes; what the run folder holds is not measured again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit import weights
+from audit.energy import meter
 from audit.footprint import Footprint, Request, footprint
 from audit.loading import cpu_threads, load_model, resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
 from audit.provenance import processor
-from audit.records import AuditConfig, Conditions, Efficiency, NotMeasured, Speed, Variant
-from audit.speed import interleaved, one_pass
+from audit.records import AuditConfig, Conditions, Efficiency, NotMeasured, Variant
+from audit.speed import Costs, Pass, interleaved, metered, one_pass
 from audit.store import Store
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _have(variant: Variant, bench: _Bench, store: Store, progress: Progress) -> 
 
 def _none(variant: Variant, conditions: Conditions, reason: str) -> Efficiency:
     """Nothing, and why."""
-    names = ("load_seconds", "peak_memory_bytes", "runtime_bytes", "prefill", "decode")
+    names = ("load_seconds", "peak_memory_bytes", "runtime_bytes", "prefill", "decode", "energy")
     gaps = dict.fromkeys(names, NotMeasured(reason))
     return Efficiency.model_validate(
         {"variant": variant.name, "digest": variant.digest, "conditions": conditions, **gaps}
@@ -86,6 +87,7 @@ class _Bench:
         self._original, self._config = original, config
         self._device = resolve_device(config.device)
         self.conditions = _conditions(original, config, self._device)
+        self._meter = meter(self._device)
         self._loaded: PreTrainedModel | None = None
 
     def measure(self, variant: Variant) -> Efficiency:
@@ -96,27 +98,26 @@ class _Bench:
                 **_trust(self._config),
             )
         )  # fmt: skip
-        prefill, decode = self._speed(variant)
+        costs = self._beside_original(variant)
         names = Footprint.model_fields
         return Efficiency(
-            variant=variant.name, digest=variant.digest, conditions=self.conditions, prefill=prefill,
-            decode=decode,
+            variant=variant.name, digest=variant.digest, conditions=self.conditions, **costs._asdict(),
             **{name: taken if isinstance(taken, NotMeasured) else getattr(taken, name) for name in names},
         )  # fmt: skip
 
-    def _speed(self, variant: Variant) -> tuple[Speed | NotMeasured, Speed | NotMeasured]:
+    def _beside_original(self, variant: Variant) -> Costs:
         if variant == self._original:
-            beside = NotMeasured("the original's speed is measured beside each level's")
-            return beside, beside
+            return Costs(*[NotMeasured("the original's are measured beside each level's")] * 3)
         if reason := simulated(self._original):
-            no_yardstick = NotMeasured(f"the original is no yardstick: {reason}")
-            return no_yardstick, no_yardstick
+            return Costs(*[NotMeasured(f"the original is no yardstick: {reason}")] * 3)
         self._loaded = self._loaded or self._load(self._original)
-        original, compressed = (
-            partial(one_pass, model, self.conditions) for model in (self._loaded, self._load(variant))
-        )
+        original, compressed = (self._pass(model) for model in (self._loaded, self._load(variant)))
         with cpu_threads(self.conditions.threads):
-            return interleaved(original, compressed, self.conditions)
+            return interleaved(original, compressed, self.conditions, self._meter)
+
+    def _pass(self, model: PreTrainedModel) -> Callable[[], Pass]:
+        make_pass = partial(one_pass, model, self.conditions)
+        return make_pass if isinstance(self._meter, NotMeasured) else partial(metered, make_pass, self._meter)
 
     def _load(self, variant: Variant) -> PreTrainedModel:
         dtype, device = self.conditions.dtype, self._device

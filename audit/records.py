@@ -728,6 +728,21 @@ class Speed(Record):
     """Of that median."""
 
 
+class Energy(Record):
+    """What a pass of prompt and decoding took beside the original's, by the hardware's own counter."""
+
+    joules_per_token: float
+    """Of a token computed or decoded: median over the rounds."""
+    original_joules_per_token: float
+    """The original's, in the same rounds."""
+    ratio: float
+    """The variant's energy over the original's: median over the rounds. Above 1 is more."""
+    interval: Interval
+    """Of that median."""
+    source: str
+    """What was counted."""
+
+
 class Efficiency(Record):
     """What a variant costs to run. What is computed otherwise than it is stored has no speed of its own."""
 
@@ -744,6 +759,7 @@ class Efficiency(Record):
     """Of those, what it held before the model was loaded."""
     prefill: Speed | NotMeasured
     decode: Speed | NotMeasured
+    energy: Energy | NotMeasured = NotMeasured("no counter of energy was asked for")
 
 
 class Provenance(Record):

@@ -26,6 +26,7 @@ from audit.compressors.training import Losses
 from audit.errors import CompressionError
 from audit.loading import saved, stored_dtype
 from audit.making import Made, Making
+from audit.memory import FLOAT32, check_room
 from audit.records import LossPoint, Share, Training
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ TITLE = "distillation: a smaller student trained on the model's distribution (pl
 LIBRARY = "torch"
 PRESETS = {f"distil-{layers}L": {"layers": layers} for layers in (4, 6, 8, 12, 16, 24)}
 
+BESIDE_WEIGHTS = 3
+"""Numbers that training keeps for each weight: its gradient, and AdamW's two moments."""
 CLIP = 1.0
 """Largest norm of the gradient."""
 REMARKS = 20
@@ -111,6 +114,8 @@ def _train(making: Making[Options], student: PreTrainedModel) -> list[Losses]:
     import torch
 
     options, progress = making.options, making.progress
+    needed = BESIDE_WEIGHTS * FLOAT32 * student.num_parameters()
+    check_room(needed, str(student.device), f"training a student of {student.num_parameters():,} weights")
     steps, tokens = options.all_steps, options.batch_size * options.sequence_length
     optimiser = torch.optim.AdamW(student.parameters())
     checkpoint = Checkpoint(making.scratch, _setup(making, student))

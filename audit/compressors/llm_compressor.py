@@ -14,6 +14,7 @@ from pydantic import Field
 from audit.calibration import Calibrated
 from audit.loading import linear_layers, saved, stored_dtype
 from audit.making import Made, Making
+from audit.memory import FLOAT32, check_room
 
 if TYPE_CHECKING:
     from torch.nn import Linear
@@ -73,6 +74,9 @@ def applied(making: Making[Any], recipe: Any) -> PreTrainedModel:
     from llmcompressor import oneshot
 
     assert making.text is not None, "the options are Calibrated"
+    check_room(
+        FLOAT32 * making.model.num_parameters(), str(making.model.device), "a second copy of the model"
+    )
     rows = [{"input_ids": row.tolist(), "attention_mask": [1] * len(row)} for row in making.text]
     twin = copy.deepcopy(making.model)
     oneshot(

@@ -9,7 +9,6 @@ greedy generations are computed: the same arguments, tokens, truncation and answ
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -25,6 +24,7 @@ from audit.harness.attention import MaskedModel, UnsupportedAttentionError, long
 from audit.harness.measures import Answers, Measured, answers, measure
 from audit.harness.packs import logits_at
 from audit.harness.trie import Encoded, Trie
+from audit.memory import free_bytes
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
 """Of a request's log-likelihood against the plain forward, nats: beyond it a model is not believed."""
@@ -312,7 +312,7 @@ def pick_pack_tokens(model: Any) -> int:
     Answers don't depend on it beyond rounding, so a run on a fuller machine says the same.
     """
     most = MOST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
-    fitting = int(MEMORY_SHARE * _free_bytes(model.device)) // bytes_per_token(model)
+    fitting = int(MEMORY_SHARE * _free(model)) // bytes_per_token(model)
     return max(FEWEST_TOKENS, min(most, fitting))
 
 
@@ -330,13 +330,12 @@ def pick_rows(model: Any, longest: int) -> int:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     bytes_per_row = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize * longest
-    return max(1, min(AUTO_ROWS, int(MEMORY_SHARE * _free_bytes(model.device)) // int(bytes_per_row)))
+    return max(1, min(AUTO_ROWS, int(MEMORY_SHARE * _free(model)) // int(bytes_per_row)))
 
 
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+def _free(model: Any) -> int:
+    """Bytes; none where the system does not tell, which makes packs as small as they get."""
+    return free_bytes(str(model.device)) or 0
 
 
 def _probe(trie: Trie, max_length: int) -> Trie:

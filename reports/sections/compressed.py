@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from markupsafe import Markup
 
-from audit.records import AuditLog, Efficiency, NotMeasured, Speed, Variant
+from audit.records import AuditLog, Efficiency, Energy, NotMeasured, Speed, Variant
 from reports import reading, training
 from reports.proof import contradictions, proof
 from reports.section import Section
@@ -129,8 +129,12 @@ def _running(log: AuditLog) -> Table | None:
         Column("Prefill time, original = 1", numeric=True),
         Column("Decode", numeric=True),
         Column("Decode time, original = 1", numeric=True),
+        Column("Energy", numeric=True),
+        Column("Energy, original = 1", numeric=True),
     )
-    return Table("Load time, memory and speed, measured", columns, [_running_row(one) for one in measured])
+    return Table(
+        "Load time, memory, speed and energy, measured", columns, [_running_row(one) for one in measured]
+    )
 
 
 def _running_row(one: Efficiency) -> list[Cell]:
@@ -141,6 +145,7 @@ def _running_row(one: Efficiency) -> list[Cell]:
         _memory(one.runtime_bytes),
         *_speed(one.prefill),
         *_speed(one.decode),
+        *_energy(one.energy),
     ]
 
 
@@ -155,6 +160,15 @@ def _speed(speed: Speed | NotMeasured) -> tuple[Cell, Cell]:
     pace = f"{speed.tokens_per_second:,.1f} tokens/s (original {speed.original_tokens_per_second:,.1f})"
     ratio = f"{speed.latency_ratio:.3f} ({speed.interval.lower:.3f} to {speed.interval.upper:.3f})"
     return pace, ratio
+
+
+def _energy(energy: Energy | NotMeasured) -> tuple[Cell, Cell]:
+    """Joules a token beside the original's, and the ratio with its interval."""
+    if isinstance(energy, NotMeasured):
+        return energy, energy
+    own, original = energy.joules_per_token, energy.original_joules_per_token
+    ratio = f"{energy.ratio:.3f} ({energy.interval.lower:.3f} to {energy.interval.upper:.3f})"
+    return f"{own:.3g} J/token (original {original:.3g}); {energy.source}", ratio
 
 
 def _is_simulated(one: Efficiency) -> bool:

@@ -13,10 +13,12 @@ from safetensors.numpy import save_file
 
 from audit import AuditLog, gate, load_config, run_audit
 from audit.efficiency import ROUNDS, measure, simulated
+from audit.energy import Meter
 from audit.footprint import Footprint, Request
 from audit.records import (
     AuditConfig,
     Efficiency,
+    Energy,
     Interval,
     Level,
     ModelRef,
@@ -24,7 +26,7 @@ from audit.records import (
     Speed,
     Variant,
 )
-from audit.speed import Seconds
+from audit.speed import Pass
 from audit.store import Store
 
 BUDGETS = [
@@ -92,7 +94,14 @@ def test_the_original_is_measured_beside_others_and_not_beside_itself(log: Audit
 )
 def test_a_simulated_level_has_no_memory_and_no_speed(log: AuditLog, level: str, reason: str) -> None:
     one = of(log, level)
-    for value in (one.load_seconds, one.peak_memory_bytes, one.runtime_bytes, one.prefill, one.decode):
+    for value in (
+        one.load_seconds,
+        one.peak_memory_bytes,
+        one.runtime_bytes,
+        one.prefill,
+        one.decode,
+        one.energy,
+    ):
         assert isinstance(value, NotMeasured)
         assert reason in value.reason
 
@@ -144,7 +153,7 @@ class Counted:
         self.answer = answer
         monkeypatch.setattr("audit.efficiency.footprint", self)
         monkeypatch.setattr("audit.efficiency.load_model", lambda *_, **__: None)
-        monkeypatch.setattr("audit.efficiency.one_pass", lambda *_: Seconds(1.0, 1.0))
+        monkeypatch.setattr("audit.efficiency.one_pass", lambda *_: Pass(1.0, 1.0))
 
     def __call__(self, request: Request) -> Footprint | NotMeasured:
         self.asked.append(Path(request.folder).name)
@@ -226,6 +235,22 @@ def test_a_measurement_that_went_wrong_says_why_and_is_tried_again(
         counted.answer = TAKEN
         _, pruned = measure(variants, settled, store)
     assert pruned.peak_memory_bytes == 9
+
+
+def test_the_energy_of_a_pass_is_read_where_there_is_a_counter(
+    tmp_path: Path, variants: list[Variant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Counted(monkeypatch, TAKEN)
+    monkeypatch.setattr(
+        "audit.efficiency.meter", lambda device: Meter("a made-up counter", lambda: None, lambda: 7.0)
+    )
+    settled = config(tmp_path)
+    with Store.open(settled) as store:
+        original, pruned = measure(variants, settled, store)
+    assert isinstance(original.energy, NotMeasured)
+    assert isinstance(pruned.energy, Energy)
+    tokens = pruned.conditions.prompt_tokens + pruned.conditions.decode_tokens
+    assert (pruned.energy.joules_per_token, pruned.energy.ratio) == (7 / tokens, 1)
 
 
 def test_a_simulated_original_is_no_yardstick_for_speed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -103,17 +104,19 @@ def test_a_task_is_known_by_what_it_asks_and_not_by_its_name(tmp_path: Path) -> 
 
 def test_a_task_with_functions_of_its_own_is_the_same_in_the_next_process(tmp_path: Path) -> None:
     folder = own_task(tmp_path / "a")
-    (folder / "words.py").write_text("def ask(document):\n    return document['q']\n")
-    spec = (folder / "sums.yaml").read_text().replace("doc_to_text: q", "doc_to_text: !function words.ask")
+    spec = (
+        (folder / "sums.yaml").read_text().replace("doc_to_target: y", "doc_to_target: !function own.answer")
+    )
     (folder / "sums.yaml").write_text(spec)
 
-    def digest() -> str:
+    def digest(code: str, written: int) -> str:
+        (folder / "own.py").write_text(f"def answer(document):\n    return {code}\n")
+        os.utime(folder / "own.py", ns=(written, written))  # lm-eval imports it again when that changes
         return load_tasks(suite_of(folder, "sums"), limit=None, seed=1)[0].digest
 
-    first = digest()
-    assert digest() == first  # lm-eval makes another function of it each time
-    (folder / "words.py").write_text("def ask(document):\n    return 'So: ' + document['q']\n")
-    assert digest() != first
+    first = digest("document['y']", 1)
+    assert digest("document['y']", 2) == first
+    assert digest("1 - document['y']", 3) != first
 
 
 def test_a_limit_counts_items(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from audit.records import (
     Conditions,
     DeviceProfile,
     Efficiency,
+    Energy,
     Interval,
     NotMeasured,
     Speed,
@@ -41,13 +42,19 @@ def speed(lower: float, middle: float, upper: float) -> Speed:
     )  # fmt: skip
 
 
+ENERGY = Energy(
+    joules_per_token=0.42, original_joules_per_token=0.4, ratio=1.05, source="the GPU",
+    interval=Interval(lower=1.01, upper=1.1, confidence=0.93, method="order statistics"),
+)  # fmt: skip
+
+
 def efficiency(name: str, **fields: Any) -> Efficiency:
     conditions = Conditions(
         device="cpu", processor="a slow one", threads=2, dtype="float32", batch=1, prompt_tokens=256,
         decode_tokens=32, rounds=8,
     )  # fmt: skip
     gaps = dict.fromkeys(
-        ("load_seconds", "peak_memory_bytes", "runtime_bytes", "prefill", "decode"), SIMULATED
+        ("load_seconds", "peak_memory_bytes", "runtime_bytes", "prefill", "decode", "energy"), SIMULATED
     )
     return Efficiency.model_validate(
         {"variant": name, "digest": "d", "conditions": conditions, **gaps, **fields}
@@ -64,7 +71,7 @@ def phone(gate: AuditLog) -> AuditLog:
     measured = (
         efficiency(
             "int8", load_seconds=1.5, peak_memory_bytes=500 * 2**20, runtime_bytes=300 * 2**20,
-            prefill=speed(0.98, 1.0, 1.02), decode=speed(1.2, 1.25, 1.3),
+            prefill=speed(0.98, 1.0, 1.02), decode=speed(1.2, 1.25, 1.3), energy=ENERGY,
         ),
         efficiency("int4"),
         efficiency("int2"),
@@ -147,10 +154,11 @@ def test_a_budget_that_is_undecided_releases_nothing(gate: AuditLog, text_of: Te
 
 def test_a_measured_level_has_a_row_and_its_conditions(phone: AuditLog, rows_of: Rows, text_of: Text) -> None:
     html = str(compressed.section(phone).html)
-    rows = rows_of(html.split("Load time, memory and speed, measured")[-1])
+    rows = rows_of(html.split("Load time, memory, speed and energy, measured")[-1])
     assert [
         "int8", "1.5 s", "500.0 MiB", "300.0 MiB", "40.0 tokens/s (original 40.0)", "1.000 (0.980 to 1.020)",
         "32.0 tokens/s (original 40.0)", "1.250 (1.200 to 1.300)",
+        "0.42 J/token (original 0.4); the GPU", "1.050 (1.010 to 1.100)",
     ] in rows  # fmt: skip
     text = text_of(html)
     assert "cpu (a slow one), CPU threads: 2, in float32." in text
@@ -161,7 +169,7 @@ def test_a_simulated_level_is_named_with_its_reason_and_has_no_row(
     phone: AuditLog, rows_of: Rows, text_of: Text
 ) -> None:
     html = str(compressed.section(phone).html)
-    rows = rows_of(html.split("Load time, memory and speed, measured")[-1])
+    rows = rows_of(html.split("Load time, memory, speed and energy, measured")[-1])
     assert [row[0] for row in rows if len(row) == 8] == ["Level", "int8"]
     assert "Memory and speed of int4: not measured: it was computed dequantised to float32." in text_of(html)
 

@@ -1,0 +1,50 @@
+"""How much memory is free, and whether it is enough for what is about to be done."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from audit.errors import CompressionError
+
+GIB = 2**30
+FLOAT32 = 4
+"""Bytes of a weight while a method works on it."""
+CGROUP = Path("/sys/fs/cgroup")
+MEMINFO = Path("/proc/meminfo")
+
+
+def free_bytes(device: str) -> int | None:
+    """Of a GPU, or of this machine, at most what a container is left of its limit; None: it does not tell."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.mem_get_info(device)[0]
+    known = [found for found in (_of_machine(), _of_container()) if found is not None]
+    return min(known, default=None)
+
+
+def check_room(needed: float, device: str, whose: str) -> None:
+    """Raises CompressionError where fewer than the bytes needed are free."""
+    free = free_bytes(device)
+    if free is not None and needed > free:
+        raise CompressionError(
+            f"{whose} needs {needed / GIB:.3g} GiB of memory at the least, and {free / GIB:.3g} GiB are free "
+            f"on {device}. Free some, or compress elsewhere and name the result under `candidates:`."
+        )
+
+
+def _of_machine() -> int | None:
+    """What programs could have, counting what the system only caches."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int(MEMINFO.read_text().split("MemAvailable:")[1].split()[0]) * 1024
+    return None
+
+
+def _of_container() -> int | None:
+    """The limit less what is held, but for cached files that were not touched of late (cgroup v2)."""
+    with contextlib.suppress(OSError, KeyError, ValueError):  # no limit is the word `max`
+        limit, held = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        stat = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        return max(0, limit - held + int(stat["inactive_file"]))
+    return None
