@@ -79,7 +79,8 @@ def real_flips(session: nox.Session) -> None:
 @nox.session
 def acceptance(session: nox.Session) -> None:
     """An artefact of each vendor's format, made by the vendors' libraries and audited end to end."""
-    session.install("-e", ".[dev,gguf,bitsandbytes,torchao]", "auto-round>=0.15")
+    builders = ("auto-round>=0.15", "onnxruntime-genai>=0.14", "onnx-ir")
+    session.install("-e", ".[dev,gguf,bitsandbytes,torchao,onnxruntime]", *builders)
     session.run("pytest", "tests/acceptance", *session.posargs)
 
 

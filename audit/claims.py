@@ -43,7 +43,7 @@ def of_options(options: Mapping[str, object]) -> tuple[Claim, ...]:
 
 
 def checked(
-    claims: Iterable[Claim], bits: float, sparsity: float, two_of_four: float | NotMeasured
+    claims: Iterable[Claim], bits: float, sparsity: float | NotMeasured, two_of_four: float | NotMeasured
 ) -> tuple[CheckedClaim, ...]:
     """Each claim with what was found; one that can't be checked is left out."""
     found = {"bits": bits, "sparsity": sparsity, "2:4": two_of_four}

@@ -122,7 +122,7 @@ def _make(
         )
     computed_in = level.computed_in or _computed_in(config)
     dense = counted.stored_as.endswith("dense")
-    if dense and found.sparsity > MANY_ZEROS:
+    if dense and not isinstance(found.sparsity, NotMeasured) and found.sparsity > MANY_ZEROS:
         counted = counted._replace(stored_as=f"{counted.stored_as}, zeros stored")
     return Variant(
         name=level.name,

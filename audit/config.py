@@ -34,7 +34,9 @@ DEFAULT_LEVELS = ("control", "int8", "int4")
 NOISE = Level(name="control-bf16", method="copy", options={"dtype": "bfloat16"})
 DEFAULT_SUITES = ("accuracy", "bias", "robustness", "forgetting", "safety")
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(:[\w./-]+\.gguf)?")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(:[\w./-]+\.(gguf|onnx))?")
+_ONE_FILE = (".gguf", ".onnx")
+"""Models that are one file."""
 _HUB_FILE = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?:[\w./-]+")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]
 _LEVEL_NAME = re.compile(r"[\w.-]+")
@@ -385,7 +387,7 @@ def _candidate(entry: str | CandidateEntry, home: Path) -> Level:
     """Somebody's model as a level, with what it, its name and the config say of it."""
     if isinstance(entry, str):
         entry = CandidateEntry(model=entry)
-    file = entry.model.rpartition(":")[2] if entry.model.endswith(".gguf") else ""
+    file = entry.model.rpartition(":")[2] if entry.model.endswith(_ONE_FILE) else ""
     last = Path(file or entry.model.partition("@")[0]).name
     name = entry.name or re.sub(r"[^\w.-]", "-", last)
     if not _LEVEL_NAME.fullmatch(name):
@@ -479,6 +481,11 @@ def _clustered(suites: Sequence[Suite], rules: Sequence[Rule]) -> tuple[Suite, .
 def _model(entry: str | ModelEntry, home: Path) -> ModelRef:
     if isinstance(entry, str):
         entry = ModelEntry(name=entry)
+    if entry.name.endswith(".onnx"):
+        raise ModelError(
+            f"{entry.name} is a graph to be run, which can't be compressed. Name it under `candidates:`, and "
+            "under `model:` what it was made from."
+        )
     return _pinned(entry.name, home, entry)
 
 
@@ -505,7 +512,7 @@ def _pinned(name: str, home: Path, entry: ModelEntry) -> ModelRef:
 def _folder(name: str, home: Path) -> Path | None:
     path = Path(name).expanduser()
     places = [path, home / path]
-    return next((one for one in places if one.is_dir() or (one.is_file() and one.suffix == ".gguf")), None)
+    return next((one for one in places if one.is_dir() or (one.is_file() and one.suffix in _ONE_FILE)), None)
 
 
 def _from_hub(full_name: str, allow_pickle: bool) -> tuple[Path, str]:
@@ -514,7 +521,10 @@ def _from_hub(full_name: str, allow_pickle: bool) -> tuple[Path, str]:
 
     whole, _, file = full_name.partition(":")
     name, _, revision = whole.partition("@")
-    patterns = [file] if file else [*_HUB_FILES, "*.bin"] if allow_pickle else _HUB_FILES
+    if file.endswith(".onnx"):
+        patterns = [file, f"{file}[._]data*", *_HUB_FILES[1:-1]]
+    else:
+        patterns = [file] if file else [*_HUB_FILES, "*.bin"] if allow_pickle else _HUB_FILES
     with _hub_errors(full_name):
         folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
     return folder / file, folder.name  # the cache names a snapshot's folder by its commit

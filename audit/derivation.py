@@ -52,6 +52,10 @@ def derivation(model: PreTrainedModel, original: Path) -> Derivation | NotMeasur
         ]
         if values:
             found[name] = max(values)
+    if not mine:
+        return NotMeasured(
+            "its matrices are not in memory: they lie in a graph that another runtime computes"
+        )
     if not found:
         return NotMeasured("no matrix has the shape of one of the original's")
     median, least = statistics.median(found.values()), min(found, key=lambda name: found[name])

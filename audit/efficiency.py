@@ -46,6 +46,10 @@ def simulated(variant: Variant) -> str:
         return f"it was computed {variant.evaluated_as}: a simulated level has no memory or speed of its own"
     if variant.level is not None and variant.level.endpoint is not None:
         return "it runs behind an endpoint, on a machine that was not seen"
+    if variant.format == "onnx":
+        return (
+            "onnxruntime computes it, and torch the original: beside each other, runtimes would be compared"
+        )
     if variant.format == "pickle":
         return "in what its weights are stored is not read from pickle files"
     stored = sorted(weights.float_dtypes(Path(variant.path)))

@@ -22,9 +22,9 @@ WITNESS_LENGTH = 32
 class Seen(NamedTuple):
     """The fields are those of a `Variant` of the same names."""
 
-    sparsity: float
+    sparsity: float | NotMeasured
     two_of_four: float | NotMeasured
-    tied: bool
+    tied: bool | NotMeasured
     kv_cache: CacheShape | NotMeasured
 
 
@@ -38,7 +38,7 @@ def seen(model: PreTrainedModel) -> Seen:
             groups = zero.reshape(-1, 4).sum(1)
             even, fours = even + int((groups >= 2).sum()), fours + len(groups)
     return Seen(
-        sparsity=zeros / total if total else 0.0,
+        sparsity=zeros / total if total else NotMeasured("no linear layer is in memory"),
         two_of_four=even / fours if fours else NotMeasured("no linear layer has rows of whole fours"),
         tied=_is_tied(model),
         kv_cache=cache_shape(model.config),
@@ -68,8 +68,10 @@ def check_finite(values: Tensor, whose: str) -> None:
         )
 
 
-def _is_tied(model: PreTrainedModel) -> bool:
+def _is_tied(model: PreTrainedModel) -> bool | NotMeasured:
     """Whether the output head is the embeddings' own tensor."""
     ends: Any = model  # transformers' own annotations of these two are wrong
     head, embeddings = ends.get_output_embeddings(), ends.get_input_embeddings()
+    if embeddings is None:
+        return NotMeasured("the embeddings are not in memory")
     return head is not None and bool(head.weight.data_ptr() == embeddings.weight.data_ptr())

@@ -6,13 +6,14 @@ import contextlib
 import importlib.util
 import json
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit import activations, foreign
 from audit.errors import ModelError
 from audit.making import Made, Making
-from audit.weights import quantization_of
+from audit.weights import beside, quantization_of
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +49,10 @@ def _loaded(
 
     wanted = None if dtype == "stored" else getattr(torch, resolve_dtype(dtype, device))
     check_loadable(folder)
+    if folder.suffix == ".onnx":
+        from audit import onnx_model
+
+        return onnx_model.load(folder, torch.get_num_threads()).to(device)  # type: ignore[arg-type]
     method, dequantised = quantised_by(folder), _dequantised(folder)
     stored = _named_dtype(folder)
     try:
@@ -139,6 +144,8 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrain
     from transformers import AutoTokenizer
 
     inside = {"gguf_file": folder.name} if folder.suffix == ".gguf" else {}
+    if folder.suffix == ".onnx":
+        folder = beside(folder)
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             folder.parent if inside else folder, trust_remote_code=trust_remote_code, local_files_only=True,
@@ -199,7 +206,7 @@ def resolve_dtype(dtype: str, device: str) -> str:
 
 NEEDED = {
     "compressed-tensors": "compressed-tensors", "gptq": None, "awq": None, "gguf": "gguf",
-    "bitsandbytes": "bitsandbytes", "torchao": "torchao",
+    "bitsandbytes": "bitsandbytes", "torchao": "torchao", "onnx": "onnxruntime",
 }  # fmt: skip
 """The library that reads a checkpoint quantised by each method; None: ours."""
 
@@ -233,8 +240,8 @@ def check_loadable(folder: Path) -> None:
 
 def quantised_by(folder: Path) -> str | None:
     """The method that a checkpoint's weights were packed by, as its config names it; None: they are plain."""
-    if folder.suffix == ".gguf":
-        return "gguf"
+    if folder.is_file():
+        return folder.suffix.removeprefix(".")
     method = quantization_of(folder).get("quant_method")
     return None if method is None else str(method)
 
@@ -244,6 +251,8 @@ def evaluated_as(folder: Path, dtype: str) -> str:
     method, quantization = quantised_by(folder), quantization_of(folder)
     if method is None:
         return dtype
+    if method == "onnx":
+        return f"onnxruntime {version('onnxruntime')}'s own kernels, on the CPU"
     if quantization.get("load_in_8bit"):
         return f"{method}'s own kernels, the rest in {dtype}"
     rounded = ", int8 activations simulated" if activations.are_rounded(quantization) else ""

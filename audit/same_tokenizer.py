@@ -6,6 +6,7 @@ import difflib
 import json
 from pathlib import Path
 
+from audit import weights
 from audit.errors import ModelError
 from audit.loading import load_tokenizer
 
@@ -51,8 +52,9 @@ def check_tokenizer(candidate: Path, original: Path, whose: str) -> None:
 
 
 def _has_tokenizer(candidate: Path) -> bool:
-    if candidate.is_file():
+    if candidate.suffix == ".gguf":
         return True
+    candidate = weights.beside(candidate) if candidate.is_file() else candidate
     return any((candidate / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json"))
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from audit import onnx_graph
 from audit.errors import ModelError
 from audit.layouts import named_bits, quantised
 from audit.records import Claim, NotMeasured
@@ -73,10 +75,12 @@ def companions_digest(folder: Path) -> str:
 def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
     """The weight files of a model folder, sorted; refuses pickles unless they are allowed.
 
-    A GGUF file is a model by itself.
+    A GGUF or ONNX file is a model by itself; the latter's tensors may lie in files beside it.
     """
     if folder.suffix == ".gguf":
         return [folder]
+    if folder.suffix == ".onnx":
+        return [folder, *onnx_graph.data_files(folder)]
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} is no model folder: it has no config.json. Name a folder that has one.")
     safe = sorted(folder.glob("*.safetensors"))
@@ -90,7 +94,15 @@ def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
             f"{folder} has its weights only in pickle files ({pickles[0].name}), which can run code when "
             "loaded. Convert them to safetensors, or accept the risk with --allow-pickle."
         )
+    if graphs := sorted(folder.rglob("*.onnx")):
+        raise ModelError(f"{folder} has its weights in ONNX files. Name the one that is meant: {graphs[0]}.")
     raise ModelError(f"{folder} has no weights: no *.safetensors file beside config.json. Copy them there.")
+
+
+def beside(file: Path) -> Path:
+    """The folder of a model's one file, or that above it, where the tokenizer lies; else its own folder."""
+    folders = (file.parent, file.parent.parent)
+    return next((one for one in folders if (one / "tokenizer.json").is_file()), file.parent)
 
 
 def digest(files: list[Path]) -> str:
@@ -111,6 +123,8 @@ def contents(folder: Path, original: Path | None = None) -> Contents:
     """
     if folder.suffix == ".gguf":
         return gguf_contents(folder)
+    if folder.suffix == ".onnx":
+        return onnx_contents(folder)
     stored = tensors(folder)
     packed = list(quantised(stored, named_bits(quantization_of(folder))))
     parts = {name for one in packed for name in one.parts}
@@ -220,6 +234,33 @@ def gguf_contents(file: Path) -> Contents:
     )
 
 
+def onnx_contents(file: Path) -> Contents:
+    """The same for an ONNX file: what its operators unpack counts as compressed."""
+    graph = onnx_graph.read(file)
+    parts = frozenset[str]().union(*(one.parts for one in graph.packed))
+    touched = sum(one.weights for one in graph.packed)
+    parameters = touched + sum(one.size for one in graph.plain)
+    if not parameters:
+        raise ModelError(f"{file} holds no weights. Name the file of the whole model.")
+    bits_per_weight = sum(one.bits for one in graph.tensors) / parameters
+    by_operator = Counter(one.operator for one in graph.packed)
+    packed = ", ".join(f"{count} matrices {operator}" for operator, count in sorted(by_operator.items()))
+    rest = ", ".join(graph.dtypes)
+    return Contents(
+        size_bytes=sum(path.stat().st_size for path in weight_files(file)),
+        parameters=parameters,
+        bits_per_weight=bits_per_weight,
+        compressed_parameters=touched,
+        compressed_bits_per_weight=_ratio(
+            sum(one.bits for one in graph.tensors if one.name in parts), touched
+        ),
+        nominal_bits=sum(one.codes.bits for one in graph.packed) / touched if touched else bits_per_weight,
+        stored_as=f"ONNX: {packed}; the rest {rest}" if packed else f"ONNX: {rest}, dense",
+        format="onnx",
+        kept=tuple(sorted({any_layer(one.name) for one in graph.plain if len(one.shape) > 1})),
+    )
+
+
 def float_dtypes(folder: Path) -> frozenset[str]:
     """In what the floating-point tensors of a checkpoint folder are stored, by torch's names."""
     dtypes = {tensor.dtype for tensor in tensors(folder).values()}
@@ -276,7 +317,7 @@ def _format(folder: Path) -> str:
 
 def quantization_of(folder: Path) -> dict[str, Any]:
     """How the config says that the weights were quantised; empty where they were not."""
-    if folder.suffix == ".gguf":
+    if folder.is_file():
         return {}
     found: dict[str, Any] | None = json.loads((folder / "config.json").read_text()).get("quantization_config")
     return found or {}

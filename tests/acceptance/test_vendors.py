@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 
 from audit import load_config, run_audit
 from audit.loading import load_model, load_tokenizer
-from audit.records import Comparison, Derivation, Flips, Variant
+from audit.records import Comparison, Derivation, Flips, NotMeasured, Variant
 
 Maker = Callable[[Path, Path], None]
 
@@ -113,6 +115,22 @@ def test_a_vendors_artefact_is_read_as_what_it_is(
     assert one.derivation.least > 0.95
     assert one.false_claims == ()
     assert not one.evaluated_as.startswith("float")
+
+
+def test_a_graph_of_onnxruntimes_own_builder_is_computed_by_onnxruntime(tiny: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime_genai")
+    out, scales = tmp_path / "vendor", ["--extra_options", "int4_block_size=32"]
+    builder = [sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", str(tiny), "-o", str(out)]
+    command = [*builder, "-p", "int4", "-e", "cpu", "-c", str(tmp_path / "cache"), *scales]
+    subprocess.run(command, check=True, capture_output=True)
+    one, comparison = audited(tiny, out / "model.onnx", tmp_path / "run")
+    assert one.format == "onnx"
+    assert one.compressed_bits_per_weight == 4 + 32 / 32  # a float32 for each block
+    assert one.compressed_parameters == one.parameters - 7 * 64  # but the weights of its norms
+    assert "onnxruntime" in one.evaluated_as
+    assert isinstance(one.derivation, NotMeasured)
+    assert isinstance(comparison.flips, Flips)
+    assert comparison.flips.rate < 0.1  # it answers as the model that it was made of
 
 
 def test_the_file_that_the_demos_model_was_made_of_answers_as_it_does(tmp_path: Path) -> None:

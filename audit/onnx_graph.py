@@ -1,0 +1,125 @@
+"""What an ONNX file holds, counted over its initialisers; its operators tell codes from weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from audit.errors import ModelError
+
+_BITS = {
+    "FLOAT": 32, "FLOAT16": 16, "BFLOAT16": 16, "DOUBLE": 64, "INT8": 8, "UINT8": 8, "INT4": 4, "UINT4": 4,
+    "INT2": 2, "UINT2": 2, "INT16": 16, "UINT16": 16, "INT32": 32, "UINT32": 32, "INT64": 64, "UINT64": 64,
+    "BOOL": 8, "FLOAT4E2M1": 4, "FLOAT8E4M3FN": 8, "FLOAT8E4M3FNUZ": 8, "FLOAT8E5M2": 8, "FLOAT8E5M2FNUZ": 8,
+}  # fmt: skip
+_FLOATS = {"FLOAT": "float32", "FLOAT16": "float16", "BFLOAT16": "bfloat16", "DOUBLE": "float64"}
+_CODES = {"INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2", "FLOAT4E2M1", "FLOAT8E4M3FN", "FLOAT8E5M2"}
+_ANGLES = {"GroupQueryAttention", "RotaryEmbedding"}
+"""Operators that hold tables of sines and cosines, which are no weights."""
+
+
+class Tensor(NamedTuple):
+    """An initialiser."""
+
+    name: str
+    kind: str
+    """ONNX's name of what its numbers are stored in."""
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Numbers stored."""
+        return math.prod(self.shape)
+
+    @property
+    def bits(self) -> int:
+        """All its numbers'."""
+        return self.size * _BITS.get(self.kind, 8)
+
+
+class Packed(NamedTuple):
+    """A quantised matrix."""
+
+    weights: int
+    codes: Tensor
+    parts: frozenset[str]
+    """Names of all that it is stored in: codes, scales, zero points."""
+    operator: str
+
+
+class Graph(NamedTuple):
+    """What is stored in a file and the files beside it."""
+
+    tensors: tuple[Tensor, ...]
+    packed: tuple[Packed, ...]
+    plain: tuple[Tensor, ...]
+    """Floating-point weights that are in no packed matrix."""
+
+    @property
+    def dtypes(self) -> list[str]:
+        """Of the plain ones, by torch's names."""
+        return sorted({_FLOATS.get(one.kind, one.kind.lower()) for one in self.plain})
+
+
+def data_files(file: Path) -> list[Path]:
+    """The files beside an ONNX file that its tensors lie in, by the names that exporters give them."""
+    return sorted(path for path in file.parent.glob(f"{file.name}[._]data*") if path.is_file())
+
+
+def read(file: Path) -> Graph:
+    """The graph's initialisers. Raises ModelError where it is no ONNX file, or a part of it is missing."""
+    import onnx
+
+    try:
+        graph = onnx.load(str(file), load_external_data=False).graph
+    except Exception as error:  # protobuf's own, which is no public class
+        raise ModelError(
+            f"{file} is no whole ONNX file ({str(error).splitlines()[0]}). Copy it again."
+        ) from None
+    beside = {path.name for path in data_files(file)}
+    held: dict[str, Tensor] = {}
+    for one in graph.initializer:
+        lies_in = next((entry.value for entry in one.external_data if entry.key == "location"), None)
+        if lies_in is not None and lies_in not in beside:
+            raise ModelError(
+                f"{file} has its tensor {one.name} in {lies_in}: that is not beside it, or has a name that "
+                f"does not begin with {file.name}.data. Copy it there, or save the model again."
+            )
+        kind = onnx.TensorProto.DataType.Name(one.data_type)
+        held[one.name] = Tensor(one.name, kind, tuple(one.dims))
+    nodes = list(_nodes(graph))
+    packed = {found.codes.name: found for node in nodes if (found := _packed(node, held))}
+    parts = frozenset[str]().union(*(one.parts for one in packed.values()))
+    angles = {name for node in nodes if node.op_type in _ANGLES for name in node.input}
+    plain = [
+        one for one in held.values() if one.kind in _FLOATS and one.shape and one.name not in parts | angles
+    ]
+    return Graph(tuple(held.values()), tuple(packed.values()), tuple(plain))
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    """All, those of branches among them."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _nodes(attribute.g)
+
+
+def _packed(node: Any, held: dict[str, Tensor]) -> Packed | None:
+    """The quantised matrix that an operator reads, if it reads one."""
+    import onnx
+
+    inputs = [held[name] for name in node.input if name in held]
+    codes = next((one for one in inputs if one.kind in _CODES and len(one.shape) > 1), None)
+    if codes is None:
+        return None
+    settings = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+    weights = codes.size
+    if node.op_type == "MatMulNBits":  # its codes lie in bytes, blocks filled up
+        weights = settings["K"] * settings["N"]
+    elif codes.kind == "UINT8" and "bits" in settings:
+        weights = codes.size * 8 // settings["bits"]
+    return Packed(weights, codes, frozenset(one.name for one in inputs), str(node.op_type))
