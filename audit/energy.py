@@ -52,7 +52,7 @@ def _of_processor() -> Meter | NotMeasured:
 
     def joules() -> float:
         found = counter.get_cpu_details(Time.from_seconds(1))  # for the power, which is not asked for
-        return sum(kwh for name, kwh in found.items() if "Energy" in name) * JOULES
+        return float(sum(kwh for name, kwh in found.items() if "Energy" in name)) * JOULES
 
     return Meter("the processor's packages, with all that ran on them (RAPL)", counter.start, joules)
 
