@@ -6,6 +6,7 @@ from the runtime's int32 sums by float32's rounding alone.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,34 @@ def per_token(values: Tensor) -> Tensor:
 def round_inputs(modules: Iterable[Module]) -> None:
     """Have each module see its input rounded, token by token."""
     for module in modules:
-        module.register_forward_pre_hook(lambda _, inputs: (per_token(inputs[0]), *inputs[1:]))
+        module.register_forward_pre_hook(_rounded)
+
+
+@contextlib.contextmanager
+def unrounded(model: Module) -> Iterator[None]:
+    """The model without that rounding while the block runs.
+
+    What the order of sums moves by a hair, rounding moves by a whole code: whether two ways to compute are
+    the same can only be seen without it.
+    """
+    hooks = [
+        (module, key)
+        for module in model.modules()
+        for key, hook in module._forward_pre_hooks.items()
+        if hook is _rounded
+    ]
+    for module, key in hooks:
+        del module._forward_pre_hooks[key]
+    try:
+        yield
+    finally:
+        for module, key in hooks:
+            module._forward_pre_hooks[key] = _rounded
+
+
+def _rounded(module: Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The hook."""
+    return (per_token(inputs[0]), *inputs[1:])
 
 
 def are_rounded(quantization: Mapping[str, Any]) -> bool:

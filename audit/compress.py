@@ -133,12 +133,13 @@ def _make(
         **counted.fields(),
         calibration=calibration,
         training=made.training,
+        removed_layers=made.removed_layers,
         **found._asdict(),
         claims=promises,
         evaluated_as=evaluated_as(folder, computed_in),
         made_by=f"{level.method} ({method.LIBRARY} {version(method.LIBRARY)})",
         reload_error=reload_error,
-        seconds=time.monotonic() - started,
+        seconds=made.seconds_before + time.monotonic() - started,
     )
 
 

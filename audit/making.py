@@ -47,3 +47,7 @@ class Made(NamedTuple):
     the same."""
     training: Training | None = None
     """How a student was trained; None: nothing was."""
+    seconds_before: float = 0.0
+    """What starts that were killed took, as far as this one goes on from them."""
+    removed_layers: tuple[int, ...] = ()
+    """Whole layers that went, counted from 0."""

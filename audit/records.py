@@ -248,6 +248,8 @@ class Variant(Record):
     """None: the method looked at no text."""
     training: Training | None = None
     """None: nothing was trained."""
+    removed_layers: tuple[int, ...] = ()
+    """Whole layers of its parent that went, counted from 0."""
     kv_cache: CacheShape | NotMeasured = NotMeasured("the config was not read")
     evaluated_as: str
     """What was computed with: `dequantised to float32`. A simulated level has no speed of its own."""
@@ -256,7 +258,7 @@ class Variant(Record):
     reload_error: float | NotMeasured
     """Largest difference of the logits before saving and after loading again."""
     seconds: float | NotMeasured
-    """Wall-clock time to make it."""
+    """Wall-clock time to make it, that of killed starts included where it went on from them."""
 
     @property
     def is_candidate(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ class Checkpoint:
         """`setup` is the digest of all that determines the training: a file of another one is no use."""
         self._path = folder / "training.safetensors"
         self._setup = setup
+        self.seconds_before = 0.0
+        """What the starts before this one took, up to what they kept."""
+        self._started = time.monotonic()
 
     def load(self, model: PreTrainedModel, optimiser: Optimizer) -> list[Losses]:
         """Put back what was kept; the losses of the steps done by then, none where nothing fits."""
@@ -29,11 +33,13 @@ class Checkpoint:
 
         try:
             with safe_open(self._path, framework="pt") as file:
-                if file.metadata().get("setup") != self._setup:
+                said = file.metadata()
+                if said.get("setup") != self._setup:
                     return []
                 found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
         except (FileNotFoundError, SafetensorError):
             return []
+        self.seconds_before = float(said["seconds"])
         with torch.no_grad():
             for name, weights in model.named_parameters():
                 weights.copy_(found[f"weights.{name}"])
@@ -59,7 +65,10 @@ class Checkpoint:
         save_file(
             {name: tensor.detach().contiguous() for name, tensor in kept.items()},
             half,
-            metadata={"setup": self._setup},
+            metadata={
+                "setup": self._setup,
+                "seconds": str(self.seconds_before + time.monotonic() - self._started),
+            },
         )
         _flush(half)
         half.replace(self._path)

@@ -101,16 +101,16 @@ def compress(making: Making[Options]) -> Made:
     else:
         assert options.student is not None, "the options ask for one of the two"
         student = students.of_config(teacher, options.student, options.seed)
-    losses = _train(making, student)
+    losses, before = _train(making, student)
     with torch.no_grad():
         for weights in student.parameters():  # as they will be loaded
             weights.copy_(weights.to(stored_dtype(student)))
     made = saved(replace(making, model=student))
-    return made._replace(training=_record(options, teacher, kept, losses))
+    return made._replace(training=_record(options, teacher, kept, losses), seconds_before=before)
 
 
-def _train(making: Making[Options], student: PreTrainedModel) -> list[Losses]:
-    """Train the student in place, from where an earlier start left off; the losses of every step."""
+def _train(making: Making[Options], student: PreTrainedModel) -> tuple[list[Losses], float]:
+    """Train the student in place; the losses of all steps, and the seconds of starts that it goes on from."""
     import torch
 
     options, progress = making.options, making.progress
@@ -146,7 +146,7 @@ def _train(making: Making[Options], student: PreTrainedModel) -> list[Losses]:
             checkpoint.save(student, optimiser, losses)
             kept_at = time.monotonic()
     progress.plan(0)
-    return losses
+    return losses, checkpoint.seconds_before
 
 
 def _loss(making: Making[Options], student: PreTrainedModel, step: int) -> tuple[Tensor, Losses]:

@@ -53,7 +53,7 @@ def compress(making: Making[Options]) -> Made:
                 module.layer_idx = place  # its place in the cache
     keep_layers(model.config, kept)
     layers._modules = ModuleList(stay)._modules
-    return saved_if_same(making, off)
+    return saved_if_same(making, off)._replace(removed_layers=tuple(sorted(gone)))
 
 
 def block_influence(making: Making[Options]) -> list[float]:

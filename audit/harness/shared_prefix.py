@@ -18,6 +18,7 @@ from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
+from audit.activations import unrounded
 from audit.harness import completions, generation
 from audit.harness import trie as tries
 from audit.harness.attention import MaskedModel, UnsupportedAttentionError, longest_supported, windows
@@ -278,9 +279,10 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
             return
         probe = _probe(deepest, self.max_length)
         try:
-            together = answers(self.masked(-(-2 * len(probe) // 3)), probe)
-            real = range(probe.n_requests - 1)
-            alone = [_plain(self._model, *probe.encoded(request)) for request in real]
+            with unrounded(self._model):
+                together = answers(self.masked(-(-2 * len(probe) // 3)), probe)
+                real = range(probe.n_requests - 1)
+                alone = [_plain(self._model, *probe.encoded(request)) for request in real]
         except UnsupportedAttentionError as why:
             self._fall_back(str(why))
             return

@@ -206,6 +206,8 @@ def _method(variant: Variant) -> str:
         return f"none: taken as it came, from {visible(level.artefact.name)}"
     options = ", ".join(f"{name} {value}" for name, value in own.items())
     said = f"{level.method} ({options})" if options else level.method
+    if variant.removed_layers:
+        said += f", layers {', '.join(map(str, variant.removed_layers))} removed (from 0)"
     if text is not None:
         said += (
             f", over {text.samples} × {text.sequence_length} tokens of {visible(text.source)}, drawn with "

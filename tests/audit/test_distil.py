@@ -340,6 +340,7 @@ def test_stopped_in_the_middle_it_ends_with_the_same_weights(tiny: Path, text: P
     assert told.done == 12 * tokens
     assert weights == wanted
     assert found.training == whole.training
+    assert (whole.seconds_before, found.seconds_before > 0) == (0.0, True)
 
 
 def test_another_set_up_starts_anew(tiny: Path, text: Path, small: Path, tmp_path: Path) -> None:

@@ -93,6 +93,14 @@ def test_the_tensors_are_smaller_by_what_went(made: dict[str, Variant]) -> None:
         assert whole.size_bytes - made[name].size_bytes == pytest.approx(4 * fewer, abs=2000), name
 
 
+def test_the_log_says_which_layer_went(tiny: Path, made: dict[str, Variant]) -> None:
+    (gone,) = made["layers-1"].removed_layers
+    assert made["heads-50"].removed_layers == ()
+    whole, cut = (load_model(folder).model.layers for folder in (tiny, Path(made["layers-1"].path)))
+    for left, place in enumerate(place for place in range(LAYERS) if place != gone):
+        assert torch.equal(cut[left].mlp.up_proj.weight, whole[place].mlp.up_proj.weight)
+
+
 def test_the_config_says_what_is_left(made: dict[str, Variant]) -> None:
     def said(name: str) -> tuple[int, ...]:
         config = json.loads((Path(made[name].path) / "config.json").read_text())

@@ -12,6 +12,7 @@ from families import SHARED, continued, family, questions, unrecognised
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
+from audit import activations
 from audit.harness.shared_prefix import SharedPrefixLM
 from audit.harness.trie import build
 
@@ -171,6 +172,20 @@ def test_a_swapped_model_is_judged_anew(llama: Any, tokenizer: Any) -> None:
     ours.swap(llama)
     assert ours._loglikelihood_tokens(requests, disable_tqdm=True) == before
     assert ours.fallback is None
+
+
+def test_a_model_whose_activations_are_rounded_is_proven_without_the_rounding(
+    llama: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activations, "LARGEST_CODE", 3)  # so coarse that a hair moves an answer by nats
+    rounded = copy.deepcopy(llama)
+    activations.round_inputs(one for one in rounded.modules() if isinstance(one, torch.nn.Linear))
+    requests = questions(llama)
+    exact = scorer(llama, tokenizer)._loglikelihood_tokens(requests, disable_tqdm=True)
+    ours = scorer(rounded, tokenizer)
+    found = ours._loglikelihood_tokens(requests, disable_tqdm=True)
+    assert ours.fallback is None
+    assert max(abs(one - other) for (one, _), (other, _) in zip(found, exact, strict=True)) > 0.1
 
 
 def test_a_model_that_computes_nan_falls_back(llama: Any, tokenizer: Any) -> None:
