@@ -177,7 +177,8 @@ def test_a_swapped_model_is_judged_anew(llama: Any, tokenizer: Any) -> None:
 def test_a_model_whose_activations_are_rounded_is_proven_without_the_rounding(
     llama: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activations, "LARGEST_CODE", 3)  # so coarse that a hair moves an answer by nats
+    # A hair moves a large model's answers by a code now and then; here it does so everywhere
+    monkeypatch.setattr(activations, "per_token", lambda values: values + 0.1 * (1e7 * values).sin())
     rounded = copy.deepcopy(llama)
     activations.round_inputs(one for one in rounded.modules() if isinstance(one, torch.nn.Linear))
     requests = questions(llama)
@@ -185,7 +186,7 @@ def test_a_model_whose_activations_are_rounded_is_proven_without_the_rounding(
     ours = scorer(rounded, tokenizer)
     found = ours._loglikelihood_tokens(requests, disable_tqdm=True)
     assert ours.fallback is None
-    assert max(abs(one - other) for (one, _), (other, _) in zip(found, exact, strict=True)) > 0.1
+    assert max(abs(one - other) for (one, _), (other, _) in zip(found, exact, strict=True)) > 0.01
 
 
 def test_a_model_that_computes_nan_falls_back(llama: Any, tokenizer: Any) -> None:
