@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from audit import claims
-from audit.derivation import derivation
+from audit.derivation import derivation, derivation_of_graph
 from audit.endpoint import check_endpoint
 from audit.errors import ModelError
 from audit.examine import check_finite, counted_in, seen, witness
@@ -51,7 +51,9 @@ def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Varia
         **counted.fields(),
         **found._asdict(),
         claims=claims.checked(level.claims, counted.nominal_bits, found.sparsity, found.two_of_four),
-        derivation=derivation(model, Path(original.path)),
+        derivation=derivation_of_graph(path, Path(original.path))
+        if counted.format == "onnx"
+        else derivation(model, Path(original.path)),
         evaluated_as=evaluated_as(path, computed_in),
         made_by=f"as it came: {artefact.name}",
         reload_error=NotMeasured("it was not made here"),

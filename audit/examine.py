@@ -37,9 +37,12 @@ def seen(model: PreTrainedModel) -> Seen:
         if zero.shape[1] % 4 == 0:
             groups = zero.reshape(-1, 4).sum(1)
             even, fours = even + int((groups >= 2).sum()), fours + len(groups)
+    nothing = NotMeasured(
+        "no linear layer is in memory" if not total else "no linear layer has rows of whole fours"
+    )
     return Seen(
-        sparsity=zeros / total if total else NotMeasured("no linear layer is in memory"),
-        two_of_four=even / fours if fours else NotMeasured("no linear layer has rows of whole fours"),
+        sparsity=zeros / total if total else nothing,
+        two_of_four=even / fours if fours else nothing,
         tied=_is_tied(model),
         kv_cache=cache_shape(model.config),
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
 
 _BITS = {
     "FLOAT": 32, "FLOAT16": 16, "BFLOAT16": 16, "DOUBLE": 64, "INT8": 8, "UINT8": 8, "INT4": 4, "UINT4": 4,
@@ -97,6 +100,57 @@ def read(file: Path) -> Graph:
         one for one in held.values() if one.kind in _FLOATS and one.shape and one.name not in parts | angles
     ]
     return Graph(tuple(held.values()), tuple(packed.values()), tuple(plain))
+
+
+def matrices(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """Name and values, [outputs, inputs], of the matrices of products, unpacked one by one.
+
+    Of integer products the codes: their scales are applied further on.
+    """
+    import onnx
+    import torch
+
+    graph = onnx.load(str(file), load_external_data=False).graph
+    held = {one.name: one for one in graph.initializer}
+
+    def values(name: str) -> Any:
+        return onnx.numpy_helper.to_array(held[name], str(file.parent))
+
+    for node in _nodes(graph):
+        name = node.input[1] if len(node.input) > 1 else ""
+        if name not in held:
+            continue
+        if node.op_type == "MatMulNBits":
+            settings = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+            if settings["bits"] in (4, 8):
+                beside = [values(one) for one in node.input[2:4] if one]
+                yield name, torch.from_numpy(_unpacked(values(name), settings, *beside))
+        elif node.op_type in ("MatMul", "Gemm", "MatMulInteger") and len(held[name].dims) == 2:
+            found = torch.from_numpy(values(name).astype("float32"))
+            turned = any(one.name == "transB" and one.i for one in node.attribute)
+            yield name, found if turned else found.T
+
+
+def _unpacked(codes: Any, settings: dict[str, Any], scales: Any, zeros: Any = None) -> Any:
+    """The weights of MatMulNBits, (code − zero point) × scale, [N, K]; no point: the middle."""
+    import numpy as np
+
+    bits, rows, columns = settings["bits"], settings["N"], settings["K"]
+
+    def opened(packed: Any) -> Any:
+        packed = packed.reshape(rows, -1)
+        both = (packed & 15, packed >> 4) if bits == 4 else (packed,)
+        return np.stack(both, axis=-1).reshape(rows, -1).astype(np.float32)
+
+    scales = scales.astype(np.float32).reshape(rows, -1)
+    if zeros is None:
+        points = np.full_like(scales, 1 << (bits - 1))
+    elif zeros.dtype == np.uint8:
+        points = opened(zeros)[:, : scales.shape[1]]
+    else:
+        points = zeros.astype(np.float32).reshape(rows, -1)
+    values = opened(codes).reshape(rows, scales.shape[1], -1)
+    return ((values - points[..., None]) * scales[..., None]).reshape(rows, -1)[:, :columns]
 
 
 def _nodes(graph: Any) -> Iterator[Any]:

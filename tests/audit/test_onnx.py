@@ -11,11 +11,13 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import load_file
 
 from audit import load_config, make_variants, run_audit
+from audit.derivation import derivation_of_graph
 from audit.errors import ModelError
 from audit.loading import load_model, logits
-from audit.records import NotMeasured, Variant
+from audit.records import Derivation, NotMeasured, Variant
 from audit.weights import contents, weight_files
 
 VOCABULARY, WIDTH, BLOCK = 3000, 64, 32
@@ -39,21 +41,28 @@ def file(tiny: Path, tmp_path_factory: pytest.TempPathFactory, codes: Any, embed
     """Embeddings, their sums so far, a head of four bits, a decoder's inputs; the data beside it."""
     folder = tmp_path_factory.mktemp("onnx")
     shutil.copy(tiny / "config.json", folder)
-    values, scales = codes
-    packed = (values[:, 0::2] | values[:, 1::2] << 4).reshape(VOCABULARY, WIDTH // BLOCK, BLOCK // 2)
     nodes = [
         helper.make_node("Gather", ["embeddings", "input_ids"], ["tokens"]),
         helper.make_node("CumSum", ["tokens", "over"], ["states"]),  # what came before counts
-        helper.make_node(
-            "MatMulNBits", ["states", "head_q4", "head_scales"], ["scores"], domain="com.microsoft",
-            K=WIDTH, N=VOCABULARY, bits=4, block_size=BLOCK,
-        ),
+        four_bits("scores"),
         helper.make_node("ReduceSum", ["past_key_values.0.key"], ["nothing"], keepdims=0),
         helper.make_node("Add", ["scores", "nothing"], ["logits"]),
     ]  # fmt: skip
-    head = {"head_q4": packed, "head_scales": scales}
-    write(nodes, folder / "model.onnx", {"embeddings": embeddings, "over": np.array(1), **head})
+    write(nodes, folder / "model.onnx", {"embeddings": embeddings, "over": np.array(1), **packed(*codes)})
     return folder / "model.onnx"
+
+
+def packed(values: Any, scales: Any) -> dict[str, Any]:
+    """What MatMulNBits takes: two codes a byte, the first one low."""
+    codes = (values[:, 0::2] | values[:, 1::2] << 4).reshape(VOCABULARY, WIDTH // BLOCK, BLOCK // 2)
+    return {"head_q4": codes, "head_scales": scales}
+
+
+def four_bits(output: str) -> Any:
+    return helper.make_node(
+        "MatMulNBits", ["states", "head_q4", "head_scales"], [output], domain="com.microsoft",
+        K=WIDTH, N=VOCABULARY, bits=4, block_size=BLOCK,
+    )  # fmt: skip
 
 
 def write(nodes: list[Any], file: Path, held: dict[str, Any], **outputs: Any) -> None:
@@ -135,11 +144,37 @@ def test_it_is_audited_as_any_candidate(tiny: Path, file: Path, tmp_path: Path) 
     graph, took = log.variants[1], log.efficiency[1]
     assert "onnxruntime" in graph.evaluated_as
     assert [(claim.value, claim.found, claim.holds) for claim in graph.claims] == [(4, 4, True)]
-    for unseen in (graph.sparsity, graph.tied, graph.derivation, took.prefill):
+    for unseen in (graph.sparsity, graph.two_of_four, graph.tied, took.prefill):
         assert isinstance(unseen, NotMeasured)
+    assert isinstance(graph.derivation, Derivation)
+    assert not graph.derivation.derived  # its codes are random
     (cell, *_) = next(run for run in log.runs if run.variant == "graph-int4").cells
     assert "HFLM" in cell.scorer
     assert {one.n_pairs for one in log.comparisons if one.group is None} == {20}
+
+
+@pytest.mark.parametrize("bits", [4, 32])
+def test_a_graph_of_the_originals_weights_is_told_from_another(
+    tiny: Path, tmp_path: Path, embeddings: Any, bits: int
+) -> None:
+    originals = load_file(tiny / "model.safetensors")["model.embed_tokens.weight"]
+    for matrix, derived in ((originals, True), (embeddings, False)):
+        if bits == 4:
+            blocks = matrix.reshape(VOCABULARY, -1, BLOCK)
+            scales = np.abs(blocks).max(-1) / 7
+            codes = (np.round(blocks / scales[..., None]) + 8).astype(np.uint8).reshape(VOCABULARY, WIDTH)
+            head, product = packed(codes, scales), four_bits("logits")
+        else:
+            head, product = (
+                {"head": matrix.T.copy()},
+                helper.make_node("MatMul", ["states", "head"], ["logits"]),
+            )
+        nodes = [helper.make_node("Gather", ["embeddings", "input_ids"], ["states"]), product]
+        write(nodes, tmp_path / "model.onnx", {"embeddings": embeddings, **head})
+        found = derivation_of_graph(tmp_path / "model.onnx", tiny)
+        assert isinstance(found, Derivation)
+        assert (found.matrices, found.derived) == (1, derived)
+        assert (found.least > 0.99) is derived
 
 
 def test_floats_under_the_name_of_four_bits_are_found_out(
