@@ -157,6 +157,8 @@ def _how(config: AuditConfig) -> dict[str, Any]:
 
 def _copy_tokenizer(source: Path, target: Path) -> None:
     """Everything beside the weights and the config: the tokenizer must be the original's, byte for byte."""
+    if source.is_file():
+        load_tokenizer(source).save_pretrained(target)
     for path in weights.companions(source):
         if not (target / path.name).exists():
             shutil.copy2(path, target / path.name)

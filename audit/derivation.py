@@ -34,8 +34,8 @@ def derivation(model: PreTrainedModel, original: Path) -> Derivation | NotMeasur
 
     Each with its namesake; where layers are missing, with the layer that it is most like.
     """
-    if weights.is_pickle(original):
-        return NotMeasured("the original lies in pickle files")
+    if reason := weights.unseen(original):
+        return NotMeasured(reason)
     theirs = weights.tensors(original)
     mine = {name: one for name, one in model.named_parameters() if _is_told(one)}
     in_place, in_theirs = Counter(map(weights.any_layer, mine)), Counter(map(weights.any_layer, theirs))
@@ -59,8 +59,8 @@ def derivation_of_graph(file: Path, original: Path) -> Derivation | NotMeasured:
 
     Only the first rows are held against each other: so many weights correlate within .02 by chance.
     """
-    if weights.is_pickle(original):
-        return NotMeasured("the original lies in pickle files")
+    if reason := weights.unseen(original):
+        return NotMeasured(reason)
     first_rows: dict[tuple[int, ...], list[Tensor]] = {}
     for one in weights.tensors(original).values():
         if len(one.shape) == 2:

@@ -137,7 +137,7 @@ def contents(folder: Path, original: Path | None = None) -> Contents:
     if packed:
         touched, bits_touched = packed_weights, sum(stored[name].bits for name in parts)
     elif changed is None:
-        touched, bits_touched = NotMeasured("the original lies in pickle files"), 0
+        touched, bits_touched = NotMeasured(unseen(original)), 0
     else:
         touched, bits_touched = sum(one.size for one in changed), sum(one.bits for one in changed)
     of_touched = _ratio(bits_touched, touched)
@@ -175,7 +175,7 @@ def _changed(plain: dict[str, StoredTensor], original: Path | None) -> list[Stor
     """The plain tensors that the original does not hold byte for byte; None if that can't be seen."""
     if original is None:
         return []
-    if is_pickle(original):
+    if unseen(original):
         return None
     theirs = tensors(original)
     return [tensor for name, tensor in plain.items() if name not in theirs or not tensor.equals(theirs[name])]
@@ -270,6 +270,13 @@ def float_dtypes(folder: Path) -> frozenset[str]:
 def is_pickle(folder: Path) -> bool:
     """Whether the folder's weights lie in pickle files only."""
     return folder.is_dir() and not any(folder.glob("*.safetensors"))
+
+
+def unseen(original: Path | None) -> str:
+    """Why the tensors of an original can't be held against others one by one; empty where they can."""
+    if original is not None and original.suffix == ".gguf":
+        return "the original is a GGUF file"
+    return "the original lies in pickle files" if original is not None and is_pickle(original) else ""
 
 
 def _stored_as(folder: Path, plain: list[str]) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audit.derivation import derivation
 from audit.loading import load_model
+from audit.records import NotMeasured
 from audit.weights import contents
 
 gguf = pytest.importorskip("gguf", reason="the extra gguf is not installed")
@@ -102,3 +104,10 @@ def test_weights_are_what_the_blocks_say(kind: str, unpack: Any, tmp_path: Path)
     up: Any = load_model(tmp_path / "m.gguf", dtype="float32").model.layers[0].mlp.up_proj.weight
     expected = np.array([unpack(block) for block in blocks])
     np.testing.assert_allclose(up.detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_tensors_of_a_gguf_original_are_held_against_nothing(tiny: Path, tmp_path: Path) -> None:
+    write(tmp_path / "m.gguf", "Q4_K")
+    reason = NotMeasured("the original is a GGUF file")
+    assert contents(tiny, tmp_path / "m.gguf").compressed_parameters == reason
+    assert derivation(load_model(tiny), tmp_path / "m.gguf") == reason
