@@ -113,6 +113,8 @@ class ConfigFile(Record):
     """The text of the levels that look at text and name none: see `Calibrated`."""
     suites: tuple[str | SuiteEntry, ...] = DEFAULT_SUITES
     rules: tuple[Rule, ...] = ()
+    data_dir: str | None = None
+    """Folder with local copies of official tasks' data, relative to the config file: see `Suite`."""
     policy: str = "standard"
     """`strict`, `standard`, `research`, or a YAML file."""
     budgets: tuple[Budget, ...] = ()
@@ -162,7 +164,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         for i, entry in enumerate(parsed.candidates)
     )
     suites = tuple(
-        _located(lines, where, ("suites", i), lambda entry: _suite(entry, home), entry)
+        _located(lines, where, ("suites", i), lambda entry: _suite(entry, home, parsed.data_dir), entry)
         for i, entry in enumerate(parsed.suites)
     )
     _check_unique("level", [level.name for level in levels] + ["original"])
@@ -181,6 +183,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         "model",
         "candidates",
         "calibration",
+        "data_dir",
         "levels",
         "suites",
         "rules",
@@ -419,9 +422,12 @@ def _endpoint(url: str, model: str) -> Endpoint:
     )
 
 
-def _suite(entry: str | SuiteEntry, home: Path) -> Suite:
+def _suite(entry: str | SuiteEntry, home: Path, data_dir: str | None) -> Suite:
     if isinstance(entry, str):
         return registry.suite(entry)
+    data = home / data_dir if data_dir else None
+    if data is not None and not data.is_dir():
+        raise ConfigError(f"data_dir {data_dir}: there is no folder {data}.")
     tasks = tuple(Task(name=task) if isinstance(task, str) else task for task in entry.tasks)
     include = home / entry.include_path if entry.include_path else None
     if include is not None and not include.is_dir():
@@ -435,6 +441,7 @@ def _suite(entry: str | SuiteEntry, home: Path) -> Suite:
         group_by=entry.group_by,
         cluster_by=entry.cluster_by,
         include_path=str(include.resolve()) if include else None,
+        data_dir=str(data.resolve()) if data else None,
     )
 
 

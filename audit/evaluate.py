@@ -188,8 +188,9 @@ def _score(scorer: Scorer, wanted: _Wanted, store: Store, progress: Progress) ->
     scored = scorer.score(wanted.task, wanted.part, original, progress.advance)
     cell = Cell(
         task=wanted.task.name, key=wanted.key, path="", sha256="", n_items=0, part=wanted.part,
-        task_version=wanted.task.version, num_fewshot=wanted.task.num_fewshot, scorer=scored.scorer,
-        divergence=_divergence(wanted, scored), seconds=time.monotonic() - clock, started=started,
+        task_version=wanted.task.version, num_fewshot=wanted.task.num_fewshot, data=dict(wanted.task.data),
+        scorer=scored.scorer, divergence=_divergence(wanted, scored), seconds=time.monotonic() - clock,
+        started=started,
     )  # fmt: skip
     store.add_cell(cell, scored.samples, scored.arrays(), lend=wanted.is_original)
 

@@ -346,6 +346,8 @@ class Suite(Record):
     or `task`; None: items are taken as independent."""
     include_path: str | None = None
     """Folder with lm-eval YAML to add to lm-eval's own."""
+    data_dir: str | None = None
+    """Folder with local copies of the data of lm-eval's own tasks; its `overrides.json` says which."""
     needs_competence: bool = False
     """Read only above the accuracy floor: a broken model looks unbiased and harmless."""
     limits: str = ""
@@ -523,6 +525,8 @@ class Cell(Record):
     """Which of the task's parts, from 1: a look at the data comes after each."""
     task_version: str
     num_fewshot: int
+    data: dict[str, str] = {}
+    """sha256 of the local files that the task read, by the names of its splits."""
     scorer: str
     """What computed the answers; if it is not the shared-prefix scorer, why not."""
     divergence: Divergence | NotMeasured

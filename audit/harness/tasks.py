@@ -16,6 +16,7 @@ from typing import Any
 
 from audit import registry
 from audit.errors import EvaluationError
+from audit.harness.local_data import files_of, tasks_folder
 from audit.records import AuditConfig, Suite
 
 
@@ -32,6 +33,8 @@ class LoadedTask:
     n_items: int
     digest: str
     """sha256 over the task's config and its documents, up to the limit."""
+    data: Mapping[str, str]
+    """sha256 of the local files that it reads, by the names of the splits; none: it reads no file."""
     parts: tuple[tuple[int, ...], ...]
     """Documents between two looks at the data: a seeded shuffle, items of one pair together."""
     _requests: list[Any] = field(default_factory=list)
@@ -83,29 +86,32 @@ def tasks_of(config: AuditConfig) -> list[LoadedTask]:
 
 
 def _load(suite: Suite, name: str) -> dict[str, Any]:
-    manager = _manager(suite.include_path, name)
+    manager = _manager(suite, name)
     try:
         tasks: dict[str, Any] = manager.load([name])["tasks"]
     except Exception as error:  # lm-eval and datasets raise whatever they meet
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EvaluationError(
             f"task '{name}' of suite '{suite.name}' can't be loaded: {reason} "
-            "Its data set may need a network, or local files by `include_path`."
+            "Its data set may need a network, or local files by `data_dir`."
         ) from error
     return tasks
 
 
-def _manager(include_path: str | None, name: str) -> Any:
+def _manager(suite: Suite, name: str) -> Any:
     """A TaskManager that knows `name`; lm-eval's own thousands of tasks are indexed only when needed."""
     from lm_eval.tasks import TaskManager
 
-    if include_path is not None:
-        if not Path(include_path).is_dir():
-            raise EvaluationError(f"there is no folder {include_path} with the task '{name}'.")
-        manager = TaskManager(include_path=include_path, include_defaults=False)
+    if suite.include_path is not None and not Path(suite.include_path).is_dir():
+        raise EvaluationError(f"there is no folder {suite.include_path} with the task '{name}'.")
+    folders = [suite.include_path] if suite.include_path else []
+    if suite.data_dir is not None:
+        folders.append(str(tasks_folder(Path(suite.data_dir))))
+    if folders:
+        manager = TaskManager(include_path=folders, include_defaults=False)
         if name in manager.all_tasks:
             return manager
-    manager = TaskManager(include_path=include_path)
+    manager = TaskManager(include_path=folders or None)
     if name not in manager.all_tasks:
         raise EvaluationError(registry.unknown("task", name, _near(name, manager.all_tasks)))
     return manager
@@ -131,8 +137,10 @@ def _identify(suite: Suite, name: str, task: Any, limit: int | None, dealing: tu
     documents = _whole_pairs(list(task.eval_docs), suite.pair_by, limit)
     if not documents:
         raise EvaluationError(f"task '{name}' of suite '{suite.name}' has no items. Check its data file.")
+    config = task.dump_config()
+    data = files_of(config)
     content = json.dumps(
-        [task.dump_config(), documents], sort_keys=True, default=_by_source, ensure_ascii=False
+        [_settings(config, data), documents], sort_keys=True, default=_by_source, ensure_ascii=False
     )
     return LoadedTask(
         suite=suite,
@@ -142,8 +150,18 @@ def _identify(suite: Suite, name: str, task: Any, limit: int | None, dealing: tu
         num_fewshot=int(task.get_config("num_fewshot")),
         n_items=len(documents),
         digest=hashlib.sha256(content.encode()).hexdigest(),
+        data=data,
         parts=_dealt(documents, suite.pair_by, *dealing),
     )
+
+
+def _settings(config: Mapping[str, Any], data: Mapping[str, str]) -> dict[str, Any]:
+    """A task's config with what its files hold in the place of where they lie."""
+    metadata = {key: one for key, one in (config.get("metadata") or {}).items() if key != "config_source"}
+    told = {**config, "metadata": metadata}
+    if data:
+        told["dataset_kwargs"] = {**config["dataset_kwargs"], "data_files": data}
+    return told
 
 
 def _by_source(value: object) -> str:

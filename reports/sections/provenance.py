@@ -23,6 +23,7 @@ def section(log: AuditLog) -> Section:
         post_hoc=reading.post_hoc(log),
         packages=_packages(log),
         cells=_cells(log),
+        data=_data(log),
     )
     return Section("provenance", "Provenance", html)
 
@@ -64,3 +65,13 @@ def _cells(log: AuditLog) -> Table:
         for cell in run.cells
     ]
     return Table("Scored cells", columns, rows)
+
+
+def _data(log: AuditLog) -> Table | None:
+    """The local files that tasks read; none where no task did."""
+    files = {
+        (cell.task, split): sha for run in log.runs for cell in run.cells for split, sha in cell.data.items()
+    }
+    columns = (Column("Task"), Column("Split"), Column("sha256 of its file"))
+    rows: list[list[Cell]] = [[task, split, digest(sha)] for (task, split), sha in sorted(files.items())]
+    return Table("Data read from local files", columns, rows) if rows else None

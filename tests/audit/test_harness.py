@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -15,13 +16,14 @@ import yaml
 
 from audit import load_config, run_audit
 from audit.errors import EvaluationError
-from audit.harness import load_tasks
+from audit.harness import LoadedTask, load_tasks
 from audit.records import AuditLog, Divergence, Metric, Suite, Task
 from fixtures.official_tasks import on_local_files
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 OFFICIAL = ("arc_easy", "piqa", "lambada_openai")
 LIMIT = 30
+NO_TRAINING = {"training_split": None}
 
 
 def official_tasks(folder: Path, data: Path) -> Path:
@@ -117,6 +119,52 @@ def test_a_task_with_functions_of_its_own_is_the_same_in_the_next_process(tmp_pa
     first = digest("document['y']", 1)
     assert digest("document['y']", 2) == first
     assert digest("1 - document['y']", 3) != first
+
+
+def local_copy(folder: Path, **changes: Any) -> Path:
+    """PIQA's columns in a file of ours."""
+    folder.mkdir()
+    rows = [{"goal": f"Add {n}", "sol1": "yes", "sol2": "no", "label": n % 2} for n in range(6)]
+    (folder / "piqa.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    entry = {"include": "lm_eval/tasks/piqa/piqa.yaml", "data_files": {"validation": "piqa.jsonl"}, **changes}
+    (folder / "overrides.json").write_text(json.dumps({"piqa": entry}))
+    return folder
+
+
+def test_an_official_task_reads_the_local_copy_of_its_data_wherever_it_lies(tmp_path: Path) -> None:
+    def loaded(folder: str) -> LoadedTask:
+        suite = suite_of(
+            tmp_path, "piqa", data_dir=str(local_copy(tmp_path / folder, also_override=NO_TRAINING))
+        )
+        return load_tasks(suite, limit=None, seed=1)[0]
+
+    here, there = loaded("here"), loaded("there")
+    assert (here.name, here.n_items, here.version) == ("piqa", 6, "1.0")
+    held = (tmp_path / "here" / "piqa.jsonl").read_bytes()
+    assert here.data == {"validation": hashlib.sha256(held).hexdigest()}
+    assert there.digest == here.digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data_files": {"validation": "gone.jsonl"}}, "no .*gone.jsonl, from which 'piqa' reads its split"),
+        (
+            {"include": "lm_eval/tasks/none.yaml"},
+            "goes on from .*none.yaml, which this version of lm-eval has not",
+        ),
+        ({"data_files": None}, "'piqa' has no `data_files` in"),
+    ],
+)
+def test_a_local_copy_that_cannot_be_read_is_named(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    data = local_copy(tmp_path / "data", **changes)
+    with pytest.raises(EvaluationError, match=said):
+        load_tasks(suite_of(tmp_path, "piqa", data_dir=str(data)), limit=None, seed=1)
+    (data / "overrides.json").unlink()
+    with pytest.raises(EvaluationError, match="says which files each official task reads"):
+        load_tasks(suite_of(tmp_path, "piqa", data_dir=str(data)), limit=None, seed=1)
 
 
 def test_a_limit_counts_items(tmp_path: Path) -> None:

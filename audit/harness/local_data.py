@@ -1,0 +1,94 @@
+"""lm-eval's official tasks on local copies of their data, where no hub is to be had.
+
+A folder of data has an `overrides.json`: of each task the YAML of lm-eval that it goes on from (`include`,
+relative to the installed package), the files of its splits (`data_files`, relative to the folder), and what
+else its YAML then says (`also_override`).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from audit.errors import EvaluationError
+
+OVERRIDES = "overrides.json"
+
+
+def tasks_folder(data: Path) -> Path:
+    """A folder with lm-eval YAML of every task that has its data in the folder `data`; gone with the process.
+
+    Raises EvaluationError naming the task and what it lacks.
+    """
+    return Path(_written(data).name)
+
+
+@functools.cache
+def _written(data: Path) -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="shrinkproof-tasks-")
+    for task, entry in overrides(data).items():
+        text = yaml.safe_dump(on_local_files(task, entry, data))
+        (Path(folder.name) / f"{task}.yaml").write_text(text)
+    return folder
+
+
+def overrides(data: Path) -> dict[str, Any]:
+    """What `overrides.json` in the folder says of each task."""
+    path = data / OVERRIDES
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EvaluationError(
+            f"data_dir: there is no {path}. It says which files each official task reads; see the README."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"data_dir: {path} can't be read: {error}.") from None
+    if not isinstance(found, dict):
+        raise EvaluationError(f"data_dir: {path}: a mapping of task names belongs there.")
+    return found
+
+
+def on_local_files(task: str, entry: Mapping[str, Any], data: Path) -> dict[str, Any]:
+    """lm-eval's YAML of a task that reads the files that its entry of `overrides.json` names."""
+    missing = next((key for key in ("include", "data_files") if not entry.get(key)), None)
+    if missing:
+        raise EvaluationError(f"data_dir: '{task}' has no `{missing}` in {data / OVERRIDES}.")
+    files = {split: (data / name).resolve() for split, name in entry["data_files"].items()}
+    for split, file in files.items():
+        if not file.is_file():
+            raise EvaluationError(
+                f"data_dir: there is no {file}, from which '{task}' reads its split '{split}'."
+            )
+    package = importlib.util.find_spec("lm_eval")
+    assert package is not None, "it is a dependency"
+    assert package.origin is not None, "it has files"
+    include = Path(package.origin).parent.parent / entry["include"]
+    if not include.is_file():
+        raise EvaluationError(
+            f"data_dir: '{task}' goes on from {include}, which this version of lm-eval has not."
+        )
+    return {
+        "task": task, "include": str(include), "dataset_path": entry.get("dataset_path", "json"),
+        "dataset_name": None,
+        "dataset_kwargs": {"data_files": {split: str(file) for split, file in files.items()}},
+        **entry.get("also_override", {}),
+    }  # fmt: skip
+
+
+def files_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """sha256 of the local files that a task's config names, by the names of the splits."""
+    named = (config.get("dataset_kwargs") or {}).get("data_files") or {}
+    by_split = named if isinstance(named, dict) else {"all": named}
+    return {
+        split: hashlib.sha256(Path(name).read_bytes()).hexdigest()
+        for split, name in by_split.items()
+        if isinstance(name, str) and Path(name).is_file()
+    }
