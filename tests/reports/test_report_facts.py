@@ -153,3 +153,17 @@ def test_every_cell_is_listed_with_key_and_digest(log: AuditLog, rows_of: Rows) 
     rows = [row for row in rows_of(str(provenance.section(log).html)) if "5c" * 32 in row[-1]]
     assert len(rows) == 30
     assert all("4b" * 32 in row[-2] for row in rows)
+
+
+def test_provenance_holds_the_digests_of_local_data(log: AuditLog, rows_of: Rows) -> None:
+    assert "Data read from local files" not in provenance.section(log).html
+    runs = tuple(
+        run.model_copy(
+            update={"cells": tuple(one.model_copy(update={"data": {"test": "d" * 64}}) for one in run.cells)}
+        )
+        for run in log.runs
+    )
+    html = str(provenance.section(log.model_copy(update={"runs": runs})).html)
+    tasks = {one.task for run in runs for one in run.cells}
+    rows = [row for row in rows_of(html) if "d" * 64 in row[-1]]
+    assert sorted(row[:2] for row in rows) == sorted([task, "test"] for task in tasks)
