@@ -26,6 +26,7 @@ from audit.errors import ConfigError, ShrinkproofError
 from audit.quiet import quiet
 from audit.records import AuditLog
 from audit.store import read_log, write_report
+from audit.suite_entry import write_suite
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE = 2
@@ -34,6 +35,7 @@ DEFECT = 70
 IN_A_FILE = 200
 """Characters a line where no terminal says how many there are."""
 
+suites = typer.Typer(help="Suites of your own.", no_args_is_help=True)
 app = typer.Typer(
     name="shrinkproof",
     help="Proves what compression did to a language model.",
@@ -45,6 +47,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(suites, name="suite")
 
 
 @app.command()
@@ -224,6 +229,21 @@ def compare(
         found.write(out)
     print_side_by_side(Console(width=None if sys.stdout.isatty() else IN_A_FILE), found)
     raise typer.Exit(EXIT_CODES[found.decision])
+
+
+@suites.command("new")
+def new_suite(
+    name: Annotated[str, typer.Argument(help="What it is called in configs and reports.")],
+    items: Annotated[
+        Path, typer.Argument(help="CSV, JSON lines or parquet: question, choices, answer, group.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder to make.", show_default="its name")] = None,
+) -> None:
+    """Check your own questions, and make a suite of them that any config can name."""
+    folder, count = write_suite(name, items, out or Path(name))
+    typer.echo(
+        f"{count} questions in {folder}. Audit by --suite {folder}, or `suites: [{folder}]` in a config."
+    )
 
 
 @app.command("list")

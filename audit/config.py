@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +13,7 @@ from pydantic import Field, ValidationError
 from audit import claims, registry, weights
 from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
+from audit.pinning import ONE_FILE, ModelEntry, file_digest, found_file, pinned_model
 from audit.policy import load_policy
 from audit.records import (
     AuditConfig,
@@ -22,33 +21,18 @@ from audit.records import (
     Claim,
     Endpoint,
     Level,
-    Metric,
     ModelRef,
     Record,
     Rule,
     Suite,
-    Task,
 )
+from audit.suite_entry import SuiteEntry, suite_of
 
 DEFAULT_LEVELS = ("control", "int8", "int4")
 NOISE = Level(name="control-bf16", method="copy", options={"dtype": "bfloat16"})
 DEFAULT_SUITES = ("accuracy", "bias", "robustness", "forgetting", "safety")
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(:[\w./-]+\.(gguf|onnx))?")
-_ONE_FILE = (".gguf", ".onnx")
-"""Models that are one file."""
-_HUB_FILE = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?:[\w./-]+")
-_HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]
 _LEVEL_NAME = re.compile(r"[\w.-]+")
-
-
-class ModelEntry(Record):
-    """`model:` written as a mapping."""
-
-    name: str
-    note: str = ""
-    allow_pickle: bool = False
-    trust_remote_code: bool = False
 
 
 class Promises(Record):
@@ -70,29 +54,6 @@ class CandidateEntry(ModelEntry):
     name: str = ""
     """In tables; none: the last part of `model`."""
     claims: Promises = Promises()
-
-
-class SuiteEntry(Record):
-    """A suite of the user's own: lm-eval tasks under a name."""
-
-    name: str
-    tasks: tuple[str | Task, ...]
-    title: str = ""
-    metric: str = "acc"
-    """lm-eval's key of a per-item metric."""
-    kind: Literal["binary", "score", "perplexity", "ratio", "corpus"] = "binary"
-    """What the metric's values are: see `Metric`."""
-    statistic: str | None = None
-    """Of kind `corpus`: which, see `Metric`."""
-    two_sided: bool = False
-    range: tuple[float, float] | None = None
-    """Of kind `score`: see `Metric`."""
-    higher_is_better: bool | None = None
-    """None: unless it is a perplexity, or a corpus statistic that says otherwise."""
-    group_by: str | None = None
-    cluster_by: str | None = None
-    include_path: str | None = None
-    """Folder with lm-eval YAML, relative to the config file."""
 
 
 LevelEntry = str | dict[str, Any]
@@ -164,7 +125,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         for i, entry in enumerate(parsed.candidates)
     )
     suites = tuple(
-        _located(lines, where, ("suites", i), lambda entry: _suite(entry, home, parsed.data_dir), entry)
+        _located(lines, where, ("suites", i), lambda entry: suite_of(entry, home, parsed.data_dir), entry)
         for i, entry in enumerate(parsed.suites)
     )
     _check_unique("level", [level.name for level in levels] + ["original"])
@@ -349,55 +310,30 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
                 f"level '{name}' looks at text while it compresses, and none is named. Add "
                 "`calibration: FILE` to the config, for all levels or for this one, or use --calibration."
             )
-    files = {key: _file(str(options[key]), home, key) for key in named & options.keys()}
+    files = {key: found_file(str(options[key]), home, key) for key in named & options.keys()}
     level = Level(
         name=str(name),
         method=method,
         options=options | {key: str(path) for key, path in files.items()},
-        files={key: _digest(path, key) for key, path in files.items()},
+        files={key: file_digest(path, key) for key, path in files.items()},
         claims=claims.of_options(options),
     )
     registry.check_options(level)
     return level
 
 
-def _file(name: str, home: Path, option: str) -> Path:
-    """A file or folder beside the config, or a file of a data set on the hub."""
-    from huggingface_hub import hf_hub_download
-
-    path = Path(name).expanduser()
-    found = next((one for one in (home / path, path) if one.exists()), None)
-    if found or not _HUB_FILE.fullmatch(name):
-        return found or home / path
-    whole, _, file = name.partition(":")
-    repository, _, revision = whole.partition("@")
-    with _hub_errors(f"{option}: {name}"):
-        return Path(hf_hub_download(repository, file, repo_type="dataset", revision=revision or None))
-
-
-def _digest(path: Path, option: str) -> str:
-    """sha256 of a file, or of the config.json of a folder."""
-    try:
-        return hashlib.sha256((path / "config.json" if path.is_dir() else path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise ConfigError(
-            f"{option}: {path} can't be read: {error.strerror}. Name a file, relative to the config, or "
-            "org/name@revision:file of a data set on the hub."
-        ) from None
-
-
 def _candidate(entry: str | CandidateEntry, home: Path) -> Level:
     """Somebody's model as a level, with what it, its name and the config say of it."""
     if isinstance(entry, str):
         entry = CandidateEntry(model=entry)
-    file = entry.model.rpartition(":")[2] if entry.model.endswith(_ONE_FILE) else ""
+    file = entry.model.rpartition(":")[2] if entry.model.endswith(ONE_FILE) else ""
     last = Path(file or entry.model.partition("@")[0]).name
     name = entry.name or re.sub(r"[^\w.-]", "-", last)
     if not _LEVEL_NAME.fullmatch(name):
         raise ConfigError(f"candidate name {name!r}: use letters, digits, '.', '-' and '_' only.")
     if entry.endpoint is not None:
         return Level(name=name, method="candidate", endpoint=_endpoint(entry.endpoint, entry.model))
-    artefact = _pinned(entry.model, home, entry)
+    artefact = pinned_model(entry.model, home, entry)
     stated = [
         Claim(quantity=quantity, value=value, source="the config")
         for quantity, value in (
@@ -422,57 +358,6 @@ def _endpoint(url: str, model: str) -> Endpoint:
     )
 
 
-def _suite(entry: str | SuiteEntry, home: Path, data_dir: str | None) -> Suite:
-    if isinstance(entry, str):
-        return registry.suite(entry)
-    data = home / data_dir if data_dir else None
-    if data is not None and not data.is_dir():
-        raise ConfigError(f"data_dir {data_dir}: there is no folder {data}.")
-    tasks = tuple(Task(name=task) if isinstance(task, str) else task for task in entry.tasks)
-    include = home / entry.include_path if entry.include_path else None
-    if include is not None and not include.is_dir():
-        raise ConfigError(f"include_path {entry.include_path}: there is no folder {include}.")
-    return Suite(
-        name=entry.name,
-        title=entry.title or entry.name,
-        question=f"Does the model still do as well on {', '.join(task.name for task in tasks)}?",
-        tasks=tasks,
-        metrics=(_metric(entry),),
-        group_by=entry.group_by,
-        cluster_by=entry.cluster_by,
-        include_path=str(include.resolve()) if include else None,
-        data_dir=str(data.resolve()) if data else None,
-    )
-
-
-def _metric(entry: SuiteEntry) -> Metric:
-    higher = _default_direction(entry) if entry.higher_is_better is None else entry.higher_is_better
-    name = entry.statistic or entry.metric
-    units = {
-        "binary": "share of items answered right", "score": f"mean {name}", "perplexity": "perplexity",
-    }  # fmt: skip
-    try:
-        return Metric(
-            name=name, harness_metric=entry.metric, kind=entry.kind, higher_is_better=higher,
-            statistic=entry.statistic, two_sided=entry.two_sided, range=entry.range,
-            unit=units.get(entry.kind, name), source="lm-evaluation-harness",
-        )  # fmt: skip
-    except ValidationError as error:
-        raise ConfigError(f"suite '{entry.name}': {error.errors()[0]['msg']}.") from None
-
-
-def _default_direction(entry: SuiteEntry) -> bool:
-    """Whether higher is better, where the user does not say; raises ConfigError where nobody does."""
-    if entry.statistic is None:
-        return entry.kind != "perplexity"
-    known = getattr(registry.corpus_statistic(entry.statistic), "higher_is_better", None)
-    if known is None:
-        raise ConfigError(
-            f"suite '{entry.name}': say by `higher_is_better:` which way '{entry.statistic}' is better."
-        )
-    return bool(known)
-
-
 def _clustered(suites: Sequence[Suite], rules: Sequence[Rule]) -> tuple[Suite, ...]:
     """The suites with the cluster keys of their rules; raises ConfigError where two rules differ."""
     found = []
@@ -493,60 +378,4 @@ def _model(entry: str | ModelEntry, home: Path) -> ModelRef:
             f"{entry.name} is a graph to be run, which can't be compressed. Name it under `candidates:`, and "
             "under `model:` what it was made from."
         )
-    return _pinned(entry.name, home, entry)
-
-
-def _pinned(name: str, home: Path, entry: ModelEntry) -> ModelRef:
-    """Pin a folder (or GGUF file) by its weights' digest, a hub name by its commit as well."""
-    folder = _folder(name, home)
-    revision = None
-    if folder is None:
-        if not _HUB_NAME.fullmatch(name):
-            raise ModelError(f"There is no model folder {name}, and it is no org/name of a hub either.")
-        folder, revision = _from_hub(name, entry.allow_pickle)
-    files = weights.weight_files(folder, allow_pickle=entry.allow_pickle)
-    return ModelRef(
-        name=name,
-        path=str(folder.resolve()),
-        revision=revision,
-        digest=weights.digest(files),
-        note=entry.note,
-        allow_pickle=entry.allow_pickle,
-        trust_remote_code=entry.trust_remote_code,
-    )
-
-
-def _folder(name: str, home: Path) -> Path | None:
-    path = Path(name).expanduser()
-    places = [path, home / path]
-    return next((one for one in places if one.is_dir() or (one.is_file() and one.suffix in _ONE_FILE)), None)
-
-
-def _from_hub(full_name: str, allow_pickle: bool) -> tuple[Path, str]:
-    """Download (or find in the cache; HF_HUB_OFFLINE is honoured) and return folder and commit."""
-    from huggingface_hub import snapshot_download
-
-    whole, _, file = full_name.partition(":")
-    name, _, revision = whole.partition("@")
-    if file.endswith(".onnx"):
-        patterns = [file, f"{file}[._]data*", *_HUB_FILES[1:-1]]
-    else:
-        patterns = [file] if file else [*_HUB_FILES, "*.bin"] if allow_pickle else _HUB_FILES
-    with _hub_errors(full_name):
-        folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
-    return folder / file, folder.name  # the cache names a snapshot's folder by its commit
-
-
-@contextlib.contextmanager
-def _hub_errors(what: str) -> Iterator[None]:
-    """Raise what the hub's library raises as ModelError."""
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        yield
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"{what} could not be had from the hub and is not in its cache: {reason} "
-            "Check the name and the network, or name a folder."
-        ) from error
+    return pinned_model(entry.name, home, entry)

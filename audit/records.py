@@ -348,6 +348,10 @@ class Suite(Record):
     """Folder with lm-eval YAML to add to lm-eval's own."""
     data_dir: str | None = None
     """Folder with local copies of the data of lm-eval's own tasks; its `overrides.json` says which."""
+    items: str | None = None
+    """File with somebody's own questions, which are the one task; None: the tasks are lm-eval's."""
+    items_sha256: str | None = None
+    """Of that file."""
     needs_competence: bool = False
     """Read only above the accuracy floor: a broken model looks unbiased and harmless."""
     limits: str = ""

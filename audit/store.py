@@ -365,6 +365,8 @@ def _identity(config: AuditConfig) -> dict[str, Any]:
     # Digests pin models and texts, so where they and the run lie is no part of what is audited.
     identity = config.model_dump(mode="json", exclude={"out", "cache"})
     identity["model"]["path"] = ""
+    for suite in identity["suites"]:
+        suite["items"] = suite["items"] and ""
     for level in identity["levels"]:
         level["options"] = {
             key: value for key, value in level["options"].items() if key not in level["files"]

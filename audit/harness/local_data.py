@@ -18,9 +18,20 @@ from typing import Any
 
 import yaml
 
+from audit import own_items
 from audit.errors import EvaluationError
+from audit.records import Suite
 
 OVERRIDES = "overrides.json"
+_OWN: dict[str, Any] = {
+    "dataset_path": "json", "test_split": "test", "output_type": "multiple_choice", "num_fewshot": 0,
+    "doc_to_text": "Question: {{question}}\nAnswer:", "doc_to_choice": "choices", "doc_to_target": "answer",
+    "metric_list": [
+        {"metric": name, "aggregation": "mean", "higher_is_better": True} for name in ("acc", "acc_norm")
+    ],
+    "metadata": {"version": 1},
+}  # fmt: skip
+"""What lm-eval has to know of somebody's own questions."""
 
 
 def tasks_folder(data: Path) -> Path:
@@ -81,6 +92,21 @@ def on_local_files(task: str, entry: Mapping[str, Any], data: Path) -> dict[str,
         "dataset_kwargs": {"data_files": {split: str(file) for split, file in files.items()}},
         **entry.get("also_override", {}),
     }  # fmt: skip
+
+
+def items_folder(suite: Suite) -> Path:
+    """The same of a suite of somebody's own questions: its one task, which bears the suite's name."""
+    return Path(_written_items(suite.name, str(suite.items), suite.items_sha256).name)
+
+
+@functools.cache
+def _written_items(name: str, file: str, sha256: str | None) -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="shrinkproof-items-")
+    rows = Path(folder.name) / "items.jsonl"
+    rows.write_text("".join(item.model_dump_json() + "\n" for item in own_items.read(Path(file))))
+    task = {**_OWN, "task": name, "dataset_kwargs": {"data_files": {"test": str(rows)}}}
+    (Path(folder.name) / f"{name}.yaml").write_text(yaml.safe_dump(task))
+    return folder
 
 
 def files_of(config: Mapping[str, Any]) -> dict[str, str]:

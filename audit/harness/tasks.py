@@ -16,7 +16,7 @@ from typing import Any
 
 from audit import registry
 from audit.errors import EvaluationError
-from audit.harness.local_data import files_of, tasks_folder
+from audit.harness.local_data import files_of, items_folder, tasks_folder
 from audit.records import AuditConfig, Suite
 
 
@@ -105,6 +105,8 @@ def _manager(suite: Suite, name: str) -> Any:
     if suite.include_path is not None and not Path(suite.include_path).is_dir():
         raise EvaluationError(f"there is no folder {suite.include_path} with the task '{name}'.")
     folders = [suite.include_path] if suite.include_path else []
+    if suite.items is not None:
+        folders.append(str(items_folder(suite)))
     if suite.data_dir is not None:
         folders.append(str(tasks_folder(Path(suite.data_dir))))
     if folders:
@@ -138,7 +140,7 @@ def _identify(suite: Suite, name: str, task: Any, limit: int | None, dealing: tu
     if not documents:
         raise EvaluationError(f"task '{name}' of suite '{suite.name}' has no items. Check its data file.")
     config = task.dump_config()
-    data = files_of(config)
+    data = {"items": suite.items_sha256} if suite.items_sha256 else files_of(config)
     content = json.dumps(
         [_settings(config, data), documents], sort_keys=True, default=_by_source, ensure_ascii=False
     )
