@@ -52,7 +52,9 @@ def _loaded(
     if folder.suffix == ".onnx":
         from audit import onnx_model
 
-        return onnx_model.load(folder, torch.get_num_threads()).to(device)  # type: ignore[arg-type]
+        graph: PreTrainedModel = onnx_model.load(folder, torch.get_num_threads())
+        graph.to(device)  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
+        return graph
     method, dequantised = quantised_by(folder), _dequantised(folder)
     stored = _named_dtype(folder)
     try:

@@ -20,7 +20,7 @@ _NUMPY = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 _SHAPE = ("hidden_size", "num_attention_heads", "num_hidden_layers", "num_key_value_heads")
 
 
-class OnnxModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # the two disagree in transformers
+class OnnxModel(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]  # transformers' own
     """Logits of whole sequences. Nothing is kept from one call to the next, so that writing is slow."""
 
     config_class = PretrainedConfig
@@ -123,9 +123,11 @@ def _config(file: Path) -> PretrainedConfig:
         if (folder / "genai_config.json").is_file():
             said = json.loads((folder / "genai_config.json").read_text())["model"]
             decoder = said["decoder"]
-            return PretrainedConfig(
+            plain: Any = PretrainedConfig  # which takes whatever a model has, and does not say so
+            built: PretrainedConfig = plain(
                 vocab_size=said["vocab_size"], max_position_embeddings=said["context_length"],
                 eos_token_id=said.get("eos_token_id"), pad_token_id=said.get("pad_token_id"),
                 head_dim=decoder["head_size"], **{name: decoder[name] for name in _SHAPE},
             )  # fmt: skip
+            return built
     raise ModelError(f"{file} has neither config.json nor genai_config.json beside it. Copy one there.")

@@ -43,8 +43,10 @@ class Pruning(Calibrated):
 
 def pruning_presets(method: str) -> dict[str, dict[str, bool | int | float | str]]:
     """Short names of levels, as those of magnitude pruning."""
-    shares = {f"{method}-{percent}": {"sparsity": percent / 100} for percent in (30, 50, 70)}
-    return {**shares, f"{method}-24": {"pattern": "2:4"}}
+    presets: dict[str, dict[str, bool | int | float | str]] = {
+        f"{method}-{percent}": {"sparsity": percent / 100} for percent in (30, 50, 70)
+    }
+    return presets | {f"{method}-24": {"pattern": "2:4"}}
 
 
 def prune(making: Making[Pruning], modifier: type[Any]) -> Made:
