@@ -80,7 +80,7 @@ def _hub_errors(what: str) -> Iterator[None]:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"{what} could not be had from the hub and is not in its cache: {reason} "
-            "Check the name and the network, or name a folder."
+            "Check the name and the network, or name what lies on this machine."
         ) from error
 
 
