@@ -16,7 +16,7 @@ from typing import Any
 
 from audit import registry
 from audit.errors import EvaluationError
-from audit.harness.local_data import files_of, items_folder, tasks_folder
+from audit.harness.written_tasks import files_of, items_folder, tasks_folder
 from audit.records import AuditConfig, Suite
 
 

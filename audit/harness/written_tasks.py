@@ -1,4 +1,4 @@
-"""lm-eval's official tasks on local copies of their data, where no hub is to be had.
+"""Tasks written for lm-eval as it is asked: official ones on local data, and somebody's own questions.
 
 A folder of data has an `overrides.json`: of each task the YAML of lm-eval that it goes on from (`include`,
 relative to the installed package), the files of its splits (`data_files`, relative to the folder), and what
