@@ -311,15 +311,10 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
                 "`calibration: FILE` to the config, for all levels or for this one, or use --calibration."
             )
     files = {key: found_file(str(options[key]), home, key) for key in named & options.keys()}
-    level = Level(
-        name=str(name),
-        method=method,
-        options=options | {key: str(path) for key, path in files.items()},
-        files={key: file_digest(path, key) for key, path in files.items()},
-        claims=claims.of_options(options),
-    )
+    options |= {key: str(path) for key, path in files.items()}
+    level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
     registry.check_options(level)
-    return level
+    return level.model_copy(update={"files": {key: file_digest(path, key) for key, path in files.items()}})
 
 
 def _candidate(entry: str | CandidateEntry, home: Path) -> Level:

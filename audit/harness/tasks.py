@@ -33,10 +33,10 @@ class LoadedTask:
     n_items: int
     digest: str
     """sha256 over the task's config and its documents, up to the limit."""
-    data: Mapping[str, str]
-    """sha256 of the local files that it reads, by the names of the splits; none: it reads no file."""
     parts: tuple[tuple[int, ...], ...]
     """Documents between two looks at the data: a seeded shuffle, items of one pair together."""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """sha256 of the local files that it reads, by the names of the splits; none: it reads no file."""
     _requests: list[Any] = field(default_factory=list)
 
     @property

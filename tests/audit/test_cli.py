@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +161,16 @@ def _flags() -> dict[str, Any]:
 
     from audit.cli import app
 
-    commands: Any = get_command(app)
+    def inside(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                yield from inside(command, f"{before}{name} ")
+            else:
+                yield f"{before}{name}", command
+
     return {
         name: sorted(option for parameter in command.params for option in parameter.opts)
-        for name, command in commands.commands.items()
+        for name, command in inside(get_command(app))
     }
 
 

@@ -426,7 +426,7 @@ def test_channels_that_depend_on_each_other_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("level", "said"),
     [
-        ({"method": "layers", "remove": 1}, "option calibration"),
+        ({"method": "layers", "remove": 1}, "looks at text while it compresses"),
         ({"method": "layers", "remove": 0, "calibration": "text.txt"}, "option remove"),
         ({"method": "channels", "share": 1.0}, "option share"),
         ({"method": "heads", "share": 0.5, "multiple_of": 2}, "option multiple_of"),

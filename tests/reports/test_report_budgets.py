@@ -170,7 +170,7 @@ def test_a_simulated_level_is_named_with_its_reason_and_has_no_row(
 ) -> None:
     html = str(compressed.section(phone).html)
     rows = rows_of(html.split("Load time, memory, speed and energy, measured")[-1])
-    assert [row[0] for row in rows if len(row) == 8] == ["Level", "int8"]
+    assert [row[0] for row in rows if len(row) == 10] == ["Level", "int8"]
     assert "Memory and speed of int4: not measured: it was computed dequantised to float32." in text_of(html)
 
 

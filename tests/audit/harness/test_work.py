@@ -135,11 +135,11 @@ def test_a_model_is_proven_once_for_requests_no_deeper(ours: SharedPrefixLM, req
 def test_packs_are_bounded_by_the_device_and_by_memory(
     model: Any, monkeypatch: pytest.MonkeyPatch, free_bytes: int, expected: int
 ) -> None:
-    monkeypatch.setattr(shared_prefix, "_free_bytes", lambda device: free_bytes)
+    monkeypatch.setattr(shared_prefix, "free_bytes", lambda device: free_bytes)
     assert pick_pack_tokens(model) == expected
 
 
 def test_packs_shrink_with_memory(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     per_token = 4 * VOCABULARY  # one row of logits in float32 is the least that a token takes
-    monkeypatch.setattr(shared_prefix, "_free_bytes", lambda device: 128 * per_token)
+    monkeypatch.setattr(shared_prefix, "free_bytes", lambda device: 128 * per_token)
     assert FEWEST_TOKENS <= pick_pack_tokens(model) < 128
