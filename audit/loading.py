@@ -49,13 +49,13 @@ def _loaded(
 
     wanted = None if dtype == "stored" else getattr(torch, resolve_dtype(dtype, device))
     check_loadable(folder)
-    if folder.suffix == ".onnx":
+    method, dequantised = quantised_by(folder), _dequantised(folder)
+    if method == "onnx":
         from audit import onnx_model
 
         graph: PreTrainedModel = onnx_model.load(folder, torch.get_num_threads())
         graph.to(device)  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
         return graph
-    method, dequantised = quantised_by(folder), _dequantised(folder)
     stored = _named_dtype(folder)
     try:
         loaded: Any

@@ -61,6 +61,11 @@ class Graph(NamedTuple):
     """Floating-point weights that are in no packed matrix."""
 
     @property
+    def parts(self) -> frozenset[str]:
+        """Names of all that packed matrices are stored in."""
+        return frozenset[str]().union(*(one.parts for one in self.packed))
+
+    @property
     def dtypes(self) -> list[str]:
         """Of the plain ones, by torch's names."""
         return sorted({_FLOATS.get(one.kind, one.kind.lower()) for one in self.plain})
@@ -121,14 +126,13 @@ def matrices(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
         if name not in held:
             continue
         if node.op_type == "MatMulNBits":
-            settings = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+            settings = _attributes(node)
             if settings["bits"] in (4, 8):
                 beside = [values(one) for one in node.input[2:4] if one]
                 yield name, torch.from_numpy(_unpacked(values(name), settings, *beside))
         elif node.op_type in ("MatMul", "Gemm", "MatMulInteger") and len(held[name].dims) == 2:
             found = torch.from_numpy(values(name).astype("float32"))
-            turned = any(one.name == "transB" and one.i for one in node.attribute)
-            yield name, found if turned else found.T
+            yield name, found if _attributes(node).get("transB") else found.T
 
 
 def _unpacked(codes: Any, settings: dict[str, Any], scales: Any, zeros: Any = None) -> Any:
@@ -162,15 +166,20 @@ def _nodes(graph: Any) -> Iterator[Any]:
                 yield from _nodes(attribute.g)
 
 
-def _packed(node: Any, held: dict[str, Tensor]) -> Packed | None:
-    """The quantised matrix that an operator reads, if it reads one."""
+def _attributes(node: Any) -> dict[str, Any]:
+    """What an operator is set to."""
     import onnx
 
+    return {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+
+
+def _packed(node: Any, held: dict[str, Tensor]) -> Packed | None:
+    """The quantised matrix that an operator reads, if it reads one."""
     inputs = [held[name] for name in node.input if name in held]
     codes = next((one for one in inputs if one.kind in _CODES and len(one.shape) > 1), None)
     if codes is None:
         return None
-    settings = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+    settings = _attributes(node)
     weights = codes.size
     if node.op_type == "MatMulNBits":  # its codes lie in bytes, blocks filled up
         weights = settings["K"] * settings["N"]

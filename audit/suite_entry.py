@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from audit import own_items, registry
 from audit.errors import ConfigError
-from audit.pinning import file_digest
+from audit.pinning import file_digest, found_file
 from audit.ready import checked, mapping
 from audit.records import Metric, Record, Suite, Task
 
@@ -84,7 +84,7 @@ def suite_of(entry: str | SuiteEntry, home: Path, data_dir: str | None) -> Suite
 
 def _items(name: str, home: Path) -> tuple[dict[str, str], bool]:
     """The file of a suite's own questions as fields of `Suite`, and whether they have groups."""
-    path = next((one for one in (home / name, Path(name)) if one.is_file()), home / name)
+    path = found_file(name, home, "items")
     grouped = own_items.read(path)[0].group is not None
     return {"items": str(path.resolve()), "items_sha256": file_digest(path, "items")}, grouped
 

@@ -237,8 +237,7 @@ def gguf_contents(file: Path) -> Contents:
 def onnx_contents(file: Path) -> Contents:
     """The same for an ONNX file: what its operators unpack counts as compressed."""
     graph = onnx_graph.read(file)
-    parts = frozenset[str]().union(*(one.parts for one in graph.packed))
-    touched = sum(one.weights for one in graph.packed)
+    parts, touched = graph.parts, sum(one.weights for one in graph.packed)
     parameters = touched + sum(one.size for one in graph.plain)
     if not parameters:
         raise ModelError(f"{file} holds no weights. Name the file of the whole model.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import json
 import tempfile
 from collections.abc import Mapping
@@ -69,6 +68,8 @@ def overrides(data: Path) -> dict[str, Any]:
 
 def on_local_files(task: str, entry: Mapping[str, Any], data: Path) -> dict[str, Any]:
     """lm-eval's YAML of a task that reads the files that its entry of `overrides.json` names."""
+    import lm_eval
+
     missing = next((key for key in ("include", "data_files") if not entry.get(key)), None)
     if missing:
         raise EvaluationError(f"data_dir: '{task}' has no `{missing}` in {data / OVERRIDES}.")
@@ -78,10 +79,7 @@ def on_local_files(task: str, entry: Mapping[str, Any], data: Path) -> dict[str,
             raise EvaluationError(
                 f"data_dir: there is no {file}, from which '{task}' reads its split '{split}'."
             )
-    package = importlib.util.find_spec("lm_eval")
-    assert package is not None, "it is a dependency"
-    assert package.origin is not None, "it has files"
-    include = Path(package.origin).parent.parent / entry["include"]
+    include = Path(lm_eval.__file__).parent.parent / entry["include"]
     if not include.is_file():
         raise EvaluationError(
             f"data_dir: '{task}' goes on from {include}, which this version of lm-eval has not."
