@@ -76,7 +76,7 @@ def _loaded(
     model, report = loaded
     _check_complete(folder, report)
     if method == "compressed-tensors":
-        _forget_scheme(model)
+        _make_ordinary(model)
     if method == "bitsandbytes" and quantization_of(folder).get("load_in_4bit"):
         model = model.dequantize()  # type: ignore[no-untyped-call]
     if dequantised.get("dtype") is torch.float32 and stored is not None:
@@ -284,8 +284,15 @@ def _dequantised(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _forget_scheme(model: PreTrainedModel) -> None:
-    """Some versions of transformers leave layers that round activations, and not as runtimes do."""
+def _make_ordinary(model: PreTrainedModel) -> None:
+    """Undo what compressed-tensors leaves behind when it has dequantised.
+
+    Its cache of weights, which stay on the CPU whatever `to` says and forget what is written into them; and,
+    in some versions, layers that round activations, and not as runtimes do.
+    """
+    from compressed_tensors.offload import remove_dispatch
+
+    remove_dispatch(model)
     for module in model.modules():
         for name in ("quantization_scheme", "quantization_status"):
             if hasattr(module, name):

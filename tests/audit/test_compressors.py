@@ -59,6 +59,17 @@ def test_a_level_loads_as_it_was_saved(log: AuditLog) -> None:
 # Chains
 
 
+def test_a_level_goes_where_it_is_sent_and_keeps_what_is_written(log: AuditLog) -> None:
+    for one in log.variants:
+        model = load_model(Path(one.path))
+        with torch.no_grad():
+            for weights in model.parameters():
+                weights.data = weights.data.half()
+        assert {weights.dtype for weights in model.parameters()} == {torch.float16}
+        moved = model.to("meta")  # a device that every machine has
+        assert {weights.device.type for weights in moved.parameters()} == {"meta"}
+
+
 @pytest.fixture(scope="module")
 def chained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
     config = {

@@ -1,4 +1,8 @@
-"""On a CUDA device the answers are HFLM's there, and an audit picks it and bfloat16 by itself."""
+"""On a CUDA device the answers are HFLM's there, and an audit picks it and bfloat16 by itself.
+
+Tests hide the device, see tests/conftest.py. These run by
+`CUDA_VISIBLE_DEVICES=0 pytest tests/audit/harness/test_cuda.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from families import SHARED, family, questions
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
-from audit import load_config, run_audit
+from audit import load_config, make_variants, run_audit
 from audit.harness.shared_prefix import TOLERANCE, SharedPrefixLM
+from audit.loading import load_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -73,3 +78,31 @@ def test_an_audit_picks_the_device_and_its_dtype(tiny: Path, tmp_path: Path) -> 
     assert log.status == "finished"
     assert "cuda" in log.provenance.device
     assert {one.evaluated_as.split()[0] for one in log.variants} <= {"bfloat16", "dequantised"}
+
+
+def test_every_level_is_made_and_computed_there(tiny: Path, tmp_path: Path) -> None:
+    levels = [
+        "int4", "magnitude-50", "channels-25", "layers-1", ["int8", "heads-50"], ["w8a8", "magnitude-24"],
+    ]  # fmt: skip
+    layer = {
+        "method": "distil",
+        "layers": 2,
+        "name": "student",
+        "samples": 64,
+        "sequence_length": 32,
+        "steps": 20,
+    }
+    text = tmp_path / "text.txt"
+    text.write_text("\n\n".join("the cat sat on a mat and ran to the old house " * 6 for _ in range(2000)))
+    config = load_config(
+        {"model": str(tiny), "levels": [*levels, layer], "suites": ["accuracy"],
+         "calibration": str(text), "out": str(tmp_path / "run")}
+    )  # fmt: skip
+    made = make_variants(config)
+    assert [one.name for one in made if one.level] == [
+        "int4", "magnitude-50", "channels-25", "layers-1", "int8", "int8+heads-50", "w8a8",
+        "w8a8+magnitude-24", "student",
+    ]  # fmt: skip
+    for one in made:
+        model = load_model(Path(one.path), device="cuda")
+        assert {weights.device.type for weights in model.parameters()} == {"cuda"}
