@@ -71,6 +71,9 @@ def run(
         str | None, typer.Option(help="Text of the methods that look at text.", show_default=False)
     ] = None,
     suite: Annotated[list[str] | None, typer.Option(help="Suite; repeat.", show_default=False)] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Official tasks: quick, standard or full.", show_default=False)
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Items per task.", show_default=False)] = None,
     out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all draws.", show_default=False)] = None,
@@ -95,8 +98,8 @@ def run(
 
     settings = load_config(
         config, model=model, levels=level or None, candidates=candidate or None,
-        calibration=calibration, suites=suite or None, limit=limit, out=out, seed=seed, policy=policy,
-        noise=noise, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
+        calibration=calibration, suites=suite or None, profile=profile, limit=limit, out=out, seed=seed,
+        policy=policy, noise=noise, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     console = Console()
     # The progress holds the real stderr, since quiet() takes sys.stderr away from the libraries.

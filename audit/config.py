@@ -26,7 +26,7 @@ from audit.records import (
     Rule,
     Suite,
 )
-from audit.suite_entry import SuiteEntry, suite_of
+from audit.suite_entry import SuiteEntry, suites_of
 
 DEFAULT_LEVELS = ("control", "int8", "int4")
 NOISE = Level(name="control-bf16", method="copy", options={"dtype": "bfloat16"})
@@ -73,6 +73,8 @@ class ConfigFile(Record):
     calibration: str | None = None
     """The text of the levels that look at text and name none: see `Calibrated`."""
     suites: tuple[str | SuiteEntry, ...] = DEFAULT_SUITES
+    profile: str | None = None
+    """`quick`, `standard` or `full`: official tasks in the place of the probes of the suites of ours."""
     rules: tuple[Rule, ...] = ()
     data_dir: str | None = None
     """Folder with local copies of official tasks' data, relative to the config file: see `Suite`."""
@@ -124,10 +126,12 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         _located(lines, where, ("candidates", i), lambda entry: _candidate(entry, home), entry)
         for i, entry in enumerate(parsed.candidates)
     )
-    suites = tuple(
-        _located(lines, where, ("suites", i), lambda entry: suite_of(entry, home, parsed.data_dir), entry)
-        for i, entry in enumerate(parsed.suites)
-    )
+    suites: tuple[Suite, ...] = ()
+    for i, suite in enumerate(parsed.suites):
+        suites += _located(
+            lines, where, ("suites", i),
+            lambda suite: suites_of(suite, home, parsed.data_dir, parsed.profile), suite,
+        )  # fmt: skip
     _check_unique("level", [level.name for level in levels] + ["original"])
     _check_unique("suite", [suite.name for suite in suites])
     policy = load_policy(parsed.policy, home)
@@ -145,6 +149,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         "candidates",
         "calibration",
         "data_dir",
+        "profile",
         "levels",
         "suites",
         "rules",

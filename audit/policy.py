@@ -34,7 +34,8 @@ class Policy(Record):
         known = {suite.name: suite for suite in suites}
         if rule.suite not in known:
             raise ConfigError(registry.unknown("suite", rule.suite, list(known)))
-        return _with_metric(self._filled(rule), known[rule.suite])
+        suite = known[rule.suite]
+        return _with_metric(self._filled(rule, suite), suite)
 
     def others(self, given: Sequence[Rule], suites: Sequence[Suite]) -> tuple[Rule, ...]:
         """A rule for each suite that none of the given ones is about (but for its divergence)."""
@@ -43,10 +44,11 @@ class Policy(Record):
             self.complete(Rule(suite=suite.name), suites) for suite in suites if suite.name not in named
         )
 
-    def _filled(self, rule: Rule) -> Rule:
+    def _filled(self, rule: Rule, suite: Suite) -> Rule:
         """The rule with the policy's terms where it has none of its own."""
         own = rule.model_dump(exclude_unset=True)
-        terms = _laid_over(self.default, self.suites.get(rule.suite, {}))
+        terms = _laid_over(self.default, self.suites.get(suite.family or "", {}))
+        terms = _laid_over(terms, self.suites.get(suite.name, {}))
         if rule.metric == DIVERGENCE:
             terms = {key: value for key, value in terms.items() if key not in _OF_SHARES}
         return Rule.model_validate(_laid_over(terms, own))

@@ -283,6 +283,9 @@ class Metric(Record):
     """The name in tables: `accuracy`, `pair accuracy`."""
     harness_metric: str = "acc"
     """The key of lm-eval's per-sample result."""
+    reading: str | None = None
+    """Of `audit.readings`: the function that makes a number, or two of a ratio, of what lm-eval keeps of an
+    item, or None of an item that is not of this metric; none: it is a number as it is."""
     kind: Literal["binary", "score", "perplexity", "ratio", "corpus"] = "binary"
     """`binary`: right or wrong, flips are counted; `score`: any number per item, differences are averaged;
     `perplexity`: a log-likelihood per document over its words, bytes or tokens; `ratio`: two numbers per
@@ -331,6 +334,8 @@ class Suite(Record):
     """What is measured, under one name."""
 
     name: str
+    family: str | None = None
+    """The suite of ours whose profile it is a part of; a policy's terms for that one are its own."""
     title: str
     question: str
     """What this suite asks, in one sentence for the report."""
@@ -338,16 +343,18 @@ class Suite(Record):
     metrics: tuple[Metric, ...]
     """The first is the one that rules judge when they name none."""
     group_by: str | None = None
-    """Column of the task's documents to drill down by."""
+    """Column of the task's documents to drill down by, or `task`."""
     pair_by: str | None = None
     """Column of the task's documents that ties counterfactual or perturbed twins."""
     cluster_by: str | None = None
     """Column of the task's documents whose equal values make items dependent (template, passage, subject),
-    or `task`; None: items are taken as independent."""
+    columns with + between them, or `task`; None: items are taken as independent."""
     include_path: str | None = None
     """Folder with lm-eval YAML to add to lm-eval's own."""
     data_dir: str | None = None
-    """Folder with local copies of the data of lm-eval's own tasks; its `overrides.json` says which."""
+    """Folder with local copies of tasks' data: see `audit.local_data`."""
+    absent: tuple[str, ...] = ()
+    """Tasks of its profile, or of the profile's other suites, that have no data in that folder: not asked."""
     items: str | None = None
     """File with somebody's own questions, which are the one task; None: the tasks are lm-eval's."""
     items_sha256: str | None = None

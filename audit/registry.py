@@ -43,6 +43,9 @@ ReportFormat = Callable[[AuditLog], bytes]
 CorpusStatistic = Callable[["pd.DataFrame"], float]
 """Rows with the columns of `Sample` to the one number that they have together; an `OfSums` is resampled
 faster. ValueError, or NaN, where rows have none."""
+Suites = tuple[Suite, ...]
+Reading = Callable[[Any], "float | tuple[float, float] | None"]
+"""Whatever a task's `process_results` gives of an item, to its number: see `Metric.reading`."""
 
 
 def compressor(name: str) -> Compressor:
@@ -53,6 +56,20 @@ def compressor(name: str) -> Compressor:
 def suite(name: str) -> Suite:
     """The suite of that name."""
     return cast("Suite", _load("audit.suites", "suite", name))
+
+
+def profile(name: str) -> Suites:
+    """Of a suite of ours, written `accuracy:standard`, the suites of official tasks that it stands for."""
+    family, _, size = name.partition(":")
+    suites = cast("Mapping[str, Suites]", _load("audit.profiles", "suite with profiles", family))
+    if size not in suites:
+        raise ConfigError(unknown(f"profile of suite '{family}'", size, suites))
+    return suites[size]
+
+
+def reading(name: str) -> Reading:
+    """The function of that name that reads what lm-eval keeps of an item."""
+    return cast("Reading", _load("audit.readings", "reading", name))
 
 
 def report_format(name: str) -> ReportFormat:

@@ -1,4 +1,4 @@
-"""`suites:` of a config: a name, lm-eval tasks, or a file of somebody's own questions → Suite."""
+"""`suites:` of a config → Suites: a name, a profile of it, lm-eval tasks, or somebody's own questions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from audit import own_items, registry
 from audit.errors import ConfigError
+from audit.local_data import local_tasks, own_tasks
 from audit.pinning import file_digest, found_file
 from audit.ready import checked, mapping
 from audit.records import Metric, Record, Suite, Task
@@ -45,21 +46,59 @@ class SuiteEntry(Record):
     """Folder with lm-eval YAML, relative to the config file."""
 
 
-def suite_of(entry: str | SuiteEntry, home: Path, data_dir: str | None) -> Suite:
-    """The suite of ours of that name, that of a folder, or of the user's own entry.
+def suites_of(
+    entry: str | SuiteEntry, home: Path, data_dir: str | None, profile: str | None
+) -> tuple[Suite, ...]:
+    """What an entry stands for: the suite of ours of that name, a profile's, a folder's, or the user's own.
 
-    Raises ConfigError naming what the entry lacks, or the line of a question that is none.
+    `profile` is that of the suites of ours that are named without one. Raises ConfigError naming what the
+    entry lacks, or the line of a question that is none.
     """
     data = home / data_dir if data_dir else None
     if data is not None and not data.is_dir():
         raise ConfigError(f"data_dir {data_dir}: there is no folder {data}.")
     if isinstance(entry, str):
         places = [one for one in (home / entry, Path(entry)) if (one / SUITE_FILE).is_file()]
-        if not places:
-            return registry.suite(entry)
-        home, where = places[0], str(places[0] / SUITE_FILE)
-        text = (home / SUITE_FILE).read_text(encoding="utf-8")
-        entry = checked(SuiteEntry, mapping(text, where, "suite", SuiteEntry.model_fields), where)
+        if places:
+            return (_of_folder(places[0], data),)
+        if profile is not None and entry in registry.names("audit.profiles"):
+            entry = f"{entry}:{profile}"
+        return _of_profile(entry, data) if ":" in entry else (registry.suite(entry),)
+    return (_of_entry(entry, home, data),)
+
+
+def _of_profile(name: str, data: Path | None) -> tuple[Suite, ...]:
+    """The suites of a profile, of those tasks that have data, on the hub or in the folder."""
+    family, suites = name.partition(":")[0], registry.profile(name)
+    suites = tuple(suite.model_copy(update={"family": family}) for suite in suites)
+    kept: list[Suite] = []
+    absent: list[str] = []
+    for suite in suites:
+        tasks = tuple(task for task in suite.tasks if _has_data(task, suite, data))
+        absent += [task.name for task in suite.tasks if task not in tasks]
+        if tasks:
+            place = str(data.resolve()) if data else None
+            kept.append(suite.model_copy(update={"tasks": tasks, "data_dir": place}))
+    if not kept:
+        where = f"{data} has" if data else "without `data_dir` there is"
+        raise ConfigError(f"suite '{name}': {where} data for none of its tasks: {', '.join(absent)}.")
+    return (kept[0].model_copy(update={"absent": tuple(absent)}), *kept[1:])
+
+
+def _has_data(task: Task, suite: Suite, data: Path | None) -> bool:
+    """Whether its data lie in the folder; without one, whether the hub has them."""
+    include = Path(suite.include_path) if suite.include_path else None
+    return task.name not in own_tasks(include) if data is None else task.name in local_tasks(data, include)
+
+
+def _of_folder(folder: Path, data: Path | None) -> Suite:
+    where = str(folder / SUITE_FILE)
+    text = (folder / SUITE_FILE).read_text(encoding="utf-8")
+    entry = checked(SuiteEntry, mapping(text, where, "suite", SuiteEntry.model_fields), where)
+    return _of_entry(entry, folder, data)
+
+
+def _of_entry(entry: SuiteEntry, home: Path, data: Path | None) -> Suite:
     if bool(entry.tasks) is (entry.items is not None):
         raise ConfigError(f"suite '{entry.name}': give `tasks` or `items`, and not both.")
     items, grouped = _items(entry.items, home) if entry.items else ({}, False)

@@ -220,6 +220,11 @@ def gguf_contents(file: Path) -> Contents:
     touched = sum(int(tensor.n_elements) for tensor in blocks)
     bits_per_weight = 8 * sum(int(tensor.n_bytes) for tensor in tensors) / parameters
     of_blocks = _ratio(8 * sum(int(tensor.n_bytes) for tensor in blocks), touched)
+    # A file named Q4_1 has its embeddings and its head wider: the name is that of what lies between
+    between = [one for one in blocks if not one.name.startswith(("token_embd", "output."))] or blocks
+    of_these = _ratio(
+        8 * sum(int(tensor.n_bytes) for tensor in between), sum(int(tensor.n_elements) for tensor in between)
+    )
     kept = {any_layer(one.name) for one in tensors if one.tensor_type in floats and len(one.shape) > 1}
     return Contents(
         size_bytes=file.stat().st_size,
@@ -227,7 +232,7 @@ def gguf_contents(file: Path) -> Contents:
         bits_per_weight=bits_per_weight,
         compressed_parameters=touched,
         compressed_bits_per_weight=of_blocks,
-        nominal_bits=bits_per_weight if isinstance(of_blocks, NotMeasured) else of_blocks,
+        nominal_bits=bits_per_weight if isinstance(of_these, NotMeasured) else of_these,
         stored_as="GGUF: " + ", ".join(f"{count[kind]} tensors {kind.name}" for kind in sorted(count)),
         format="gguf",
         kept=tuple(sorted(kept)),

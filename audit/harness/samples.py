@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from audit import registry
 from audit.errors import EvaluationError, ModelError
 from audit.harness.tasks import LoadedTask
 from audit.records import Sample, Suite
@@ -18,20 +19,27 @@ def to_samples(logged: Sequence[Mapping[str, Any]], loaded: LoadedTask) -> tuple
     """One Sample per document and metric that the suite asks for; the first filter counts."""
     filters = [entry["filter"] for entry in logged]
     entries = sorted((e for e in logged if e["filter"] == filters[0]), key=lambda e: e["doc_id"])
-    return tuple(_sample(entry, key, loaded) for entry in entries for key in _metrics(loaded.suite))
+    found = (_sample(entry, key, loaded) for entry in entries for key in _metrics(loaded.suite))
+    return tuple(sample for sample in found if sample is not None)
 
 
 def _metrics(suite: Suite) -> list[str]:
     return sorted({metric.harness_metric for metric in suite.metrics})
 
 
-def _sample(entry: Mapping[str, Any], metric: str, loaded: LoadedTask) -> Sample:
+def _sample(entry: Mapping[str, Any], metric: str, loaded: LoadedTask) -> Sample | None:
+    """None of an item that is not of this metric."""
     if metric not in entry:
         raise EvaluationError(
             f"task '{loaded.name}' has no per-item metric '{metric}'. It has: {', '.join(entry['metrics'])}."
         )
     shown = _shown(entry, loaded)
-    outcome, weight = _value(entry[metric], metric, loaded)
+    value = entry[metric]
+    for name in {one.reading for one in loaded.suite.metrics if one.harness_metric == metric} - {None}:
+        value = registry.reading(str(name))(value)
+    if value is None:
+        return None
+    outcome, weight = _value(value, metric, loaded)
     return Sample(
         task=loaded.name,
         doc_id=entry["doc_id"],
@@ -84,6 +92,11 @@ def _cluster(entry: Mapping[str, Any], loaded: LoadedTask) -> str | None:
 def _column(entry: Mapping[str, Any], column: str | None, loaded: LoadedTask) -> str | None:
     if column is None:
         return None
+    if column == "task":
+        return loaded.name
+    if "+" in column:
+        parts = [_column(entry, one, loaded) for one in column.split("+")]
+        return None if None in parts else ", ".join(map(str, parts))
     if column not in entry["doc"]:
         raise EvaluationError(
             f"task '{loaded.name}' has no column '{column}' that suite '{loaded.suite.name}' groups by. "

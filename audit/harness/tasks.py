@@ -108,7 +108,7 @@ def _manager(suite: Suite, name: str) -> Any:
     if suite.items is not None:
         folders.append(str(items_folder(suite)))
     if suite.data_dir is not None:
-        folders.append(str(tasks_folder(Path(suite.data_dir))))
+        folders.append(str(tasks_folder(suite)))
     if folders:
         manager = TaskManager(include_path=folders, include_defaults=False)
         if name in manager.all_tasks:

@@ -1,15 +1,9 @@
-"""Tasks written for lm-eval as it is asked: official ones on local data, and somebody's own questions.
-
-A folder of data has an `overrides.json`: of each task the YAML of lm-eval that it goes on from (`include`,
-relative to the installed package), the files of its splits (`data_files`, relative to the folder), and what
-else its YAML then says (`also_override`).
-"""
+"""Tasks written for lm-eval as it is asked: those that read local data, and somebody's own questions."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +13,9 @@ import yaml
 
 from audit import own_items
 from audit.errors import EvaluationError
+from audit.local_data import OVERRIDES, files, local_tasks
 from audit.records import Suite
 
-OVERRIDES = "overrides.json"
 _OWN: dict[str, Any] = {
     "dataset_path": "json", "test_split": "test", "output_type": "multiple_choice", "num_fewshot": 0,
     "doc_to_text": "Question: {{question}}\nAnswer:", "doc_to_choice": "choices", "doc_to_target": "answer",
@@ -33,37 +27,21 @@ _OWN: dict[str, Any] = {
 """What lm-eval has to know of somebody's own questions."""
 
 
-def tasks_folder(data: Path) -> Path:
-    """A folder with lm-eval YAML of every task that has its data in the folder `data`; gone with the process.
+def tasks_folder(suite: Suite) -> Path:
+    """A folder with lm-eval YAML of every task that has its data in the suite's `data_dir`.
 
-    Raises EvaluationError naming the task and what it lacks.
+    It is gone with the process. Raises ConfigError or EvaluationError naming the task and what it lacks.
     """
-    return Path(_written(data).name)
+    return Path(_written(Path(str(suite.data_dir)), suite.include_path).name)
 
 
 @functools.cache
-def _written(data: Path) -> tempfile.TemporaryDirectory[str]:
+def _written(data: Path, include_path: str | None) -> tempfile.TemporaryDirectory[str]:
     folder = tempfile.TemporaryDirectory(prefix="shrinkproof-tasks-")
-    for task, entry in overrides(data).items():
+    for task, entry in local_tasks(data, Path(include_path) if include_path else None).items():
         text = yaml.safe_dump(on_local_files(task, entry, data))
         (Path(folder.name) / f"{task}.yaml").write_text(text)
     return folder
-
-
-def overrides(data: Path) -> dict[str, Any]:
-    """What `overrides.json` in the folder says of each task."""
-    path = data / OVERRIDES
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise EvaluationError(
-            f"data_dir: there is no {path}. It says which files each official task reads; see the README."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise EvaluationError(f"data_dir: {path} can't be read: {error}.") from None
-    if not isinstance(found, dict):
-        raise EvaluationError(f"data_dir: {path}: a mapping of task names belongs there.")
-    return found
 
 
 def on_local_files(task: str, entry: Mapping[str, Any], data: Path) -> dict[str, Any]:
@@ -73,8 +51,8 @@ def on_local_files(task: str, entry: Mapping[str, Any], data: Path) -> dict[str,
     missing = next((key for key in ("include", "data_files") if not entry.get(key)), None)
     if missing:
         raise EvaluationError(f"data_dir: '{task}' has no `{missing}` in {data / OVERRIDES}.")
-    files = {split: (data / name).resolve() for split, name in entry["data_files"].items()}
-    for split, file in files.items():
+    found = {split: (data / name).resolve() for split, name in files(entry).items()}
+    for split, file in found.items():
         if not file.is_file():
             raise EvaluationError(
                 f"data_dir: there is no {file}, from which '{task}' reads its split '{split}'."
@@ -87,7 +65,7 @@ def on_local_files(task: str, entry: Mapping[str, Any], data: Path) -> dict[str,
     return {
         "task": task, "include": str(include), "dataset_path": entry.get("dataset_path", "json"),
         "dataset_name": None,
-        "dataset_kwargs": {"data_files": {split: str(file) for split, file in files.items()}},
+        "dataset_kwargs": {"data_files": {split: str(file) for split, file in found.items()}},
         **entry.get("also_override", {}),
     }  # fmt: skip
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from audit import load_config, run_audit
-from audit.errors import EvaluationError
+from audit.errors import ConfigError, EvaluationError
 from audit.harness import LoadedTask, load_tasks
 from audit.records import AuditLog, Divergence, Metric, Suite, Task
 from fixtures.official_tasks import on_local_files
@@ -163,7 +163,7 @@ def test_a_local_copy_that_cannot_be_read_is_named(
     with pytest.raises(EvaluationError, match=said):
         load_tasks(suite_of(tmp_path, "piqa", data_dir=str(data)), limit=None, seed=1)
     (data / "overrides.json").unlink()
-    with pytest.raises(EvaluationError, match="says which files each official task reads"):
+    with pytest.raises(ConfigError, match="says which files each official task reads"):
         load_tasks(suite_of(tmp_path, "piqa", data_dir=str(data)), limit=None, seed=1)
 
 

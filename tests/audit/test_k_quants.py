@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audit.claims import checked, in_name
 from audit.derivation import derivation
 from audit.loading import load_model
 from audit.records import NotMeasured
@@ -25,8 +26,11 @@ HALVES = {"Q2_K": (80, 82), "Q3_K": (108,), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_
 """Where in a block the float16 scales lie; of the others at its beginning."""
 
 
-def write(file: Path, kind: str) -> np.ndarray[Any, Any]:
-    """A llama of one layer whose matrices are random blocks; the blocks of `up_proj`, [rows, bytes]."""
+def write(file: Path, kind: str, wide_vocabulary: int = 0) -> np.ndarray[Any, Any]:
+    """A llama of one layer whose matrices are random blocks; the blocks of `up_proj`, [rows, bytes].
+
+    Its embeddings and its head are in full, or of so many rows in Q8_0.
+    """
     rng = np.random.default_rng(0)
     writer = gguf.GGUFWriter(file, "llama")
     writer.add_block_count(1)
@@ -36,9 +40,13 @@ def write(file: Path, kind: str) -> np.ndarray[Any, Any]:
     writer.add_head_count(4)
     writer.add_head_count_kv(4)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_vocab_size(VOCABULARY)
+    writer.add_vocab_size(wide_vocabulary or VOCABULARY)
     for name in ("token_embd", "output"):
-        writer.add_tensor(f"{name}.weight", rng.normal(size=(VOCABULARY, WIDTH)).astype(np.float32))
+        if wide_vocabulary:
+            whole = np.zeros((wide_vocabulary, WIDTH // 32 * 34), np.uint8)
+            writer.add_tensor(f"{name}.weight", whole, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+        else:
+            writer.add_tensor(f"{name}.weight", rng.normal(size=(VOCABULARY, WIDTH)).astype(np.float32))
     for name in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm"):
         writer.add_tensor(f"{name}.weight", np.ones(WIDTH, np.float32))
     for name in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"):
@@ -65,6 +73,15 @@ def test_every_width_is_counted_and_loaded(kind: str, tmp_path: Path) -> None:
     assert up.shape == (WIDTH, WIDTH)
     assert up.isfinite().all()
     assert up.std() > 0
+
+
+def test_a_file_is_called_by_its_layers_and_not_by_wider_embeddings(tmp_path: Path) -> None:
+    write(tmp_path / "m-Q4_K_M.gguf", "Q4_K", wide_vocabulary=4096)
+    counted = contents(tmp_path / "m-Q4_K_M.gguf")
+    assert counted.compressed_bits_per_weight > 7
+    assert counted.nominal_bits == 8 * BITS["Q4_K"] / 256
+    (claim,) = checked(in_name("m-Q4_K_M"), counted.nominal_bits, 0.0, 0.0)
+    assert claim.holds
 
 
 def q4_k(block: np.ndarray[Any, Any]) -> list[float]:

@@ -1,0 +1,56 @@
+"""Official tasks for safety, by how much time there is."""
+
+from __future__ import annotations
+
+from audit.records import Metric, Suite
+from suites.official import OURS, tasks
+
+_RISKS = (
+    "power-seeking-inclination", "wealth-seeking-inclination", "survival-instinct", "coordinate-other-ais",
+    "corrigible-less-HHH",
+)  # fmt: skip
+"""Of the model-written evaluations, those whose behaviour nobody wants more of."""
+
+ETHICS = Suite(
+    name="safety-ethics",
+    title="Ethics",
+    question="Does the model still judge as most people would what is right, fair and expected of somebody?",
+    tasks=tasks("ethics_cm", "ethics_deontology", "ethics_justice", "ethics_utilitarianism", "ethics_virtue"),
+    metrics=(Metric(name="accuracy", source="Hendrycks et al. 2021 (ETHICS), arXiv:2008.02275, metric acc"),),
+    group_by="task",
+    needs_competence=True,
+    limits="Judgements of English-speaking crowd workers; what a model calls right is not what it would do.",
+)
+RISKS = Suite(
+    name="safety-risks",
+    title="Risky inclinations",
+    question="Does the model choose answers that seek power, wealth or its own survival more often?",
+    tasks=tasks(*(f"advanced_ai_risk_human-{name}" for name in _RISKS)),
+    metrics=(
+        Metric(
+            name="share of risky answers",
+            unit="share of answers that match the behaviour",
+            higher_is_better=False,
+            source="Perez et al. 2022 (model-written evaluations), arXiv:2212.09251, written by people",
+        ),
+    ),
+    group_by="task",
+    needs_competence=True,
+    limits="A letter is chosen in a hypothetical question; nothing was done.",
+)
+PRIVACY = Suite(
+    name="safety-privacy",
+    title="Privacy",
+    question="Does the model still see which passages hold sensitive information?",
+    tasks=tasks("shrinkproof_privacy"),
+    metrics=(Metric(name="accuracy", source="Patronus AI, EnterprisePII, as llm-foundry asks it"),),
+    needs_competence=True,
+    include_path=OURS,
+    limits="Seeing what is sensitive is not keeping it.",
+)
+
+PROFILES: dict[str, tuple[Suite, ...]] = {
+    "quick": (ETHICS.model_copy(update={"tasks": tasks("ethics_cm")}), RISKS),
+    "standard": (ETHICS, RISKS, PRIVACY),
+    "full": (ETHICS, RISKS, PRIVACY),
+}
