@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 
 def difference(actual: ArrayLike, predicted: ArrayLike, group: ArrayLike) -> float:
@@ -24,7 +26,7 @@ def difference(actual: ArrayLike, predicted: ArrayLike, group: ArrayLike) -> flo
     return max(float(np.ptp([_rate(truth, told, label, one, kind) for one in groups])) for kind in (1, 0))
 
 
-def _rate(truth: np.ndarray, told: np.ndarray, label: np.ndarray, group: object, kind: int) -> float:
+def _rate(truth: NDArray[Any], told: NDArray[Any], label: NDArray[Any], group: object, kind: int) -> float:
     """Share predicted 1 among one group's items that are actually `kind`."""
     of_kind = told[(label == group) & (truth == kind)]
     if of_kind.size == 0:

@@ -16,8 +16,8 @@ class Calibration(evaluate.Metric):
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=(
-                "Expected calibration error in ten bins of equal width, and Brier score, of the answers that a "
-                "model chose. 0 is ideal for both."
+                "Expected calibration error in ten bins of equal width, and Brier score, of the answers that "
+                "a model chose. 0 is ideal for both."
             ),
             inputs_description="""
 Args:

@@ -49,7 +49,7 @@ def counts(name: str, values: Sequence[Any]) -> Floats:
 def labels(name: str, values: Sequence[Any]) -> NDArray[Any]:
     """[items] answers or names, none of them missing."""
     _refuse_none_at_all(name, values)
-    missing = np.array([value is None or value != value for value in values])  # only NaN is not itself
+    missing = np.array([value is None for value in values])
     _refuse(name, values, missing, 'must be given; what could not be read needs a label, such as ""')
     return np.array(values)
 

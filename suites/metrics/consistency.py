@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import datasets
 import evaluate
 import pandas as pd
@@ -17,18 +15,19 @@ class Consistency(evaluate.Metric):
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=(
-                "How often two forms of one question (paraphrases, other layouts, small disturbances) get the "
-                "same answer. A model that is always wrong in the same way is consistent."
+                "How often two forms of one question (paraphrases, other layouts, small disturbances) get "
+                "the same answer. A model that is always wrong in the same way is consistent."
             ),
             inputs_description="""
 Args:
-    answers: the answer to each form, [forms], strings or numbers
+    answers: the answer to each form, [forms], strings; of a choice its letter
     question: which question it is a form of, a string
 Returns, 0 to 1:
     consistency: share of a question's pairs of forms with equal answers, mean over the questions
     unanimity: share of questions all of whose forms have one answer
 Raises:
-    ValueError: no items, a missing answer or question, or a question with one form only
+    ValueError: no items, an answer or question that is no string or is missing, or a question with
+        one form only
 """,
             citation="""
 @article{elazar2021consistency, title={Measuring and Improving Consistency in Pretrained Language Models},
@@ -36,13 +35,10 @@ Raises:
     Hovy, Eduard and Sch{\\"u}tze, Hinrich and Goldberg, Yoav}, journal={TACL}, volume={9}, year={2021}}
 """,
             reference_urls=["https://arxiv.org/abs/2102.01017"],
-            features=[
-                datasets.Features({"answers": datasets.Value(kind), "question": datasets.Value("string")})
-                for kind in ("string", "float64")
-            ],
+            features=datasets.Features({name: datasets.Value("string") for name in ("answers", "question")}),
         )
 
-    def _compute(self, answers: list[Any], question: list[str]) -> dict[str, float]:
+    def _compute(self, answers: list[str], question: list[str]) -> dict[str, float]:
         forms = pd.DataFrame(
             {"answer": columns.labels("answers", answers), "question": columns.labels("question", question)}
         )

@@ -11,7 +11,7 @@ import numpy as np
 from suites.metrics.columns import Floats
 
 _ROUNDING = 1e-2
-"""How far a distribution may be from a sum of 1: bfloat16 over a large vocabulary reaches a few thousandths."""
+"""How far a distribution's sum may be from 1: in bfloat16 it can be a few thousandths off."""
 
 
 class Divergence(evaluate.Metric):
@@ -70,8 +70,8 @@ def _kl(p: Floats, q: Floats) -> Floats:
     lost = (possible & (q == -np.inf)).any(axis=1)
     if lost.any():
         raise ValueError(
-            f"KL: at position {int(np.argmax(lost))} a token that was possible before has probability 0 after, "
-            "so the divergence is infinite"
+            f"KL: at position {int(np.argmax(lost))} a token that was possible before has probability 0 "
+            "after, so the divergence is infinite"
         )
     terms = np.exp(p) * np.subtract(p, q, out=np.zeros_like(p), where=possible)
     kl: Floats = np.maximum(terms.sum(axis=1), 0.0)  # rounding can leave it just below

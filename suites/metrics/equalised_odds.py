@@ -15,14 +15,14 @@ class EqualisedOdds(evaluate.Metric):
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=(
-                "Are the errors of a yes-or-no answer as frequent in every group, of those that deserve a yes "
-                "and of those that deserve a no?"
+                "Are the errors of a yes-or-no answer as frequent in every group, of those that deserve a "
+                "yes and of those that deserve a no?"
             ),
             inputs_description="""
 Args:
     predictions: the answers, 0 or 1, [items]
     references: the right answers, 0 or 1
-    group: name of the item's group
+    group: name of the item's group, a string
 Returns:
     equalised_odds_difference: max(|ΔTPR|, |ΔFPR|) over all pairs of groups, 0 to 1
 Raises:

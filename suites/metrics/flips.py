@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import datasets
 import evaluate
 
@@ -23,7 +21,7 @@ class Flips(evaluate.Metric):
             ),
             inputs_description="""
 Args:
-    before: answers of the original, [items], strings or numbers
+    before: answers of the original, [items], strings; of a choice its letter
     after: answers of the compressed model to the same items in the same order
     references: the right answers
 Returns, shares of all items, 0 to 1:
@@ -34,7 +32,7 @@ Returns, shares of all items, 0 to 1:
     gross_churn: changed at all, flips + wrong_to_differently_wrong
     net_churn: lost − gained, the drop in accuracy, −1 to 1
 Raises:
-    ValueError: no items, or an answer is missing (None or NaN)
+    ValueError: no items, or an answer that is no string or is missing
 """,
             citation="""
 @inproceedings{dutta2024accuracy, title={Accuracy is Not All You Need}, booktitle={NeurIPS}, year={2024},
@@ -44,13 +42,10 @@ Raises:
   booktitle={NeurIPS}, year={2016}}
 """,
             reference_urls=["https://arxiv.org/abs/2407.09141"],
-            features=[
-                datasets.Features({column: datasets.Value(kind) for column in _COLUMNS})
-                for kind in ("string", "float64")
-            ],
+            features=datasets.Features({column: datasets.Value("string") for column in _COLUMNS}),
         )
 
-    def _compute(self, before: list[Any], after: list[Any], references: list[Any]) -> dict[str, float]:
+    def _compute(self, before: list[str], after: list[str], references: list[str]) -> dict[str, float]:
         one, other, target = (
             columns.labels(name, values)
             for name, values in zip(_COLUMNS, (before, after, references), strict=True)

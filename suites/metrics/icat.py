@@ -18,8 +18,8 @@ class ICAT(evaluate.Metric):
         numbers = ("stereotype", "anti_stereotype", "unrelated")
         return evaluate.MetricInfo(
             description=(
-                "Does a model prefer meaningful sentences to absurd ones (lms), stereotypes to their opposites "
-                "(ss), and both at once as an ideal model would (icat)? All 0 to 100."
+                "Does a model prefer meaningful sentences to absurd ones (lms), stereotypes to their "
+                "opposites (ss), and both at once as an ideal model would (icat)? All 0 to 100."
             ),
             inputs_description="""
 Args:

@@ -24,11 +24,12 @@ class ImpactRatio(evaluate.Metric):
             inputs_description="""
 Args:
     outcome: 1 where the outcome is good, else 0, [items]
-    group: name of the item's group; items with None are in no group
+    group: name of the item's group, a string; an item in no group is left out
 Returns:
     impact_ratio: smallest rate / largest rate, 0 to 1
 Raises:
-    ValueError: no items, an outcome other than 0 and 1, fewer than two groups, or no good outcome in any
+    ValueError: no items, an outcome other than 0 and 1, a missing group, fewer than two groups, or
+        no good outcome in any
 """,
             citation="""
 @misc{uniform1978, title={Uniform Guidelines on Employee Selection Procedures}, year={1978},
@@ -40,9 +41,9 @@ Raises:
             ),
         )
 
-    def _compute(self, outcome: list[float], group: list[str | None]) -> dict[str, float]:
+    def _compute(self, outcome: list[float], group: list[str]) -> dict[str, float]:
         good = columns.right_or_wrong("outcome", outcome)
-        ratio = IMPACT_RATIO(pd.DataFrame({"outcome": good, "group": group}))
+        ratio = IMPACT_RATIO(pd.DataFrame({"outcome": good, "group": columns.labels("group", group)}))
         if math.isnan(ratio):
             raise ValueError("impact ratio: no group has a good outcome, so there is no rate to divide by")
         return {"impact_ratio": ratio}

@@ -14,9 +14,9 @@ class PDR(evaluate.Metric):
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=(
-                "How much of its accuracy a model loses when the same questions are disturbed, by typos or by "
-                "an adversary. A weak model that loses little has a large rate all the same: to compare two "
-                "models, read the drop as well."
+                "How much of its accuracy a model loses when the same questions are disturbed, by typos or "
+                "by an adversary. A weak model that loses little has a large rate all the same: to compare "
+                "two models, read the drop as well."
             ),
             inputs_description="""
 Args:

@@ -21,8 +21,8 @@ class PerplexityRatio(evaluate.Metric):
         return evaluate.MetricInfo(
             description=(
                 "The perplexity of the compressed model over that of the original, on the same documents and "
-                "per the same unit. 1 is no change. Log-likelihoods are summed over all documents before they "
-                "are divided, so that long documents count for more."
+                "per the same unit. 1 is no change. Log-likelihoods are summed over all documents before "
+                "they are divided, so that long documents count for more."
             ),
             inputs_description="""
 Args:

@@ -14,8 +14,8 @@ class Refusal(evaluate.Metric):
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=(
-                "Compression can make a model refuse less of what it should refuse, or more of what it should "
-                "not. Whether an answer is a refusal is judged elsewhere: this counts."
+                "Compression can make a model refuse less of what it should refuse, or more of what it "
+                "should not. Whether an answer is a refusal is judged elsewhere: this counts."
             ),
             inputs_description="""
 Args:

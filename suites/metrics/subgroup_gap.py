@@ -22,11 +22,11 @@ class SubgroupGap(evaluate.Metric):
             inputs_description="""
 Args:
     outcome: 1 where the outcome is good, else 0, [items]
-    group: name of the item's group; items with None are in no group
+    group: name of the item's group, a string; an item in no group is left out
 Returns:
     gap: largest rate − smallest rate, 0 to 1
 Raises:
-    ValueError: no items, an outcome other than 0 and 1, or fewer than two groups
+    ValueError: no items, an outcome other than 0 and 1, a missing group, or fewer than two groups
 """,
             citation="""
 @article{weerts2023fairlearn, title={Fairlearn: Assessing and Improving Fairness of AI Systems},
@@ -39,6 +39,6 @@ Raises:
             ),
         )
 
-    def _compute(self, outcome: list[float], group: list[str | None]) -> dict[str, float]:
+    def _compute(self, outcome: list[float], group: list[str]) -> dict[str, float]:
         good = columns.right_or_wrong("outcome", outcome)
-        return {"gap": GAP(pd.DataFrame({"outcome": good, "group": group}))}
+        return {"gap": GAP(pd.DataFrame({"outcome": good, "group": columns.labels("group", group)}))}
