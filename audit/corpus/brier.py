@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def _terms(rows: pd.DataFrame) -> Floats:
-    confidence, right = confidence_and_right(rows)
+    return squared_errors(*confidence_and_right(rows))
+
+
+def squared_errors(confidence: Floats, right: Floats) -> Floats:
+    """Of each row, (confidence − right)²; then 1."""
     return np.column_stack([(confidence - right) ** 2, np.ones(right.size)])
 
 

@@ -72,7 +72,18 @@ def test_the_score_test_has_the_size_and_power_of_the_exact_enumeration(row: dic
 
 
 @pytest.mark.parametrize(
-    "module", ["correction", "estimates", "mcnemar", "power", "proportions", "sensitivity", "tango"]
+    "module",
+    [
+        "bias",
+        "correction",
+        "equalised_odds",
+        "estimates",
+        "mcnemar",
+        "power",
+        "proportions",
+        "sensitivity",
+        "tango",
+    ],
 )
 def test_the_examples_in_the_docstrings_hold(module: str) -> None:
     result = doctest.testmod(importlib.import_module(f"audit.statistics.{module}"))
