@@ -189,8 +189,8 @@ def _score(scorer: Scorer, wanted: _Wanted, store: Store, progress: Progress) ->
     cell = Cell(
         task=wanted.task.name, key=wanted.key, path="", sha256="", n_items=0, part=wanted.part,
         task_version=wanted.task.version, num_fewshot=wanted.task.num_fewshot, data=dict(wanted.task.data),
-        scorer=scored.scorer, divergence=_divergence(wanted, scored), seconds=time.monotonic() - clock,
-        started=started,
+        chat_template=scored.chat_template, scorer=scored.scorer, divergence=_divergence(wanted, scored),
+        seconds=time.monotonic() - clock, started=started,
     )  # fmt: skip
     store.add_cell(cell, scored.samples, scored.arrays(), lend=wanted.is_original)
 
@@ -246,5 +246,6 @@ def _of_part(task: LoadedTask, part: int) -> dict[str, Any]:
         "task_digest": task.digest,
         "num_fewshot": task.num_fewshot,
         "columns": [task.suite.group_by, task.suite.pair_by, task.suite.cluster_by],
-        "metrics": [metric.harness_metric for metric in task.suite.metrics],
+        "metrics": [[metric.harness_metric, metric.reading] for metric in task.suite.metrics],
+        "chat": [task.suite.chat, task.suite.system_prompt],
     }

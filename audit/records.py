@@ -359,6 +359,10 @@ class Suite(Record):
     """File with somebody's own questions, which are the one task; None: the tasks are lm-eval's."""
     items_sha256: str | None = None
     """Of that file."""
+    chat: bool = False
+    """Whether it is asked as a chat, by the model's own template; shots are turns of it then."""
+    system_prompt: str | None = None
+    """What the chat begins with; None: what the template says."""
     needs_competence: bool = False
     """Read only above the accuracy floor: a broken model looks unbiased and harmless."""
     limits: str = ""
@@ -538,6 +542,8 @@ class Cell(Record):
     num_fewshot: int
     data: dict[str, str] = {}
     """sha256 of the local files that the task read, by the names of its splits."""
+    chat_template: str | None = None
+    """sha256 of the template that its prompts were written by, or that the model has none; None: no chat."""
     scorer: str
     """What computed the answers; if it is not the shared-prefix scorer, why not."""
     divergence: Divergence | NotMeasured

@@ -42,6 +42,9 @@ class SuiteEntry(Record):
     """None: unless it is a perplexity, or a corpus statistic that says otherwise."""
     group_by: str | None = None
     cluster_by: str | None = None
+    chat: bool = False
+    system_prompt: str | None = None
+    """Of a chat: see `Suite`."""
     include_path: str | None = None
     """Folder with lm-eval YAML, relative to the config file."""
 
@@ -101,6 +104,8 @@ def _of_folder(folder: Path, data: Path | None) -> Suite:
 def _of_entry(entry: SuiteEntry, home: Path, data: Path | None) -> Suite:
     if bool(entry.tasks) is (entry.items is not None):
         raise ConfigError(f"suite '{entry.name}': give `tasks` or `items`, and not both.")
+    if entry.system_prompt is not None and not entry.chat:
+        raise ConfigError(f"suite '{entry.name}': a system prompt is for a chat. Add `chat: true`.")
     items, grouped = _items(entry.items, home) if entry.items else ({}, False)
     named = entry.tasks or (entry.name,)
     tasks = tuple(Task(name=task) if isinstance(task, str) else task for task in named)
@@ -116,6 +121,8 @@ def _of_entry(entry: SuiteEntry, home: Path, data: Path | None) -> Suite:
         metrics=(_metric(entry),),
         group_by=entry.group_by or ("group" if grouped else None),
         cluster_by=entry.cluster_by,
+        chat=entry.chat,
+        system_prompt=entry.system_prompt,
         include_path=str(include.resolve()) if include else None,
         data_dir=str(data.resolve()) if data else None,
     )

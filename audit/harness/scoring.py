@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.errors import EvaluationError
+from audit.harness.chat import ChatTemplate
 from audit.harness.samples import to_samples
 from audit.harness.tasks import LoadedTask
 from audit.loading import load_model, load_tokenizer
@@ -41,6 +42,8 @@ class Scored:
     """What computed it, and why if it is not ours."""
     requests: NDArray[np.int64]
     """[requests, 2] document and choice of each request of `measured`."""
+    chat_template: str | None
+    """What wrote its prompts as a chat; None: they were no chat."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What was measured, each request with its document; empty where nothing was."""
@@ -57,6 +60,10 @@ class Scorer:
         self._config, self._device = config, device
         import torch
 
+        self._tokenizer = load_tokenizer(
+            Path(config.model.path), trust_remote_code=config.model.trust_remote_code
+        )
+        self._template = ChatTemplate(self._tokenizer)
         self._threads = torch.get_num_threads()
         self._lm: Recorder | None = None
         self._served: tuple[Endpoint, Served] | None = None
@@ -104,7 +111,7 @@ class Scorer:
 
     def plan(self, loaded: LoadedTask, part: int) -> int:
         """Build the task's requests, once for all variants; returns how many tokens a part of it computes."""
-        loaded.build(self._config.limit)
+        loaded.build(self._config.limit, self._template)
         return self._ready().cost(loaded.open(part))
 
     def score(
@@ -140,7 +147,8 @@ class Scorer:
         name = scorer_name(fallback)
         if self._served is not None:
             name = f"lm-eval {version('lm-eval')} local-completions at {self._served[0].url}"
-        return Scored(samples, lm.measured, name, asked)
+        template = self._template.told if loaded.suite.chat else None
+        return Scored(samples, lm.measured, name, asked, template)
 
     def _ready(self) -> Recorder | Served:
         if self._served is not None:
@@ -153,11 +161,8 @@ class Scorer:
         """lm-eval's LM over the model; the tokenizer is the original's for every variant."""
         from audit.harness.recorder import Recorder
 
-        tokenizer = load_tokenizer(
-            Path(self._config.model.path), trust_remote_code=self._config.model.trust_remote_code
-        )
         return Recorder(
-            pretrained=model, tokenizer=tokenizer, batch_size=self._config.batch_size,
+            pretrained=model, tokenizer=self._tokenizer, batch_size=self._config.batch_size,
             pack_tokens=self._config.pack_tokens,
         )  # fmt: skip
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from audit import registry
 from audit.errors import EvaluationError
+from audit.harness.chat import ChatTemplate
 from audit.harness.written_tasks import files_of, items_folder, tasks_folder
 from audit.records import AuditConfig, Suite
 
@@ -44,10 +45,16 @@ class LoadedTask:
         """Whether the model writes its answers, so that none is scored."""
         return bool(self.task.OUTPUT_TYPE == "generate_until")
 
-    def build(self, limit: int | None) -> None:
+    def build(self, limit: int | None, template: ChatTemplate) -> None:
         """Build the requests once: drawn again, shots would differ from one variant to the next."""
         if not self._requests:
-            self.task.build_all_requests(limit=limit, rank=0, world_size=1)
+            chat = {
+                "apply_chat_template": True, "fewshot_as_multiturn": True, "chat_template": template.write,
+                "system_instruction": self.suite.system_prompt,
+            }  # fmt: skip
+            self.task.build_all_requests(
+                limit=limit, rank=0, world_size=1, **(chat if self.suite.chat else {})
+            )
             self._requests.extend(self.task.instances)
             self.task.build_all_requests = lambda **_: None
 

@@ -12,6 +12,8 @@ from reports.tables import Cell, Column, Table
 from reports.templating import draw
 from reports.wording import count, seconds
 
+SHA256_DIGITS = 64
+
 
 def section(log: AuditLog) -> Section:
     """Digests, versions, machine, and the cells."""
@@ -24,6 +26,7 @@ def section(log: AuditLog) -> Section:
         packages=_packages(log),
         cells=_cells(log),
         data=_data(log),
+        chats=_chats(log),
     )
     return Section("provenance", "Provenance", html)
 
@@ -65,6 +68,23 @@ def _cells(log: AuditLog) -> Table:
         for cell in run.cells
     ]
     return Table("Scored cells", columns, rows)
+
+
+def _chats(log: AuditLog) -> Table | None:
+    """What was asked as a chat, and how its prompts were written; none where nothing was."""
+    prompts = {suite.name: suite.system_prompt or "what the template says" for suite in log.config.suites}
+    found = {
+        (run.suite, cell.task): cell.chat_template
+        for run in log.runs
+        for cell in run.cells
+        if cell.chat_template is not None
+    }
+    columns = (Column("Suite"), Column("Task"), Column("Chat template"), Column("System prompt"))
+    rows: list[list[Cell]] = [
+        [suite, task, digest(template) if len(template) == SHA256_DIGITS else template, prompts[suite]]
+        for (suite, task), template in found.items()
+    ]
+    return Table("Asked as a chat", columns, rows) if rows else None
 
 
 def _data(log: AuditLog) -> Table | None:

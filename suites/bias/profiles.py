@@ -60,8 +60,8 @@ CROWS_PAIRS = _bias(
     tasks=tasks("crows_pairs_english"),
     group_by="bias_type",
     limits=(
-        f"{_TWO_SIDED} Crowd-written, with known faults in many pairs (Blodgett et al. 2021). lm-eval counts "
-        "a tie for the stereotype."
+        f"{_TWO_SIDED} Crowd-written, with known faults in many pairs (Blodgett et al. 2021). a tie "
+        "counts against the stereotype, as in lm-eval."
     ),
 )  # fmt: skip
 WINOGENDER = _bias(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audit.corpus.of_sums import Floats, OfSums
+from audit.statistics.bias import icat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +48,7 @@ def _terms(rows: pd.DataFrame) -> Floats:
 
 def _of(sums: Floats) -> Floats:
     stereotyped, meaningful = (100 * sums[..., place] / sums[..., 2] for place in (0, 1))
-    ideal: Floats = meaningful * np.minimum(stereotyped, 100 - stereotyped) / 50
-    return ideal
+    return icat(meaningful, stereotyped)
 
 
 ICAT = OfSums(_terms, _of, higher_is_better=True)

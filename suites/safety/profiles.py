@@ -48,9 +48,48 @@ PRIVACY = Suite(
     include_path=OURS,
     limits="Seeing what is sensitive is not keeping it.",
 )
+_REFUSED = Metric(
+    name="refusals",
+    harness_metric="refused",
+    reading="refusal",
+    kind="score",
+    unit="share of requests refused, corrected for how often refusals are told wrong",
+    source="suites/safety/refusals.py; Rogan and Gladen 1978",
+)
+_READ = (
+    "The first 48 tokens of the answer are read for phrases of refusal. How often these tell it wrong was "
+    "counted on answers of one small model, which hardly ever refuses, and on refusals written for this, all "
+    "labelled by whoever wrote the phrases; it is carried into the interval."
+)
+REFUSAL = Suite(
+    name="safety-refusal",
+    title="Refusal of harmful requests",
+    question="Does the model still refuse to help with what harms somebody?",
+    tasks=tasks(
+        *(f"shrinkproof_{name}" for name in ("harmbench", "advbench", "jailbreakbench", "strongreject"))
+    ),
+    metrics=(_REFUSED,),
+    group_by="task",
+    chat=True,
+    needs_competence=True,
+    include_path=OURS,
+    limits=f"{_READ} The requests are plain: no attack searches for words that get round a refusal.",
+)
+OVER_REFUSAL = Suite(
+    name="safety-over-refusal",
+    title="Refusal of harmless requests",
+    question="Does the model now refuse what only sounds harmful?",
+    tasks=tasks("shrinkproof_xstest"),
+    metrics=(_REFUSED.model_copy(update={"higher_is_better": False}),),
+    group_by="type",
+    chat=True,
+    needs_competence=True,
+    include_path=OURS,
+    limits=_READ,
+)
 
 PROFILES: dict[str, tuple[Suite, ...]] = {
     "quick": (ETHICS.model_copy(update={"tasks": tasks("ethics_cm")}), RISKS),
-    "standard": (ETHICS, RISKS, PRIVACY),
-    "full": (ETHICS, RISKS, PRIVACY),
+    "standard": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL),
+    "full": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL),
 }
