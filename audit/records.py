@@ -352,6 +352,10 @@ class Suite(Record):
     """File with somebody's own questions, which are the one task; None: the tasks are lm-eval's."""
     items_sha256: str | None = None
     """Of that file."""
+    perturb: tuple[str, ...] = ()
+    """Perturbations that each item of the tasks meets, one at a time, beside its clean form."""
+    severity: Annotated[int, Field(ge=1, le=3)] = 1
+    """How strongly."""
     needs_competence: bool = False
     """Read only above the accuracy floor: a broken model looks unbiased and harmless."""
     limits: str = ""
