@@ -101,7 +101,7 @@ def _are(options: Sequence[Option], choices: Sequence[str], labels: list[str] | 
     """Whether these lines are the answers."""
     if labels is not None:
         return [option.label for option in options] == labels
-    return [option.text for option in options] == [choice.strip() for choice in choices]
+    return sorted(option.text for option in options) == sorted(choice.strip() for choice in choices)
 
 
 def on_text(change: Callable[[str, Random, int], str]) -> Perturbation:

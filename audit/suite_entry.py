@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from audit import own_items, registry
 from audit.errors import ConfigError
@@ -17,6 +17,8 @@ from audit.records import Metric, Record, Suite, Task
 
 SUITE_FILE = "suite.yaml"
 """In the folder of a suite that somebody wrote: the keys of `SuiteEntry`."""
+SEVERITIES = (1, 2, 3)
+"""How strongly a perturbation disturbs an item."""
 _NAME = re.compile(r"[\w.-]+")
 
 
@@ -45,8 +47,8 @@ class SuiteEntry(Record):
     """Folder with lm-eval YAML, relative to the config file."""
     perturb: str | tuple[str, ...] = ()
     """Of multiple-choice tasks: ask each item clean and, once for each of these, perturbed."""
-    severity: Annotated[int, Field(ge=1, le=3)] = 1
-    """How strongly."""
+    severity: int = 1
+    """How strongly: 1, 2 or 3."""
 
 
 def suite_of(entry: str | SuiteEntry, home: Path, data_dir: str | None) -> Suite:
@@ -95,6 +97,8 @@ def _perturbations(entry: SuiteEntry) -> tuple[str, ...]:
         registry.perturbation(name)
     if not named and "severity" in entry.model_fields_set:
         raise ConfigError(f"suite '{entry.name}': `severity` is that of `perturb`: name what to perturb by.")
+    if entry.severity not in SEVERITIES:
+        raise ConfigError(f"suite '{entry.name}': severity {entry.severity}: it is 1, 2 or 3.")
     if named and entry.kind != "binary":
         raise ConfigError(
             f"suite '{entry.name}': `perturb` counts what is right both clean and perturbed: its metric "

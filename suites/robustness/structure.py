@@ -46,7 +46,9 @@ def option_order(asked: Asked, rng: random.Random, severity: int) -> Asked:
     shown = listing(asked)
     if shown is None:
         return asked
-    order = _order(len(shown.options), asked.right, rng, severity)
+    said = {asked.choices[one].strip() for one in asked.right}
+    places = [k for k, option in enumerate(shown.options) if option.text in said]
+    order = _order(len(shown.options), asked.right if shown.lettered else places, rng, severity)
     options = tuple(
         replace(option, text=shown.options[source].text, after=shown.options[source].after)
         for option, source in zip(shown.options, order, strict=True)
@@ -58,10 +60,13 @@ def option_order(asked: Asked, rng: random.Random, severity: int) -> Asked:
 def option_labels(asked: Asked, rng: random.Random, severity: int) -> Asked:
     """The options are called a, b, c or 1, 2, 3 or by unusual letters instead of A, B, C."""
     shown = listing(asked)
-    first = shown.options[0].label if shown else ""
-    known = (*LABELS.get(first, ("", "")), "".join(rng.sample(UNUSUAL, len(UNUSUAL))))
-    labels = known[severity - 1]
-    if shown is None or len(labels) < len(shown.options):
+    if shown is None or shown.options[0].label not in LABELS:
+        return asked
+    unusual = "".join(rng.sample(UNUSUAL, len(UNUSUAL)))
+    texts = {option.text for option in shown.options}  # a label that reads like an answer would mislead
+    known = (*LABELS[shown.options[0].label], unusual)[severity - 1]
+    labels = unusual if texts & {*known} else known
+    if len(labels) < len(shown.options) or texts & {*labels}:
         return asked
     old = [option.label for option in shown.options]
     options = tuple(replace(one, label=label) for one, label in zip(shown.options, labels, strict=False))
