@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit import registry
-from fixtures.perturbations import PAGE, SEVERITIES, example, render
+from fixtures.perturbations.page import PAGE, SEVERITIES, example, render
 
 
 def test_the_page_is_what_the_command_writes() -> None:

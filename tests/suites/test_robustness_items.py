@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suites.robustness.perturbations import PERTURBATIONS, typo
@@ -64,12 +64,14 @@ def _changed(before: str, after: str) -> int:
     return sum(one != other for one, other in words) + abs(len(after) - len(before))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(PERTURBATIONS)), st.sampled_from([LONG, SHORT]), st.integers())
 def test_a_higher_severity_changes_more(name: str, text: str, seed: int) -> None:
     found = [_changed(text, PERTURBATIONS[name](text, Random(seed), severity)) for severity in (1, 2, 3)]
     assert 0 < found[0] < found[1] < found[2]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(PERTURBATIONS)), st.integers(), st.sampled_from([1, 2, 3]))
 def test_a_disturbance_is_the_same_from_the_same_seed(name: str, seed: int, severity: int) -> None:
     first, again = (PERTURBATIONS[name](SHORT, Random(seed), severity) for _ in range(2))

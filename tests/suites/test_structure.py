@@ -6,8 +6,6 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from audit import registry
 from audit.asking import Asked, listing
@@ -37,12 +35,12 @@ def right_text(asked: Asked) -> str:
 
 @severities
 @pytest.mark.parametrize("asked", [LETTERED, BY_TEXT], ids=["by letter", "by text"])
-@given(seed=st.integers())
-def test_the_right_answer_says_the_same_whatever_changes(asked: Asked, seed: int, severity: int) -> None:
-    for name in registry.names("audit.perturbations"):
+@pytest.mark.parametrize("name", registry.names("audit.perturbations"))
+def test_the_right_answer_says_the_same_whatever_changes(asked: Asked, name: str, severity: int) -> None:
+    for seed in range(20):
         changed = perturbed(name, asked, seed, severity)
-        assert changed != asked, name
-        assert right_text(changed) == "Mars", name
+        assert changed != asked
+        assert right_text(changed) == "Mars"
 
 
 @severities
