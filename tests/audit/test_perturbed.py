@@ -28,6 +28,7 @@ def text(doc):
     return f"Which number comes after {doc['a']} then"
 
 def judge(doc, results):
+    assert doc["form"] == f"sum {doc['a']}", "the item's own column"
     return {"acc": float(max(results)[0] == results[doc["y"]][0])}
 """
 """What a task may have in the place of templates."""
@@ -101,6 +102,18 @@ def test_the_order_of_the_shots_is_all_that_few_shot_order_changes(tmp_path: Pat
         assert shots != moved
 
 
+def test_the_reworded_instruction_comes_ahead_of_the_shots(tmp_path: Path) -> None:
+    known = "The following are multiple choice questions (with answers) about sums."
+    twins = loaded(task(tmp_path, description=f"{known}\n\n"), "instruction", shots=2, severity=2)
+    for (clean, _), (disturbed, _) in zip(asked(twins, "clean"), asked(twins, "disturbed"), strict=True):
+        before, *shots, _ = clean.split("\n\n")
+        after, *same, _ = disturbed.split("\n\n")
+        assert before == known
+        assert after != known
+        assert " about sums" in after
+        assert shots == same
+
+
 def test_each_document_says_what_was_done_to_it(tmp_path: Path) -> None:
     documents = list(loaded(task(tmp_path), "typo", severity=2).task.eval_docs)
     assert [document["form"] for document in documents] == ["clean", "disturbed"] * len(ROWS)
@@ -161,7 +174,8 @@ def test_where_contexts_are_the_choices_all_are_disturbed_alike(tmp_path: Path) 
     spec = {"doc_to_text": "y", "doc_to_choice": contexts, "doc_to_target": "who was glad"}
     rows = [{"a": a, "y": a % 2} for a in range(4)]
     one = loaded(task(tmp_path, rows, **spec), "typo", severity=3)
-    disturbed = asked(one, "disturbed")
+    clean, disturbed = asked(one, "clean"), asked(one, "disturbed")
+    assert clean == [(context, " who was glad") for context in contexts] * 4
     assert [args[1] for args in disturbed] == [" who was glad"] * 8
     for (ann, _), (bob, _) in zip(disturbed[::2], disturbed[1::2], strict=True):
         assert (ann[-4:], bob[-4:]) == (" Ann", " Bob")

@@ -74,6 +74,7 @@ def test_labels_change_wherever_the_prompt_enumerates_them() -> None:
 def test_a_label_never_reads_like_an_answer() -> None:
     numbers = replace(LETTERED, prompt="Which?\nA. 4\nB. 2\nC. 3\nD. 9\nAnswer:")
     changed = perturbed("option_labels", numbers, 1, 2)
+    assert changed != numbers
     assert not {choice.strip() for choice in changed.choices} & {"4", "2", "3", "9"}
     assert len(set(changed.choices)) == 4
 
