@@ -250,7 +250,7 @@ def new_suite(
 
 
 @app.command("list")
-def list_parts(what: Annotated[str, typer.Argument(help="levels, suites or formats")]) -> None:
+def list_parts(what: Annotated[str, typer.Argument(help="levels, suites, perturbations or formats")]) -> None:
     """List what can be named in a config."""
     if what == "levels":
         for name, level in registry.presets().items():
@@ -258,10 +258,13 @@ def list_parts(what: Annotated[str, typer.Argument(help="levels, suites or forma
     elif what == "suites":
         for name in registry.names("audit.suites"):
             typer.echo(f"{name:16} {registry.suite(name).question}")
+    elif what == "perturbations":
+        for name, what_it_does in registry.perturbations().items():
+            typer.echo(f"{name:19} {what_it_does}")
     elif what == "formats":
         typer.echo("\n".join(registry.names("audit.report_formats")))
     else:
-        raise ConfigError(registry.unknown("list", what, ["levels", "suites", "formats"]))
+        raise ConfigError(registry.unknown("list", what, ["levels", "suites", "perturbations", "formats"]))
 
 
 def _render(log: AuditLog, run: Path, name: str) -> Path:

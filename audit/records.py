@@ -363,6 +363,10 @@ class Suite(Record):
     """Whether it is asked as a chat, by the model's own template; shots are turns of it then."""
     system_prompt: str | None = None
     """What the chat begins with; None: what the template says."""
+    perturb: tuple[str, ...] = ()
+    """Perturbations that each item of the tasks meets, one at a time, beside its clean form."""
+    severity: Annotated[int, Field(ge=1, le=3)] = 1
+    """How strongly."""
     needs_competence: bool = False
     """Read only above the accuracy floor: a broken model looks unbiased and harmless."""
     limits: str = ""

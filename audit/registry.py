@@ -1,4 +1,6 @@
-"""Entry points to parts: compressors, suites, corpus statistics, report formats. Loaded on first use.
+"""Entry points to parts: compressors, suites, perturbations, corpus statistics, report formats.
+
+They are loaded on first use.
 
 The built-in parts register the way a third party's do, in `pyproject.toml`.
 """
@@ -6,6 +8,7 @@ The built-in parts register the way a third party's do, in `pyproject.toml`.
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, get_args
 
 from pydantic import ValidationError
 
+from audit.asking import Perturbation
 from audit.errors import ConfigError
 from audit.making import Made, Making
 from audit.records import AuditLog, Level, Record, Suite
@@ -70,6 +74,17 @@ def profile(name: str) -> Suites:
 def reading(name: str) -> Reading:
     """The function of that name that reads what lm-eval keeps of an item."""
     return cast("Reading", _load("audit.readings", "reading", name))
+
+
+def perturbation(name: str) -> Perturbation:
+    """The perturbation of that name."""
+    return cast("Perturbation", _load("audit.perturbations", "perturbation", name))
+
+
+def perturbations() -> dict[str, str]:
+    """The perturbations, each with what it does: the first line of its docstring."""
+    found = {name: inspect.getdoc(perturbation(name)) or "" for name in names("audit.perturbations")}
+    return {name: told.partition("\n")[0] for name, told in found.items()}
 
 
 def report_format(name: str) -> ReportFormat:

@@ -18,6 +18,8 @@ from audit.records import Metric, Record, Suite, Task
 
 SUITE_FILE = "suite.yaml"
 """In the folder of a suite that somebody wrote: the keys of `SuiteEntry`."""
+SEVERITIES = (1, 2, 3)
+"""How strongly a perturbation disturbs an item."""
 _NAME = re.compile(r"[\w.-]+")
 
 
@@ -47,6 +49,10 @@ class SuiteEntry(Record):
     """Of a chat: see `Suite`."""
     include_path: str | None = None
     """Folder with lm-eval YAML, relative to the config file."""
+    perturb: str | tuple[str, ...] = ()
+    """Of multiple-choice tasks: ask each item clean and, once for each of these, perturbed."""
+    severity: int = 1
+    """How strongly: 1, 2 or 3."""
 
 
 def suites_of(
@@ -106,13 +112,14 @@ def _of_entry(entry: SuiteEntry, home: Path, data: Path | None) -> Suite:
         raise ConfigError(f"suite '{entry.name}': give `tasks` or `items`, and not both.")
     if entry.system_prompt is not None and not entry.chat:
         raise ConfigError(f"suite '{entry.name}': a system prompt is for a chat. Add `chat: true`.")
+    perturb = _perturbations(entry)
     items, grouped = _items(entry.items, home) if entry.items else ({}, False)
     named = entry.tasks or (entry.name,)
     tasks = tuple(Task(name=task) if isinstance(task, str) else task for task in named)
     include = home / entry.include_path if entry.include_path else None
     if include is not None and not include.is_dir():
         raise ConfigError(f"include_path {entry.include_path}: there is no folder {include}.")
-    return Suite(
+    as_asked = Suite(
         name=entry.name,
         title=entry.title or entry.name,
         question=f"Does the model still do as well on {', '.join(task.name for task in tasks)}?",
@@ -126,6 +133,51 @@ def _of_entry(entry: SuiteEntry, home: Path, data: Path | None) -> Suite:
         include_path=str(include.resolve()) if include else None,
         data_dir=str(data.resolve()) if data else None,
     )
+    return _twice(as_asked, entry, perturb) if perturb else as_asked
+
+
+def _perturbations(entry: SuiteEntry) -> tuple[str, ...]:
+    """The names in `perturb:`, each known; raises ConfigError where they can't be had of this entry."""
+    named = (entry.perturb,) if isinstance(entry.perturb, str) else tuple(dict.fromkeys(entry.perturb))
+    for name in named:
+        registry.perturbation(name)
+    if not named and "severity" in entry.model_fields_set:
+        raise ConfigError(f"suite '{entry.name}': `severity` is that of `perturb`: name what to perturb by.")
+    if entry.severity not in SEVERITIES:
+        raise ConfigError(f"suite '{entry.name}': severity {entry.severity}: it is 1, 2 or 3.")
+    if named and entry.kind != "binary":
+        raise ConfigError(
+            f"suite '{entry.name}': `perturb` counts what is right both clean and perturbed: its metric "
+            f"is of kind `binary`, not `{entry.kind}`."
+        )
+    return named
+
+
+def _twice(suite: Suite, entry: SuiteEntry, perturb: tuple[str, ...]) -> Suite:
+    """The suite with each item asked clean and perturbed, and counted once.
+
+    An item that meets several perturbations is in several pairs, which hang together by its clean form.
+    """
+    asked = ", ".join(task.name for task in suite.tasks)
+    metric = Metric(
+        name="robust accuracy", harness_metric=entry.metric, per="pair",
+        higher_is_better=suite.metrics[0].higher_is_better,
+        unit="share of questions answered right both clean and perturbed",
+        source="Worst case over the two forms, after Ribeiro et al. 2020 (CheckList), arXiv:2005.04118",
+    )  # fmt: skip
+    limits = (
+        "Seeded changes, no adversary who searches for the worst one; English asides, instructions and cues. "
+        "Items that a perturbation leaves as they are, are left out. A question that was answered wrongly "
+        "already when clean counts as wrong: read the drop, not the level."
+    )
+    return suite.model_copy(
+        update={
+            "question": f"Are the answers to {asked} still right both as asked and perturbed?",
+            "metrics": (metric,), "group_by": entry.group_by or "perturbation", "pair_by": "pair",
+            "cluster_by": suite.cluster_by or ("pair" if len(perturb) > 1 else None),
+            "perturb": perturb, "severity": entry.severity, "limits": limits,
+        }
+    )  # fmt: skip
 
 
 def _items(name: str, home: Path) -> tuple[dict[str, str], bool]:

@@ -81,12 +81,12 @@ def _value(value: Any, metric: str, loaded: LoadedTask) -> tuple[float, float]:
 
 
 def _cluster(entry: Mapping[str, Any], loaded: LoadedTask) -> str | None:
-    """What ties the item to others, None where nothing does; clusters are nested in tasks."""
+    """What ties the item to others, None where nothing does; clusters are nested in lm-eval's tasks."""
     column = loaded.suite.cluster_by
     if column is None or column == "task":
-        return loaded.name if column else None
+        return loaded.of if column else None
     value = _column(entry, column, loaded)
-    return None if value is None else f"{loaded.name}: {value}"
+    return None if value is None else f"{loaded.of}: {value}"
 
 
 def _column(entry: Mapping[str, Any], column: str | None, loaded: LoadedTask) -> str | None:

@@ -27,6 +27,9 @@ class LoadedTask:
 
     suite: Suite
     name: str
+    """Of the task as it is asked here: with the perturbation, where there is one."""
+    of: str
+    """lm-eval's."""
     task: Any
     """lm_eval.api.task.Task"""
     version: str
@@ -79,7 +82,9 @@ def load_tasks(suite: Suite, *, limit: int | None, seed: int, looks: int = 1) ->
     for name, num_fewshot in wanted.items():
         for leaf, task in _load(suite, name).items():
             _prepare(task, num_fewshot, seed)
-            loaded.append(_identify(suite, leaf, task, limit, (seed, looks)))
+            forms = _perturbed(suite, leaf, task, limit, seed) if suite.perturb else {leaf: task}
+            for form, one in forms.items():
+                loaded.append(_identify(suite, (leaf, form), one, limit, (seed, looks)))
     return tuple(loaded)
 
 
@@ -142,7 +147,20 @@ def _prepare(task: Any, num_fewshot: int | None, seed: int) -> None:
     task.set_fewshot_seed(seed=seed)
 
 
-def _identify(suite: Suite, name: str, task: Any, limit: int | None, dealing: tuple[int, int]) -> LoadedTask:
+def _perturbed(suite: Suite, name: str, task: Any, limit: int | None, seed: int) -> dict[str, Any]:
+    """The task with its items clean and perturbed, once for each of the suite's perturbations."""
+    from audit.harness.perturbed import Disturbance, perturbed
+
+    return {
+        f"{name}:{one}": perturbed(task, Disturbance(one, suite.severity, seed), limit)
+        for one in suite.perturb
+    }
+
+
+def _identify(
+    suite: Suite, names: tuple[str, str], task: Any, limit: int | None, dealing: tuple[int, int]
+) -> LoadedTask:
+    of, name = names
     documents = _whole_pairs(list(task.eval_docs), suite.pair_by, limit)
     if not documents:
         raise EvaluationError(f"task '{name}' of suite '{suite.name}' has no items. Check its data file.")
@@ -154,6 +172,7 @@ def _identify(suite: Suite, name: str, task: Any, limit: int | None, dealing: tu
     return LoadedTask(
         suite=suite,
         name=name,
+        of=of,
         task=task,
         version=str(task.VERSION),
         num_fewshot=int(task.get_config("num_fewshot")),

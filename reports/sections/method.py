@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records import DIVERGENCE, AuditLog, Interval, Rule
+from audit.records import DIVERGENCE, AuditLog, Interval, Rule, Suite
 from reports import looks, reading
 from reports.marks import REPORTED
 from reports.section import Section
@@ -85,10 +85,7 @@ def _metrics(log: AuditLog) -> Table:
     rows: list[list[Cell]] = [
         [
             suite.title,
-            ", ".join(
-                f"{task.name} ({'as the task says' if task.num_fewshot is None else task.num_fewshot})"
-                for task in suite.tasks
-            ),
+            _asked(suite),
             metric.name,
             metric.per,
             f"{metric.unit}; {'higher' if metric.higher_is_better else 'lower'} is better",
@@ -98,3 +95,14 @@ def _metrics(log: AuditLog) -> Table:
         for metric in suite.metrics
     ]
     return Table("What was counted", columns, rows)
+
+
+def _asked(suite: Suite) -> str:
+    """The tasks with their shots, and what their items were perturbed by."""
+    tasks = ", ".join(
+        f"{task.name} ({'as the task says' if task.num_fewshot is None else task.num_fewshot})"
+        for task in suite.tasks
+    )
+    if not suite.perturb:
+        return tasks
+    return f"{tasks}; clean and perturbed ({', '.join(suite.perturb)}; severity {suite.severity})"

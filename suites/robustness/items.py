@@ -9,6 +9,8 @@ from suites.robustness.perturbations import PERTURBATIONS
 
 EASY = ("opposite", "kind", "job", "use", "material", "past tense")
 """Subjects of the accuracy suite that small models mostly get right."""
+SEVERITY = {"lower case": 3, "spacing": 3}
+"""How strongly a question is disturbed, where it is more than 1."""
 
 
 def questions() -> list[Document]:
@@ -24,7 +26,8 @@ def twins(perturbation: str) -> list[Document]:
     units = []
     for question in questions()[names.index(perturbation) :: len(names)]:
         clean = question["prompt"]
-        disturbed = PERTURBATIONS[perturbation](clean, seeded("robustness", perturbation, clean))
+        rng, severity = seeded("robustness", perturbation, clean), SEVERITY.get(perturbation, 1)
+        disturbed = PERTURBATIONS[perturbation](clean, rng, severity)
         units.append(
             [
                 {
