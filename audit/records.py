@@ -340,7 +340,7 @@ class Suite(Record):
     group_by: str | None = None
     """Column of the task's documents to drill down by."""
     pair_by: str | None = None
-    """Column of the task's documents that ties counterfactual or perturbed twins."""
+    """Column of the task's documents that ties counterfactual or perturbed twins, or wordings of a fact."""
     cluster_by: str | None = None
     """Column of the task's documents whose equal values make items dependent (template, passage, subject),
     or `task`; None: items are taken as independent."""
@@ -354,6 +354,9 @@ class Suite(Record):
     """Of that file."""
     needs_competence: bool = False
     """Read only above the accuracy floor: a broken model looks unbiased and harmless."""
+    knowledge: bool = False
+    """Its questions ask for facts: what the original knew is followed fact by fact. A fact is an item, or all
+    the items that share a pair: its wordings."""
     limits: str = ""
     """What this suite can't show, for the report."""
 

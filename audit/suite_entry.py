@@ -40,6 +40,10 @@ class SuiteEntry(Record):
     higher_is_better: bool | None = None
     """None: unless it is a perplexity, or a corpus statistic that says otherwise."""
     group_by: str | None = None
+    pair_by: str | None = None
+    """Column whose equal values tie wordings of one question: they count once, right when all of them are."""
+    knowledge: bool = False
+    """Whether its questions ask for facts, so that the report lists what was forgotten."""
     cluster_by: str | None = None
     include_path: str | None = None
     """Folder with lm-eval YAML, relative to the config file."""
@@ -62,6 +66,10 @@ def suite_of(entry: str | SuiteEntry, home: Path, data_dir: str | None) -> Suite
         entry = checked(SuiteEntry, mapping(text, where, "suite", SuiteEntry.model_fields), where)
     if bool(entry.tasks) is (entry.items is not None):
         raise ConfigError(f"suite '{entry.name}': give `tasks` or `items`, and not both.")
+    if entry.knowledge and entry.kind != "binary":
+        raise ConfigError(
+            f"suite '{entry.name}': a fact is known or not; `knowledge` takes a metric of kind `binary`."
+        )
     items, grouped = _items(entry.items, home) if entry.items else ({}, False)
     named = entry.tasks or (entry.name,)
     tasks = tuple(Task(name=task) if isinstance(task, str) else task for task in named)
@@ -76,6 +84,8 @@ def suite_of(entry: str | SuiteEntry, home: Path, data_dir: str | None) -> Suite
         **items,
         metrics=(_metric(entry),),
         group_by=entry.group_by or ("group" if grouped else None),
+        pair_by=entry.pair_by,
+        knowledge=entry.knowledge,
         cluster_by=entry.cluster_by,
         include_path=str(include.resolve()) if include else None,
         data_dir=str(data.resolve()) if data else None,
@@ -112,13 +122,15 @@ def write_suite(name: str, items: Path, folder: Path) -> tuple[Path, int]:
 def _metric(entry: SuiteEntry) -> Metric:
     higher = _default_direction(entry) if entry.higher_is_better is None else entry.higher_is_better
     name = entry.statistic or entry.metric
+    counted = "questions answered right in every wording" if entry.pair_by else "items answered right"
     units = {
-        "binary": "share of items answered right", "score": f"mean {name}", "perplexity": "perplexity",
+        "binary": f"share of {counted}", "score": f"mean {name}", "perplexity": "perplexity",
     }  # fmt: skip
     try:
         return Metric(
             name=name, harness_metric=entry.metric, kind=entry.kind, higher_is_better=higher,
             statistic=entry.statistic, two_sided=entry.two_sided, range=entry.range,
+            per="pair" if entry.pair_by else "item",
             unit=units.get(entry.kind, name), source="lm-evaluation-harness",
         )  # fmt: skip
     except ValidationError as error:
