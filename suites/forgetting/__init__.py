@@ -32,7 +32,7 @@ SUITE = Suite(
     limits=(
         "English only, and only countries, cities and chemical elements. How well known a subject is, is "
         "estimated: by population for places, by the year of discovery for elements. The right answer is "
-        "recognised among four, not recalled freely, in two wordings of ours. Questions of one kind share a template and some "
-        "answers, so they are not independent."
+        "recognised among four, not recalled freely, and both wordings are ours. Questions of one kind share "
+        "their wordings and some answers, so they are not independent."
     ),
 )
