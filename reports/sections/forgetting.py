@@ -119,10 +119,11 @@ def _asked(measured: dict[str, Forgotten]) -> str:
     found = next(iter(measured.values()))
     wordings = {1: "it is right", 2: "it is right in both of its wordings"}
     right = wordings.get(found.n_wordings, f"it is right in all of its wordings (up to {found.n_wordings})")
+    times_as = "twice" if found.margin == 2 else f"{found.margin:g} times"
     every = "" if found.n_wordings == 1 else " in each of them"
     return (
-        f"A fact counts as known to the original when {right} and the right answer is{every} at least "
-        f"{found.margin:g} times as likely as any wrong one."
+        f"A fact counts as known to the original when {right}, and the right answer is at least {times_as} "
+        f"as likely as any wrong one{every}."
     )
 
 
@@ -178,19 +179,13 @@ def _contrast(name: str, tail: HeadAgainstTail | NotMeasured) -> str:
         return f"{name}: {tail}."
     numbers = (
         f"the tail's share of forgotten facts less the head's is {points(tail.difference)} points "
-        f"(95\N{NO-BREAK SPACE}% interval {interval_points(tail.interval)}; p {_p(tail.p_value)}, over all "
-        f"levels {_p(tail.p_adjusted)})"
+        f"(95\N{NO-BREAK SPACE}% interval {interval_points(tail.interval)}; p {probability(tail.p_value)}, "
+        f"Holm-adjusted {probability(tail.p_adjusted)})"
     )
     if tail.p_adjusted >= DAMAGE:
         return f"{name}: no difference between head and tail was shown; {numbers}."
     which = "rarely mentioned" if tail.difference > 0 else "well known"
     return f"{name}: facts about {which} subjects were forgotten more often; {numbers}."
-
-
-def _p(value: float) -> str:
-    shown = probability(value)
-    assert isinstance(shown, str)
-    return shown if shown.startswith("<") else f"= {shown}"
 
 
 def _outstanding(found: Forgotten) -> list[ForgettingRate]:
@@ -203,8 +198,12 @@ def _outstanding(found: Forgotten) -> list[ForgettingRate]:
 
 
 def _worst(name: str, found: Forgotten) -> str:
-    named = [f"{one.name} ({count(one.n_forgotten)} of {count(one.n_known)})" for one in _outstanding(found)]
-    return f"{name} has forgotten more than elsewhere in {listed(named)}."
+    return f"{name} has forgotten more than elsewhere in {listed(list(map(_named, _outstanding(found))))}."
+
+
+def _named(one: ForgettingRate) -> str:
+    numbers = f"{count(one.n_forgotten)} of {plural(one.n_known, 'known fact')}"
+    return f"{one.name} ({numbers}, adjusted p {probability(one.p_adjusted)})"
 
 
 def _most_first(one: ForgettingRate) -> tuple[float, str, str]:
@@ -262,10 +261,10 @@ def _lost(suite: Suite, name: str, found: Forgotten) -> Lost:
     columns = [
         Column("Task and group"),
         Column("Question", wide=True),
-        Column("Right answer"),
-        Column(f"{name} says"),
+        Column("Right answer", wide=True),
+        Column(f"{name} says", wide=True),
         Column("Wordings it gets wrong", numeric=True),
-        Column("Right answer as likely as the best wrong one, before → after", numeric=True),
+        Column("Right over best wrong answer, before → after", numeric=True),
         *([Column("Lost at link")] if found.links else []),
     ]
     shown = f"showing {count(len(found.lost))} of {plural(found.whole.n_forgotten, 'forgotten fact')}"
