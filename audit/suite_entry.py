@@ -70,6 +70,8 @@ def suite_of(entry: str | SuiteEntry, home: Path, data_dir: str | None) -> Suite
         raise ConfigError(
             f"suite '{entry.name}': a fact is known or not; `knowledge` takes a metric of kind `binary`."
         )
+    if entry.pair_by and entry.items is not None:
+        raise ConfigError(f"suite '{entry.name}': `pair_by` names a column of `tasks`; `items` have none.")
     items, grouped = _items(entry.items, home) if entry.items else ({}, False)
     named = entry.tasks or (entry.name,)
     tasks = tuple(Task(name=task) if isinstance(task, str) else task for task in named)

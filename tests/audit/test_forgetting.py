@@ -349,6 +349,13 @@ def test_knowledge_takes_right_and_wrong_answers(tiny: Path) -> None:
         load_config({"model": str(tiny), "levels": ["control"], "suites": [entry]})
 
 
+def test_a_file_of_questions_has_no_column_that_ties_wordings(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("question,choices,answer\nq,a|b,a\n")
+    entry = {"name": "mine", "items": str(tmp_path / "items.csv"), "pair_by": "fact"}
+    with pytest.raises(ConfigError, match="`pair_by` names a column of `tasks`"):
+        load_config({"model": str(tiny), "levels": ["control"], "suites": [entry]})
+
+
 def test_a_log_from_before_there_was_forgetting_still_opens(planted: AuditLog) -> None:
     old = planted.model_dump(mode="json", exclude={"forgetting"})
     for one in old["config"]["suites"]:
