@@ -10,6 +10,7 @@ from audit.compare import compare
 from audit.compress import compress
 from audit.efficiency import measure
 from audit.evaluate import evaluate
+from audit.forgetting import forgotten
 from audit.judge import judge, settled
 from audit.policy import under_policy
 from audit.progress import Progress
@@ -38,6 +39,7 @@ def run_audit(
         audit.links = compare(
             audit.runs, config.suites, store.read, config.seed, in_detail=False, against=config.links
         )
+        audit.forgetting = forgotten(audit.runs, config, store.read)
         audit.verdicts = judge(audit.comparisons, config.rules, audit.variants, config.suites)
         audit.efficiency = measure(audit.variants, config, store, progress)
         audit.budgets = weigh(audit.variants, config, audit.efficiency)

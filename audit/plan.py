@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -165,8 +166,8 @@ def _n_units(task: LoadedTask, suite: Suite, metric: Metric) -> int:
     documents = [task.task.eval_docs[index] for part in task.parts for index in part]
     if metric.per == "item":
         return len(documents)
-    names = [document[suite.pair_by] for document in documents]
-    return sum(names.count(name) > 1 for name in set(names))
+    names = Counter(document.get(suite.pair_by) for document in documents)
+    return sum(size > 1 for name, size in names.items() if name is not None)
 
 
 def _expected_flips(rule: Rule, given: float, pilot: AuditLog | None) -> _Seen:

@@ -16,6 +16,7 @@ from audit.records import (
     BudgetVerdict,
     Comparison,
     Efficiency,
+    Forgetting,
     Run,
     Variant,
     Verdict,
@@ -36,6 +37,7 @@ class Draft:
     runs: tuple[Run, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     links: tuple[Comparison, ...] = ()
+    forgetting: tuple[Forgetting, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
@@ -58,6 +60,7 @@ class Draft:
             runs=self.runs,
             comparisons=self.comparisons,
             links=self.links,
+            forgetting=self.forgetting,
             verdicts=self.verdicts,
             efficiency=self.efficiency,
             budgets=self.budgets,

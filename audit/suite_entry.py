@@ -43,6 +43,10 @@ class SuiteEntry(Record):
     higher_is_better: bool | None = None
     """None: unless it is a perplexity, or a corpus statistic that says otherwise."""
     group_by: str | None = None
+    pair_by: str | None = None
+    """Column whose equal values tie wordings of one question: they count once, right when all of them are."""
+    knowledge: bool = False
+    """Whether its questions ask for facts, so that the report lists what was forgotten."""
     cluster_by: str | None = None
     chat: bool = False
     system_prompt: str | None = None
@@ -113,6 +117,12 @@ def _of_entry(entry: SuiteEntry, home: Path, data: Path | None) -> Suite:
     if entry.system_prompt is not None and not entry.chat:
         raise ConfigError(f"suite '{entry.name}': a system prompt is for a chat. Add `chat: true`.")
     perturb = _perturbations(entry)
+    if entry.knowledge and entry.kind != "binary":
+        raise ConfigError(
+            f"suite '{entry.name}': a fact is known or not; `knowledge` takes a metric of kind `binary`."
+        )
+    if entry.pair_by and entry.items is not None:
+        raise ConfigError(f"suite '{entry.name}': `pair_by` names a column of `tasks`; `items` have none.")
     items, grouped = _items(entry.items, home) if entry.items else ({}, False)
     named = entry.tasks or (entry.name,)
     tasks = tuple(Task(name=task) if isinstance(task, str) else task for task in named)
@@ -127,6 +137,8 @@ def _of_entry(entry: SuiteEntry, home: Path, data: Path | None) -> Suite:
         **items,
         metrics=(_metric(entry),),
         group_by=entry.group_by or ("group" if grouped else None),
+        pair_by=entry.pair_by,
+        knowledge=entry.knowledge,
         cluster_by=entry.cluster_by,
         chat=entry.chat,
         system_prompt=entry.system_prompt,
@@ -145,6 +157,8 @@ def _perturbations(entry: SuiteEntry) -> tuple[str, ...]:
         raise ConfigError(f"suite '{entry.name}': `severity` is that of `perturb`: name what to perturb by.")
     if entry.severity not in SEVERITIES:
         raise ConfigError(f"suite '{entry.name}': severity {entry.severity}: it is 1, 2 or 3.")
+    if named and entry.pair_by:
+        raise ConfigError(f"suite '{entry.name}': `perturb` makes pairs of its own; leave `pair_by` out.")
     if named and entry.kind != "binary":
         raise ConfigError(
             f"suite '{entry.name}': `perturb` counts what is right both clean and perturbed: its metric "
@@ -210,13 +224,15 @@ def write_suite(name: str, items: Path, folder: Path) -> tuple[Path, int]:
 def _metric(entry: SuiteEntry) -> Metric:
     higher = _default_direction(entry) if entry.higher_is_better is None else entry.higher_is_better
     name = entry.statistic or entry.metric
+    counted = "questions answered right in every wording" if entry.pair_by else "items answered right"
     units = {
-        "binary": "share of items answered right", "score": f"mean {name}", "perplexity": "perplexity",
+        "binary": f"share of {counted}", "score": f"mean {name}", "perplexity": "perplexity",
     }  # fmt: skip
     try:
         return Metric(
             name=name, harness_metric=entry.metric, kind=entry.kind, higher_is_better=higher,
             statistic=entry.statistic, two_sided=entry.two_sided, range=entry.range,
+            per="pair" if entry.pair_by else "item",
             unit=units.get(entry.kind, name), source="lm-evaluation-harness",
         )  # fmt: skip
     except ValidationError as error:

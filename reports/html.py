@@ -12,13 +12,24 @@ from audit.records import AuditLog
 from reports import reading
 from reports.badge import badge
 from reports.section import Section
-from reports.sections import changed, compressed, drops, limits, method, probe, provenance, verdict
+from reports.sections import (
+    changed,
+    compressed,
+    drops,
+    forgetting,
+    limits,
+    method,
+    probe,
+    provenance,
+    verdict,
+)
 from reports.templating import draw, source
 
 SECTIONS: tuple[Callable[[AuditLog], Section], ...] = (
     verdict.section,
     compressed.section,
     drops.section,
+    forgetting.section,
     probe.section,
     changed.section,
     method.section,

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.special import chdtrc, ndtri
 
 from audit.records import NotMeasured
+from audit.statistics.proportions import wilson
 
 
 class ChiSquare(NamedTuple):
@@ -49,8 +50,8 @@ def newcombe(both_right: int, lost: int, gained: int, both_wrong: int, alpha: fl
     """
     n = both_right + lost + gained + both_wrong
     before, after = (both_right + lost) / n, (both_right + gained) / n
-    low_before, high_before = _wilson(both_right + lost, n, alpha)
-    low_after, high_after = _wilson(both_right + gained, n, alpha)
+    low_before, high_before = wilson(both_right + lost, n, alpha)
+    low_after, high_after = wilson(both_right + gained, n, alpha)
     phi = _corrected_phi(both_right, lost, gained, both_wrong)
     down = _joined(before - low_before, high_after - after, phi)
     up = _joined(high_before - before, after - low_after, phi)
@@ -85,7 +86,7 @@ def conditional_odds_ratio_bounds(lost: int, gained: int, alpha: float) -> tuple
     """
     if lost + gained == 0:
         return 0.0, math.inf
-    lower, upper = _wilson(lost, lost + gained, alpha)
+    lower, upper = wilson(lost, lost + gained, alpha)
     return lower / (1.0 - lower), math.inf if gained == 0 else upper / (1.0 - upper)
 
 
@@ -116,15 +117,6 @@ def _around(drop: float, standard_error: float, alpha: float) -> tuple[float, fl
     """A normal interval, cut where no drop can be."""
     reach = -float(ndtri(alpha)) * standard_error
     return max(-1.0, drop - reach), min(1.0, drop + reach)
-
-
-def _wilson(successes: int, n: int, alpha: float) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (1927), each end with error `alpha`."""
-    z2 = float(ndtri(alpha)) ** 2
-    share = successes / n
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    reach = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def _corrected_phi(both_right: int, lost: int, gained: int, both_wrong: int) -> float:

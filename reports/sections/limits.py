@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
-from audit.records import DIVERGENCE, AuditLog, Estimate, NotMeasured, Record
+from audit.records import (
+    DIVERGENCE,
+    AuditLog,
+    Estimate,
+    Forgetting,
+    Forgotten,
+    NotMeasured,
+    Record,
+)
 from reports import looks, reading
 from reports.section import Section
 from reports.tables import Cell, Column, Table
@@ -95,8 +103,19 @@ def unmeasured(log: AuditLog) -> Iterator[tuple[str, NotMeasured]]:
         group = "" if comparison.group is None else f", group {comparison.group}"
         place = f"{comparison.variant}, {comparison.suite}, {comparison.metric}{group}"
         yield from _within(comparison, place)
+    for forgetting in log.forgetting:
+        yield from _forgotten(forgetting)
     for verdict in log.verdicts:
         yield from _within(verdict, f"{verdict.variant}, {verdict.rule.suite}, {verdict.metric}, verdict")
+
+
+def _forgotten(one: Forgetting) -> Iterator[tuple[str, NotMeasured]]:
+    """The gaps of what was forgotten, its groups and tasks included."""
+    place = f"{one.variant}, {one.suite}, forgetting"
+    yield from _within(one, place)
+    if isinstance(one.found, Forgotten):
+        for part in one.found.parts:
+            yield from _within(part, f"{place}, {part.by} {part.name}")
 
 
 def _within(record: Record, place: str) -> Iterator[tuple[str, NotMeasured]]:

@@ -1,5 +1,7 @@
 """Facts about countries, cities and elements, each with how well known its subject is likely to be.
 
+Each fact is asked in two wordings: a model knows it when it is right in both, and has not merely met one of
+the sentences (Elazar et al. 2021, "Measuring and Improving Consistency in Pretrained Language Models").
 Compression loses rarely seen facts first (Hooker et al. 2019, "What Do Compressed Deep Neural Networks
 Forget?"), and small models know popular subjects best (Mallen et al. 2023), hence the bands.
 
@@ -28,6 +30,10 @@ ELEMENT_BANDS = (230.0, 150.0)
 """Years known by 2000 from which an element is head, and torso."""
 
 
+WORDINGS = ("first", "second")
+"""The ways in which a fact is asked."""
+
+
 def band(popularity: float, thresholds: tuple[float, float]) -> str:
     """Head, torso or tail by two falling thresholds."""
     head, torso = thresholds
@@ -35,41 +41,48 @@ def band(popularity: float, thresholds: tuple[float, float]) -> str:
 
 
 def fact(
-    relation: str, subject: str, prompt: str, answer: str, pool: Iterable[str], popularity: tuple[float, str]
-) -> Document:
-    """One four-choice document; `popularity` is the number and its band."""
+    relation: str, subject: str, wordings: tuple[str, str], answer: str, pool: Iterable[str],
+    popularity: tuple[float, str],
+) -> list[Document]:  # fmt: skip
+    """One fact as two four-choice documents, one a wording; `popularity` is the number and its band."""
     choices, gold = options(answer, pool, seeded("forgetting", relation, subject))
     number, name = popularity
-    return {
-        "prompt": prompt,
-        "choices": choices,
-        "gold": gold,
-        "relation": relation,
-        "subject": subject,
-        "popularity": number,
-        "band": name,
-    }
+    return [
+        {
+            "prompt": prompt,
+            "choices": choices,
+            "gold": gold,
+            "relation": relation,
+            "subject": subject,
+            "fact": f"{relation}: {subject}",
+            "wording": wording,
+            "popularity": number,
+            "band": name,
+        }
+        for wording, prompt in zip(WORDINGS, wordings, strict=True)
+    ]
 
 
 def country_facts(
-    column: str, prompt: str, answer: str, pool: Callable[[Row, list[Row]], list[str]]
+    column: str, wordings: tuple[str, str], answer: str, pool: Callable[[Row, list[Row]], list[str]]
 ) -> list[Document]:
-    """One document per country that has `column`, asking for `answer`."""
+    """One fact per country that has `column`, asking for `answer`."""
     rows = [row for row in read_table("suites.forgetting", "countries.csv") if row[column]]
-    documents = []
+    facts = []
     for row in rows:
         people = float(row["population"])
-        documents.append(
+        first, second = wordings
+        facts.append(
             fact(
                 column,
                 row["country"],
-                prompt.format(**row),
+                (first.format(**row), second.format(**row)),
                 row[answer],
                 pool(row, rows),
                 (people, band(people, PEOPLE_BANDS)),
             )
         )
-    return mixed([[document] for document in documents], f"forgetting {column}")
+    return mixed(facts, f"forgetting {column}")
 
 
 def neighbours(row: Row, rows: list[Row]) -> list[str]:
@@ -79,7 +92,8 @@ def neighbours(row: Row, rows: list[Row]) -> list[str]:
 
 def capital_facts() -> list[Document]:
     """Which country a capital belongs to, among countries of the same continent."""
-    return country_facts("capital", "The city of {capital} is the capital of", "country", neighbours)
+    wordings = "The city of {capital} is the capital of", "The country whose capital city is {capital} is"
+    return country_facts("capital", wordings, "country", neighbours)
 
 
 def continent_facts() -> list[Document]:
@@ -88,7 +102,8 @@ def continent_facts() -> list[Document]:
     def continents(_row: Row, rows: list[Row]) -> list[str]:
         return [other["continent"] for other in rows]
 
-    return country_facts("continent", "The country of {country} is in", "continent", continents)
+    wordings = "The country of {country} is in", "The continent that {country} belongs to is"
+    return country_facts("continent", wordings, "continent", continents)
 
 
 def language_facts() -> list[Document]:
@@ -100,49 +115,56 @@ def language_facts() -> list[Document]:
     def languages(_row: Row, rows: list[Row]) -> list[str]:
         return [other["language"] for other in rows if other["language"] not in ("English", "French")]
 
-    return country_facts("language", "In {country}, the language of government is", "language", languages)
+    wordings = (
+        "In {country}, the language of government is",
+        "The government of {country} conducts its business in",
+    )
+    return country_facts("language", wordings, "language", languages)
 
 
 def city_facts() -> list[Document]:
     """Which country a city that is no capital lies in, among countries of the same continent."""
     regions = {row["country"]: row["region"] for row in read_table("suites.forgetting", "countries.csv")}
     rows = read_table("suites.forgetting", "cities.csv")
-    documents = []
+    facts = []
     for row in rows:
         pool = [other["country"] for other in rows if regions[other["country"]] == regions[row["country"]]]
         people = float(row["population"])
-        documents.append(
+        facts.append(
             fact(
                 "city",
                 row["city"],
-                f"The city of {row['city']} is in",
+                (f"The city of {row['city']} is in", f"The country in which {row['city']} lies is"),
                 row["country"],
                 pool,
                 (people, band(people, CITY_BANDS)),
             )
         )
-    return mixed([[document] for document in documents], "forgetting city")
+    return mixed(facts, "forgetting city")
 
 
 def element_facts() -> list[Document]:
     """The symbol of a chemical element, among symbols that share a letter where there are enough."""
     rows = read_table("suites.forgetting", "elements.csv")
     symbols = [row["symbol"] for row in rows]
-    documents = []
+    facts = []
     for row in rows:
         alike = [symbol for symbol in symbols if symbol[0] == row["symbol"][0]]
         years = 2000 - float(row["known_since"])
-        documents.append(
+        facts.append(
             fact(
                 "element",
                 row["element"],
-                f"The chemical symbol for {row['element']} is",
+                (
+                    f"The chemical symbol for {row['element']} is",
+                    f"In the periodic table, {row['element']} is written as",
+                ),
                 row["symbol"],
                 alike if len(alike) > 3 else symbols,
                 (years, band(years, ELEMENT_BANDS)),
             )
         )
-    return mixed([[document] for document in documents], "forgetting element")
+    return mixed(facts, "forgetting element")
 
 
 capitals = for_harness(capital_facts)

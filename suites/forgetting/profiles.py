@@ -68,6 +68,7 @@ RELATIONS = Suite(
     ),
     group_by="relation",
     pair_by="fact",
+    knowledge=True,
     include_path=OURS,
     limits="The right object is recognised among four of its relation, not recalled; Wikidata may be wrong.",
 )

@@ -28,12 +28,47 @@ CLEAN = Suite(
     group_by="task",
     limits="Read beside the disturbed sentences: what is lost in both was not lost to the disturbance.",
 )
+_PAIRS = Metric(
+    name="robust accuracy",
+    per="pair",
+    unit="share of questions answered right both clean and perturbed",
+    source="Worst case over the two forms, after Ribeiro et al. 2020 (CheckList), arXiv:2005.04118",
+)
+PERTURBED = Suite(
+    name="robustness",
+    title="Robustness",
+    question="Are the answers to public benchmarks still right both as asked and slightly perturbed?",
+    tasks=tasks("arc_easy"),
+    metrics=(_PAIRS,),
+    group_by="perturbation",
+    pair_by="pair",
+    cluster_by="pair",
+    perturb=("typo", "lower_case", "spacing", "punctuation", "irrelevant_context", "instruction"),
+    limits="Seeded changes, no adversary who searches for the worst one: see docs/perturbations.md.",
+)
+OPTIONS = Suite(
+    name="robustness-options",
+    title="Order and labels of the options",
+    question="Are the answers still right when the options change places or are labelled otherwise?",
+    tasks=tasks("mmlu_anatomy", "mmlu_high_school_geography", "mmlu_world_religions"),
+    metrics=(
+        _PAIRS.model_copy(
+            update={"source": "Zheng et al. 2024, arXiv:2309.03882; after Ribeiro et al. 2020"}
+        ),
+    ),
+    group_by="perturbation",
+    pair_by="pair",
+    cluster_by="pair",
+    perturb=("option_order", "option_labels"),
+    limits="A letter is chosen: a model too small for that form of question is at chance throughout.",
+)
 
 PROFILES: dict[str, tuple[Suite, ...]] = {
     "quick": (
+        PERTURBED,
         ADVERSARIAL.model_copy(update={"tasks": tasks("advglue_sst2")}),
         CLEAN.model_copy(update={"tasks": tasks("sst2")}),
     ),
-    "standard": (ADVERSARIAL, CLEAN),
-    "full": (ADVERSARIAL, CLEAN),
+    "standard": (PERTURBED, OPTIONS, ADVERSARIAL, CLEAN),
+    "full": (PERTURBED, OPTIONS, ADVERSARIAL, CLEAN),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 NAMES = ("accuracy", "bias", "forgetting", "robustness", "safety")
-PAIRED = ("bias", "robustness")
+PAIRED = ("bias", "forgetting", "robustness")
 
 
 @pytest.fixture(params=NAMES)

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from suites.documents import Document, read_table
-from tests.suites.loaded import documents
+from tests.suites.loaded import documents, pairs, suite
 
 
 def answer(document: Document) -> str:
@@ -27,6 +27,11 @@ def answer(document: Document) -> str:
         ("continents", "The country of Peru is in", "South America"),
         ("elements", "The chemical symbol for tungsten is", "W"),
         ("elements", "The chemical symbol for sodium is", "Na"),
+        ("capitals", "The country whose capital city is Canberra is", "Australia"),
+        ("cities", "The country in which Istanbul lies is", "Turkey"),
+        ("languages", "The government of Austria conducts its business in", "German"),
+        ("continents", "The continent that Peru belongs to is", "South America"),
+        ("elements", "In the periodic table, tungsten is written as", "W"),
     ],
 )
 def test_known_facts_are_right(task: str, prompt: str, expected: str) -> None:
@@ -79,6 +84,30 @@ def test_better_known_subjects_stand_in_higher_bands() -> None:
         }
         assert min(popularity["head"]) >= max(popularity["torso"]), task
         assert min(popularity["torso"]) >= max(popularity["tail"]), task
+
+
+def test_a_fact_is_asked_in_two_wordings_of_one_answer_about_one_subject() -> None:
+    for first, second in pairs("forgetting"):
+        assert (first["wording"], second["wording"]) == ("first", "second")
+        assert first["prompt"] != second["prompt"]
+        for column in ("choices", "gold", "relation", "subject", "popularity", "band"):
+            assert first[column] == second[column], column
+
+
+def test_both_wordings_name_what_is_asked_about() -> None:
+    for first, second in pairs("forgetting"):
+        words, others = (set(row["prompt"].replace(",", "").split()) for row in (first, second))
+        assert words & others - {"The", "the", "is", "in", "of", "city", "country", "capital", "government"}
+
+
+def test_a_fact_counts_once_and_what_was_known_is_followed() -> None:
+    assert [metric.per for metric in suite("forgetting").metrics] == ["pair"]
+    assert suite("forgetting").knowledge
+
+
+def test_robustness_disturbs_the_first_wording_alone() -> None:
+    second = {row["prompt"] for rows in documents("forgetting").values() for row in rows[1::2]}
+    assert not second & {clean["prompt"] for clean, _ in pairs("robustness")}
 
 
 def test_opposites_never_offer_the_word_itself() -> None:

@@ -89,7 +89,7 @@ def test_the_log_says_how_a_chat_was_written(tiny: Path, tmp_path: Path) -> None
 
 
 def test_a_system_prompt_is_for_a_chat(tiny: Path) -> None:
-    with pytest.raises(ConfigError, match="suite 'mine': a system prompt is for a chat. Add `chat: true`"):
+    with pytest.raises(ConfigError, match="suite 'mine': a system prompt is for a chat"):
         load_config(
             {"model": str(tiny), "suites": [{"name": "mine", "tasks": ["piqa"], "system_prompt": "x"}]}
         )

@@ -16,7 +16,7 @@ from audit.records import Estimate
 from audit.statistics import correction, estimates, tango
 
 GOLDEN = Path(__file__).parents[3] / "fixtures" / "golden"
-FILES = ("paired.json", "sensitivity.json", "estimates.json", "power.json")
+FILES = ("paired.json", "sensitivity.json", "estimates.json", "power.json", "independent.json")
 CASES: list[dict[str, Any]] = [
     case for file in FILES for case in json.loads((GOLDEN / file).read_text(encoding="utf-8"))
 ]

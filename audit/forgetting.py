@@ -1,0 +1,324 @@
+"""Runs → what of the original's knowledge is gone: fact by fact, by group and task, and along a chain.
+
+Compression does not forget evenly: a share of examples bears most of the damage (Hooker et al. 2019,
+arXiv:1911.05248), and what is rarely mentioned is known least firmly to begin with (Mallen et al. 2023,
+arXiv:2212.10511). A mean drop nets what was lost against what was gained by luck; here only what was
+*known* is followed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from audit.compare import ORIGINAL, samples_of
+from audit.pairing import Units, metric_rows, pair
+from audit.records import (
+    AuditConfig,
+    Forgetting,
+    ForgettingRate,
+    Forgotten,
+    HeadAgainstTail,
+    Interval,
+    LinkLoss,
+    LostFact,
+    NotMeasured,
+    Run,
+    Suite,
+)
+from audit.statistics import proportions
+from audit.statistics.correction import benjamini_hochberg, holm
+from audit.store import Reader
+
+MARGIN = 2.0
+"""How many times likelier than the likeliest wrong choice the right one has to be before a fact counts as
+known. An answer that leads by less is nearly a coin flip: to count its turning as forgetting would count
+noise. A share of the probability says less: of two choices, every right one has half of it."""
+MOST_LOST = 100
+"""Forgotten facts listed of one variant; the rest lies in the parquet files."""
+HEAD, TAIL = "head", "tail"
+"""Names of the groups of the best and the least known subjects."""
+_ALPHA = 0.025
+"""One-sided error of each end of an interval."""
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """The facts that the original and one variant were both asked."""
+
+    table: pd.DataFrame
+    """One row a fact; its index is the number of its first row among all of the original's, so that a fact is
+    the same one in every variant. Columns: task, group; before and after (1: right in every wording);
+    lead_before and lead_after, the least over the wordings, nats (`_lead`); wordings, wordings_lost;
+    row_before and row_after of the wording to show."""
+    rows_before: pd.DataFrame
+    rows_after: pd.DataFrame
+
+    @property
+    def known(self) -> pd.Series:
+        """Whether the original knew each fact."""
+        return (self.table["before"] == 1) & (self.table["lead_before"] >= math.log(MARGIN))
+
+    @property
+    def forgotten(self) -> pd.Series:
+        """Whether it was known and is no longer right in every wording; no margin is asked of the variant."""
+        return self.known & (self.table["after"] == 0)
+
+
+def forgotten(runs: Sequence[Run], config: AuditConfig, read: Reader) -> tuple[Forgetting, ...]:
+    """Every variant's forgetting in every suite that asks for facts, in the order of suites and runs.
+
+    `read` gives the samples of a cell. A variant that has only the first parts of a suite is looked at on
+    those. Everything is NotMeasured where answers have no log-likelihoods of choices.
+    """
+    found = [
+        one for suite in config.suites if suite.knowledge for one in _of_suite(suite, runs, config, read)
+    ]
+    return _holm(found, {level.name for level in config.levels if level.is_control})
+
+
+def _of_suite(suite: Suite, runs: Sequence[Run], config: AuditConfig, read: Reader) -> Iterator[Forgetting]:
+    samples = {run.variant: samples_of([run], read) for run in runs if run.suite == suite.name}
+    original = samples.pop(ORIGINAL, None)
+    asked = {name: _asked(suite, original, rows) for name, rows in samples.items()}
+    for name, facts in asked.items():
+        found = facts if isinstance(facts, NotMeasured) else _found(facts, _chain(name, config.links), asked)
+        yield Forgetting(variant=name, suite=suite.name, found=found)
+
+
+def _asked(suite: Suite, before: pd.DataFrame | None, after: pd.DataFrame | None) -> _Facts | NotMeasured:
+    """The facts of both sides; NotMeasured where it can't be said what was known."""
+    metric = suite.metrics[0].model_copy(update={"per": "pair" if suite.pair_by else "item"})
+    if metric.kind != "binary":
+        return NotMeasured(f"{metric.name} is no matter of right or wrong, so no fact is known or forgotten")
+    rows_before, rows_after = metric_rows(before, metric), metric_rows(after, metric)
+    units = pair(rows_before, rows_after, metric)
+    if units.unfit:
+        return NotMeasured(units.unfit)
+    if units.paired.empty:
+        return NotMeasured("no fact of the original has a partner in this variant")
+    lead_before = _leads(rows_before.iloc[units.items["row_before"]])
+    lead_after = _leads(rows_after.iloc[units.items["row_after"]])
+    if missing := int(np.isnan(lead_before + lead_after).sum()):
+        return NotMeasured(
+            f"{missing} of {len(units.items)} answers have no log-likelihoods of choices with the right one "
+            "among them: nothing says how firmly those facts were known"
+        )
+    return _Facts(_table(units, lead_before, lead_after, rows_before), rows_before, rows_after)
+
+
+def _table(
+    units: Units, before: NDArray[np.float64], after: NDArray[np.float64], rows: pd.DataFrame
+) -> pd.DataFrame:
+    """The facts, from their items and the leads of those."""
+    items = units.items.assign(lead_before=before, lead_after=after).sort_values("unit", kind="stable")
+    by_fact = items.groupby("unit")
+    shown = items.sort_values(["unit", "after"], kind="stable").groupby("unit")  # a wording now wrong first
+    first = by_fact["row_before"].first()
+    table = pd.DataFrame(
+        {
+            "task": rows["task"].iloc[first].array,
+            "group": units.paired["group"].iloc[first.index].array,
+            "before": units.paired["before"].iloc[first.index].array,
+            "after": units.paired["after"].iloc[first.index].array,
+            "lead_before": by_fact["lead_before"].min().array,
+            "lead_after": by_fact["lead_after"].min().array,
+            "wordings": by_fact.size().array,
+            "wordings_lost": (items["after"] == 0).groupby(items["unit"]).sum().array,
+            "row_before": shown["row_before"].first().array,
+            "row_after": shown["row_after"].first().array,
+        },
+        index=first.array,
+    )
+    return table.sort_index()
+
+
+def _leads(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Of each answer, how far the right choice lies ahead of the likeliest wrong one, nats.
+
+    NaN where the choices have no log-likelihoods, or the right one or a wrong one is not among them.
+    """
+    return np.array(
+        [
+            _lead(list(choices), str(target), np.asarray(scores, dtype=np.float64))
+            for choices, target, scores in zip(rows["choices"], rows["target"], rows["scores"], strict=True)
+        ],
+        dtype=np.float64,
+    )
+
+
+def _lead(choices: Sequence[str], target: str, scores: NDArray[np.float64]) -> float:
+    right = np.array([choice == target for choice in choices], dtype=bool)
+    if right.size != scores.size or not right.any() or right.all():
+        return math.nan
+    return float(scores[right].max() - scores[~right].max())
+
+
+def _found(
+    facts: _Facts, chain: Sequence[str], asked: Mapping[str, _Facts | NotMeasured]
+) -> Forgotten | NotMeasured:
+    table = facts.table
+    if not facts.known.any():
+        return NotMeasured(
+            f"the original knew none of the {len(table)} facts: right in every wording, and {MARGIN:g} times "
+            "as likely as any wrong choice"
+        )
+    parts = [
+        _rate(facts, table[by] == name, by, name)
+        for by in ("group", "task")
+        for name in sorted(set(table[by].dropna()))
+    ]
+    lost_at = _lost_at(facts, chain, asked)
+    return Forgotten(
+        margin=MARGIN,
+        n_wordings=int(table["wordings"].max()),
+        n_facts=len(table),
+        n_right=int((table["before"] == 1).sum()),
+        n_learned=int(((table["before"] == 0) & (table["after"] == 1)).sum()),
+        whole=_rate(facts, pd.Series(True, index=table.index), "all", "all"),
+        parts=_benjamini_hochberg(parts),
+        tail=_head_against_tail({one.name: one for one in parts if one.by == "group"}),
+        links=tuple(
+            LinkLoss(link=link, n_forgotten=sum(one == link for one in lost_at.values())) for link in chain
+        ),
+        lost=_lost(facts, lost_at),
+    )
+
+
+def _rate(facts: _Facts, here: pd.Series, by: Any, name: str) -> ForgettingRate:
+    """What was forgotten of the facts that are `here`, held against all the other known ones."""
+    known, lost = facts.known, facts.forgotten
+    n, k = int((known & here).sum()), int((lost & here).sum())
+    m, others = int(known.sum()) - n, int(lost.sum()) - k
+    shape: dict[str, Any] = {"by": by, "name": name, "n_known": n, "n_forgotten": k}
+    if n == 0:
+        nothing = NotMeasured(f"the original knew none of these {int(here.sum())} facts with the margin")
+        return ForgettingRate(**shape, rate=nothing, interval=nothing, p_value=nothing, p_adjusted=nothing)
+    alone = NotMeasured("there are no other known facts to hold it against")
+    return ForgettingRate(
+        **shape,
+        rate=k / n,
+        interval=Interval(
+            lower=proportions.lower_bound(k, n, _ALPHA), upper=proportions.upper_bound(k, n, _ALPHA),
+            confidence=1 - 2 * _ALPHA, method="Clopper-Pearson",
+        ),
+        p_value=proportions.fisher_more(k, n, others, m) if m else alone,
+        p_adjusted=alone,
+    )  # fmt: skip
+
+
+def _benjamini_hochberg(parts: Sequence[ForgettingRate]) -> tuple[ForgettingRate, ...]:
+    """The parts of one suite and variant, their p-values adjusted as one exploratory family."""
+    tested = {
+        place: one.p_value for place, one in enumerate(parts) if not isinstance(one.p_value, NotMeasured)
+    }
+    adjusted = dict(zip(tested, benjamini_hochberg(list(tested.values())), strict=True))
+    return tuple(
+        one.model_copy(update={"p_adjusted": adjusted[place]}) if place in adjusted else one
+        for place, one in enumerate(parts)
+    )
+
+
+def _head_against_tail(groups: Mapping[str, ForgettingRate]) -> HeadAgainstTail | NotMeasured:
+    """The tail's rate less the head's."""
+    if HEAD not in groups or TAIL not in groups:
+        return NotMeasured(f"the suite has no groups named `{HEAD}` and `{TAIL}`")
+    head, tail = groups[HEAD], groups[TAIL]
+    for one in (head, tail):
+        if isinstance(one.rate, NotMeasured):
+            return NotMeasured(f"{one.name}: {one.rate.reason}")
+    counts = (tail.n_forgotten, tail.n_known, head.n_forgotten, head.n_known)
+    lower, upper = proportions.difference(*counts, _ALPHA)
+    p_value = proportions.fisher_differs(*counts)
+    return HeadAgainstTail(
+        difference=tail.n_forgotten / tail.n_known - head.n_forgotten / head.n_known,
+        interval=Interval(
+            lower=lower, upper=upper, confidence=1 - 2 * _ALPHA, method="Newcombe, independent proportions"
+        ),
+        p_value=p_value,
+        p_adjusted=p_value,
+    )
+
+
+def _holm(found: Sequence[Forgetting], controls: set[str]) -> tuple[Forgetting, ...]:
+    """Head against tail is one planned test a level and suite: adjusted over all of them but controls."""
+    tested = {
+        place: one.found.tail.p_value
+        for place, one in enumerate(found)
+        if isinstance(one.found, Forgotten)
+        and isinstance(one.found.tail, HeadAgainstTail)
+        and one.variant not in controls
+    }
+    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+    return tuple(
+        _with_adjusted(one, adjusted[place]) if place in adjusted else one for place, one in enumerate(found)
+    )
+
+
+def _with_adjusted(one: Forgetting, p_adjusted: float) -> Forgetting:
+    assert isinstance(one.found, Forgotten)
+    assert isinstance(one.found.tail, HeadAgainstTail)
+    tail = one.found.tail.model_copy(update={"p_adjusted": p_adjusted})
+    return one.model_copy(update={"found": one.found.model_copy(update={"tail": tail})})
+
+
+def _chain(name: str, links: Mapping[str, str]) -> list[str]:
+    """The links that lead to a level, itself the last; empty where it is no link of a chain."""
+    path = [name]
+    while path[0] in links:
+        path.insert(0, links[path[0]])
+    return path if len(path) > 1 else []
+
+
+def _lost_at(
+    facts: _Facts, path: Sequence[str], asked: Mapping[str, _Facts | NotMeasured]
+) -> dict[int, str | NotMeasured]:
+    """Of each forgotten fact, the first link at which it was no longer right; empty without a chain."""
+    if not path:
+        return {}
+    kept: dict[str, dict[int, float]] = {}
+    for link in path:
+        of_link = asked.get(link)
+        kept[link] = dict(of_link.table["after"]) if isinstance(of_link, _Facts) else {}
+    lost = facts.table.index[facts.forgotten]
+    return {int(fact): _first_without(int(fact), kept) for fact in lost}
+
+
+def _first_without(fact: int, kept: Mapping[str, Mapping[int, float]]) -> str | NotMeasured:
+    """The first link that a fact is not right at; what an unasked link did nobody knows."""
+    for link, right in kept.items():
+        if fact not in right:
+            return NotMeasured(f"{link} was not asked about it")
+        if right[fact] == 0:
+            return link
+    raise LookupError(f"fact {fact} is right at every link of {list(kept)}")
+
+
+def _lost(facts: _Facts, lost_at: Mapping[int, str | NotMeasured]) -> tuple[LostFact, ...]:
+    """The forgotten facts, those first that the original knew most firmly."""
+    lost = facts.table[facts.forgotten].sort_values("lead_before", ascending=False, kind="stable")
+    return tuple(
+        _lost_fact(row, facts, lost_at.get(int(str(fact)))) for fact, row in lost.head(MOST_LOST).iterrows()
+    )
+
+
+def _lost_fact(row: pd.Series, facts: _Facts, lost_at: str | NotMeasured | None) -> LostFact:
+    before, after = facts.rows_before.iloc[row["row_before"]], facts.rows_after.iloc[row["row_after"]]
+    return LostFact(
+        task=row["task"],
+        group=None if pd.isna(row["group"]) else row["group"],
+        question=before["question"],
+        target=before["target"],
+        after=after["answer"],
+        wordings=row["wordings"],
+        wordings_lost=row["wordings_lost"],
+        lead_before=row["lead_before"],
+        lead_after=row["lead_after"],
+        lost_at=lost_at,
+    )

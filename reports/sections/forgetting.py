@@ -1,0 +1,313 @@
+"""What was forgotten of what the original knew: how much, where, at which link, and which facts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from audit.records import (
+    AuditLog,
+    Forgetting,
+    ForgettingRate,
+    Forgotten,
+    HeadAgainstTail,
+    LostFact,
+    NotMeasured,
+    Suite,
+)
+from reports import looks, reading
+from reports.held import DAMAGE
+from reports.section import Section
+from reports.tables import Cell, Column, Table
+from reports.templating import draw
+from reports.wording import (
+    anchor,
+    clipped,
+    count,
+    interval_points,
+    listed,
+    plain,
+    plural,
+    points,
+    probability,
+    rate,
+    visible,
+)
+
+TEXT_LIMIT = 600
+"""Characters shown of a question or an answer."""
+_MOST_TIMES = 1000
+"""Ratios from here on are said to be larger."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The facts that one level has forgotten."""
+
+    id: str
+    level: str
+    shown: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """One suite that asks for facts."""
+
+    id: str
+    suite: Suite
+    asked: str
+    """When a fact counts as known here."""
+    table: Table
+    noise: list[str]
+    """What unchanged copies forgot."""
+    contrasts: list[str]
+    """Head against tail, a sentence a level."""
+    worst: list[str]
+    """The groups and tasks that stand out, a sentence a level."""
+    parts: Table | None
+    chains: list[Table]
+    lost: list[Lost]
+
+
+def section(log: AuditLog) -> Section:
+    """One part per suite that asks for facts."""
+    suites = [suite for suite in log.config.suites if suite.knowledge]
+    html = draw(
+        "forgetting.html.j2",
+        parts=[part for suite in suites if (part := _knowledge(log, suite))],
+        missing=[suite.title for suite in suites if not _of(log, suite)],
+        asks=bool(suites),
+        not_adjusted=looks.stopped_early(log),
+    )
+    return Section("forgetting", "What was forgotten", html)
+
+
+def _of(log: AuditLog, suite: Suite) -> list[Forgetting]:
+    """The results of a suite, mildest level first, controls among them."""
+    found = {one.variant: one for one in log.forgetting if one.suite == suite.name}
+    return [found[level.name] for level in log.config.levels if level.name in found]
+
+
+def _knowledge(log: AuditLog, suite: Suite) -> Knowledge | None:
+    results = _of(log, suite)
+    if not results:
+        return None
+    controls = {level.name for level in reading.controls(log)}
+    measured = {one.variant: one.found for one in results if isinstance(one.found, Forgotten)}
+    products = {name: found for name, found in measured.items() if name not in controls}
+    return Knowledge(
+        id=f"forgetting-{anchor(suite.name)}",
+        suite=suite,
+        asked=_asked(measured),
+        table=_table(suite, results, controls),
+        noise=[_noise(name, found) for name, found in measured.items() if name in controls],
+        contrasts=[_contrast(name, found.tail) for name, found in products.items()],
+        worst=[_worst(name, found) for name, found in products.items() if _outstanding(found)],
+        parts=_parts(suite, products),
+        chains=[_chain(name, found) for name, found in products.items() if _ends_chain(log, name, found)],
+        lost=[_lost(suite, name, found) for name, found in measured.items() if found.lost],
+    )
+
+
+def _asked(measured: dict[str, Forgotten]) -> str:
+    """When a fact counts as known, by what was measured."""
+    if not measured:
+        return ""
+    found = next(iter(measured.values()))
+    wordings = {1: "it is right", 2: "it is right in both of its wordings"}
+    right = wordings.get(found.n_wordings, f"it is right in all of its wordings (up to {found.n_wordings})")
+    times_as = "twice" if found.margin == 2 else f"{found.margin:g} times"
+    every = "" if found.n_wordings == 1 else " in each of them"
+    return (
+        f"A fact counts as known to the original when {right}, and the right answer is at least {times_as} "
+        f"as likely as any wrong one{every}."
+    )
+
+
+def _table(suite: Suite, results: list[Forgetting], controls: set[str]) -> Table:
+    columns = (
+        Column("Level"),
+        Column("Facts asked", numeric=True),
+        Column("Original right", numeric=True),
+        Column("Known", numeric=True),
+        Column("Forgotten", numeric=True),
+        Column("Forgotten, % of known", numeric=True),
+        Column("95\N{NO-BREAK SPACE}% interval", numeric=True),
+        Column("Still known, %", numeric=True),
+        Column("Newly right", numeric=True),
+    )
+    rows = [_row(one, control=one.variant in controls) for one in results]
+    return Table(f"{suite.title}: of what the original knew, how much is gone", columns, rows)
+
+
+def _row(one: Forgetting, *, control: bool) -> list[Cell]:
+    label = f"{one.variant} (copy of the original)" if control else one.variant
+    found = one.found
+    if isinstance(found, NotMeasured):
+        return [label, *[found] * 8]
+    return [
+        label,
+        count(found.n_facts),
+        count(found.n_right),
+        count(found.whole.n_known),
+        count(found.whole.n_forgotten),
+        points(found.whole.rate),
+        interval_points(found.whole.interval),
+        points(found.whole.retention),
+        count(found.n_learned),
+    ]
+
+
+def _noise(name: str, found: Forgotten) -> str:
+    """What an unchanged copy forgot, which no compression did."""
+    whole = found.whole
+    known = plural(whole.n_known, "known fact")
+    if not whole.n_forgotten:
+        return f"Noise: {name}, the original measured again, has forgotten none of {known}."
+    return (
+        f"Noise: {name}, the original measured again, has forgotten {count(whole.n_forgotten)} of {known} "
+        f"({_percent(whole)}). A level that is not clearly above that has shown no forgetting of its own."
+    )
+
+
+def _contrast(name: str, tail: HeadAgainstTail | NotMeasured) -> str:
+    """Head against tail, in one sentence that claims no more than the test."""
+    if isinstance(tail, NotMeasured):
+        return f"{name}: {tail}."
+    numbers = (
+        f"the tail's share of forgotten facts less the head's is {points(tail.difference)} points "
+        f"(95\N{NO-BREAK SPACE}% interval {interval_points(tail.interval)}; p {probability(tail.p_value)}, "
+        f"Holm-adjusted {probability(tail.p_adjusted)})"
+    )
+    if tail.p_adjusted >= DAMAGE:
+        return f"{name}: no difference between head and tail was shown; {numbers}."
+    which = "rarely mentioned" if tail.difference > 0 else "well known"
+    return f"{name}: facts about {which} subjects were forgotten more often; {numbers}."
+
+
+def _outstanding(found: Forgotten) -> list[ForgettingRate]:
+    """The groups and tasks of which more is forgotten than of the rest, most first."""
+    return [
+        one
+        for one in sorted(found.parts, key=_most_first)
+        if not isinstance(one.p_adjusted, NotMeasured) and one.p_adjusted < DAMAGE
+    ]
+
+
+def _worst(name: str, found: Forgotten) -> str:
+    return f"{name} has forgotten more than elsewhere in {listed(list(map(_named, _outstanding(found))))}."
+
+
+def _named(one: ForgettingRate) -> str:
+    numbers = f"{count(one.n_forgotten)} of {plural(one.n_known, 'known fact')}"
+    return f"{one.name} ({numbers}, adjusted p {probability(one.p_adjusted)})"
+
+
+def _most_first(one: ForgettingRate) -> tuple[float, str, str]:
+    """Sorting key; what was not measured comes last."""
+    return (1.0 if isinstance(one.rate, NotMeasured) else -one.rate), one.by, one.name
+
+
+def _parts(suite: Suite, products: dict[str, Forgotten]) -> Table | None:
+    """The groups and tasks of all levels, the most forgotten first."""
+    found = [(name, one) for name, forgotten in products.items() for one in forgotten.parts]
+    if not found:
+        return None
+    columns = (
+        Column("Group or task"),
+        Column("Level"),
+        Column("Known", numeric=True),
+        Column("Forgotten", numeric=True),
+        Column("Forgotten, % of known", numeric=True),
+        Column("95\N{NO-BREAK SPACE}% interval", numeric=True),
+        Column("p, more than elsewhere", numeric=True),
+        Column("p adjusted (Benjamini-Hochberg)", numeric=True),
+    )
+    rows: list[list[Cell]] = [
+        [
+            one.name,
+            name,
+            count(one.n_known),
+            count(one.n_forgotten),
+            points(one.rate),
+            interval_points(one.interval),
+            probability(one.p_value),
+            probability(one.p_adjusted),
+        ]
+        for name, one in sorted(found, key=lambda pair: (*_most_first(pair[1]), pair[0]))
+    ]
+    return Table(f"{suite.title}: groups and tasks, most forgotten first", columns, rows)
+
+
+def _ends_chain(log: AuditLog, name: str, found: Forgotten) -> bool:
+    """Whether a level is the last link of a chain."""
+    return bool(found.links) and name not in log.config.links.values()
+
+
+def _chain(name: str, found: Forgotten) -> Table:
+    """Of what is forgotten at the end, what each link lost first."""
+    total, told = found.whole.n_forgotten, sum(link.n_forgotten for link in found.links)
+    rows: list[list[Cell]] = [[link.link, count(link.n_forgotten)] for link in found.links]
+    if total > told:
+        rows.append(["can't be said: a link stopped before it was asked", count(total - told)])
+    columns = (Column("Link"), Column("Facts it lost first", numeric=True))
+    return Table(f"{name}: which link lost the {plural(total, 'fact')} forgotten at its end", columns, rows)
+
+
+def _lost(suite: Suite, name: str, found: Forgotten) -> Lost:
+    columns = [
+        Column("Task and group"),
+        Column("Question", wide=True),
+        Column("Right answer", wide=True),
+        Column(f"{name} says", wide=True),
+        Column("Wordings it gets wrong", numeric=True),
+        Column("Right over best wrong answer, before → after", numeric=True),
+        *([Column("Lost at link")] if found.links else []),
+    ]
+    shown = f"showing {count(len(found.lost))} of {plural(found.whole.n_forgotten, 'forgotten fact')}"
+    rows = [_lost_row(fact, chained=bool(found.links)) for fact in found.lost]
+    return Lost(
+        id=f"lost-{anchor(suite.name)}-{anchor(name)}",
+        level=name,
+        shown=shown,
+        table=Table(f"{name}: {shown}, those first that were known most firmly", columns, rows),
+    )
+
+
+def _lost_row(fact: LostFact, *, chained: bool) -> list[Cell]:
+    place = fact.task if fact.group is None else f"{fact.task}, {fact.group}"
+    at: Cell = NotMeasured("no link is named") if fact.lost_at is None else fact.lost_at
+    return [
+        place,
+        _text(fact.question),
+        _text(fact.target),
+        _text(fact.after),
+        f"{fact.wordings_lost} of {fact.wordings}",
+        f"{times(fact.lead_before)} → {times(fact.lead_after)}",
+        *([at] if chained else []),
+    ]
+
+
+def times(lead: float) -> str:
+    """A lead in nats as how many times likelier; past a thousand nobody cares how many.
+
+    >>> times(math.log(8)), times(math.log(0.25)), times(12.0), times(-12.0)
+    ('8.0×', '0.25×', '> 1000×', '< 0.001×')
+    """
+    if lead > math.log(_MOST_TIMES):
+        return f"> {_MOST_TIMES}×"
+    if lead < -math.log(_MOST_TIMES):
+        return f"< {1 / _MOST_TIMES:g}×"
+    return f"{plain(math.exp(lead), 2)}×"
+
+
+def _text(foreign: str) -> Markup:
+    """A model's or a task's text, which may be long and hold anything."""
+    return Markup('<span class="output">{}</span>').format(visible(clipped(foreign, TEXT_LIMIT)))
+
+
+def _percent(whole: ForgettingRate) -> str:
+    return str(whole.rate) if isinstance(whole.rate, NotMeasured) else rate(whole.rate)
