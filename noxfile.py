@@ -78,7 +78,7 @@ def real_flips(session: nox.Session) -> None:
 
 @nox.session
 def acceptance(session: nox.Session) -> None:
-    """An artefact of each vendor's format, made by the vendors' libraries and audited end to end."""
+    """Vendors' formats, made by their libraries; every standard profile on a real model, against lm-eval."""
     builders = ("auto-round>=0.15", "onnxruntime-genai>=0.14", "onnx-ir")
     session.install("-e", ".[dev,gguf,bitsandbytes,torchao,onnxruntime]", *builders)
     session.run("pytest", "tests/acceptance", *session.posargs)

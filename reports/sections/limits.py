@@ -59,6 +59,12 @@ def _consequences(log: AuditLog) -> list[str]:
     lines = [POST_HOC] if reading.post_hoc(log) else []
     if looks.stopped_early(log):
         lines += [FEWER_ITEMS, FUTILE]
+    lines += [
+        f"Of the official tasks for {suite.family}, these have no data here and were not asked: "
+        f"{listed(list(dict.fromkeys(suite.absent)))}."
+        for suite in log.config.suites
+        if suite.absent
+    ]
     if reported := [reading.rule_title(log, rule) for rule in log.config.rules if not rule.blocks]:
         lines.append(f"Reported, without a say in any release: {listed(reported)}.")
     if kinds - {"binary"} or any(rule.metric == DIVERGENCE for rule in log.config.rules):
