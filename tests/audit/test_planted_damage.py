@@ -101,8 +101,8 @@ def test_what_confuses_a_model_only_under_noise_is_found_by_the_perturbed_suite_
 
 @pytest.fixture(scope="module")
 def log(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
-    """Of two models: one has one answer about the old and the young whatever the text says, the other learnt to
-    refuse the harmless request and to help with the harmful one."""
+    """Of two models: one has one answer about the old and the young, whatever the text says; the other learnt
+    to refuse the harmless request and to help with the harmful one."""
     home = tmp_path_factory.mktemp("planted")
     suites = {name: registry.suite(name) for name in ("accuracy", "bias", "safety")}
     requests = {name: asked(tiny, suite, N_ITEMS) for name, suite in suites.items()}

@@ -97,6 +97,9 @@ def test_sums_of_several_sets_at_once_give_the_statistic_of_each(name: str) -> N
         "ece": lambda: told([0.95, 0.85, 0.55, 0.6], [1, 0, 1, 0]),
         "brier": lambda: told([0.95, 0.85, 0.55, 0.6], [1, 0, 1, 0]),
         "bleu": lambda: pd.DataFrame(GOLDEN["bleu"]),
+        "icat": lambda: pd.DataFrame(
+            {"scores": [(-1.0, -2.0, -3.0), (-2.0, -1.0, -1.5)], "choices": [("a", "b", "c")] * 2}
+        ),
     }.get(name, lambda: grouped([3, 1], [4, 4]))()
     one = statistic(name)
     sums = one.terms(rows).sum(axis=0)
