@@ -48,16 +48,20 @@ class LoadedTask:
         """Whether the model writes its answers, so that none is scored."""
         return bool(self.task.OUTPUT_TYPE == "generate_until")
 
-    def build(self, limit: int | None, template: ChatTemplate) -> None:
-        """Build the requests once: drawn again, shots would differ from one variant to the next."""
+    def build(self, limit: int | None, template: ChatTemplate | None = None) -> None:
+        """Build the requests once: drawn again, shots would differ from one variant to the next.
+
+        `template` writes those of a suite that is a chat, and is not looked at otherwise.
+        """
         if not self._requests:
-            chat = {
-                "apply_chat_template": True, "fewshot_as_multiturn": True, "chat_template": template.write,
-                "system_instruction": self.suite.system_prompt,
-            }  # fmt: skip
-            self.task.build_all_requests(
-                limit=limit, rank=0, world_size=1, **(chat if self.suite.chat else {})
-            )
+            chat: dict[str, Any] = {}
+            if self.suite.chat:
+                assert template is not None, "a chat is written by a template"
+                chat = {
+                    "apply_chat_template": True, "fewshot_as_multiturn": True,
+                    "chat_template": template.write, "system_instruction": self.suite.system_prompt,
+                }  # fmt: skip
+            self.task.build_all_requests(limit=limit, rank=0, world_size=1, **chat)
             self._requests.extend(self.task.instances)
             self.task.build_all_requests = lambda **_: None
 

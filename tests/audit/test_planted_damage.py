@@ -13,7 +13,6 @@ import torch
 
 from audit import AuditLog, load_config, registry, run_audit
 from audit.harness import load_tasks
-from audit.harness.chat import ChatTemplate
 from audit.loading import load_model, load_tokenizer
 from audit.records import NotMeasured, Suite
 from suites import accuracy
@@ -25,11 +24,11 @@ SEED = 1234
 SIGNIFICANT = 0.05
 
 
-def asked(tiny: Path, suite: Suite, limit: int) -> list[Any]:
+def asked(suite: Suite, limit: int) -> list[Any]:
     """The requests of a suite's first items, each with its task as `owner`."""
     found = []
     for task in load_tasks(suite, limit=limit, seed=SEED):
-        task.build(limit, ChatTemplate(load_tokenizer(tiny)))
+        task.build(limit)
         for request in task._requests:
             request.owner = task.task
         found += task._requests
@@ -79,7 +78,7 @@ def test_what_confuses_a_model_only_under_noise_is_found_by_the_perturbed_suite_
 
     def texts(shift: int) -> Iterable[str]:
         """Clean items answered rightly, and disturbed ones `shift` choices further on."""
-        for request in asked(tiny, suite, 2 * N_ITEMS):
+        for request in asked(suite, 2 * N_ITEMS):
             gold, choices = request.owner.doc_to_target(request.doc), request.owner.doc_to_choice(request.doc)
             moved = shift if request.doc["form"] == "disturbed" else 0
             if request.idx == (gold + moved) % len(choices):
@@ -105,7 +104,7 @@ def log(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
     to refuse the harmless request and to help with the harmful one."""
     home = tmp_path_factory.mktemp("planted")
     suites = {name: registry.suite(name) for name in ("accuracy", "bias", "safety")}
-    requests = {name: asked(tiny, suite, N_ITEMS) for name, suite in suites.items()}
+    requests = {name: asked(suite, N_ITEMS) for name, suite in suites.items()}
 
     def texts(damaged: str) -> Iterable[str]:
         for name, found in requests.items():
