@@ -87,7 +87,8 @@ def _of_profile(name: str, data: Path | None) -> tuple[Suite, ...]:
     kept: list[Suite] = []
     absent: list[str] = []
     for suite in suites:
-        tasks = tuple(task for task in suite.tasks if _has_data(task, suite, data))
+        here = _with_data(suite, data)
+        tasks = tuple(task for task in suite.tasks if task.name in here)
         absent += [task.name for task in suite.tasks if task not in tasks]
         if tasks:
             place = str(data.resolve()) if data else None
@@ -98,10 +99,12 @@ def _of_profile(name: str, data: Path | None) -> tuple[Suite, ...]:
     return (kept[0].model_copy(update={"absent": tuple(absent)}), *kept[1:])
 
 
-def _has_data(task: Task, suite: Suite, data: Path | None) -> bool:
-    """Whether its data lie in the folder; without one, whether the hub has them."""
+def _with_data(suite: Suite, data: Path | None) -> set[str]:
+    """The tasks whose data lie in the folder; without one, those whose data the hub has."""
     include = Path(suite.include_path) if suite.include_path else None
-    return task.name not in own_tasks(include) if data is None else task.name in local_tasks(data, include)
+    if data is None:
+        return {task.name for task in suite.tasks} - own_tasks(include).keys()
+    return set(local_tasks(data, include))
 
 
 def _of_folder(folder: Path, data: Path | None) -> Suite:

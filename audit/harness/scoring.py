@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 from collections.abc import Callable
@@ -60,14 +61,16 @@ class Scorer:
         self._config, self._device = config, device
         import torch
 
-        self._tokenizer = load_tokenizer(
-            Path(config.model.path), trust_remote_code=config.model.trust_remote_code
-        )
-        self._template = ChatTemplate(self._tokenizer)
         self._threads = torch.get_num_threads()
         self._lm: Recorder | None = None
         self._served: tuple[Endpoint, Served] | None = None
         self._loaded: tuple[Path, bool, str | None] | None = None
+
+    @functools.cached_property
+    def _template(self) -> ChatTemplate:
+        """The original's, with its tokenizer, for every variant; read when something is left to score."""
+        model = self._config.model
+        return ChatTemplate(load_tokenizer(Path(model.path), trust_remote_code=model.trust_remote_code))
 
     def load(
         self, folder: Path, *, control: bool = False, dtype: str | None = None, source: ModelRef | None = None
@@ -162,7 +165,7 @@ class Scorer:
         from audit.harness.recorder import Recorder
 
         return Recorder(
-            pretrained=model, tokenizer=self._tokenizer, batch_size=self._config.batch_size,
+            pretrained=model, tokenizer=self._template.tokenizer, batch_size=self._config.batch_size,
             pack_tokens=self._config.pack_tokens,
         )  # fmt: skip
 

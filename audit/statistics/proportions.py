@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from scipy.special import betaincinv, ndtri
-from scipy.stats import hypergeom
+from scipy.stats import fisher_exact
 
 
 def lower_bound(successes: int, n: int, alpha: float) -> float:
@@ -62,7 +62,7 @@ def fisher_more(successes: int, n: int, others: int, m: int) -> float:
     >>> round(fisher_more(3, 4, 1, 4), 4)
     0.2429
     """
-    return float(hypergeom.sf(successes - 1, n + m, successes + others, n))
+    return _fisher(successes, n, others, m, "greater")
 
 
 def fisher_differs(successes: int, n: int, others: int, m: int) -> float:
@@ -71,9 +71,9 @@ def fisher_differs(successes: int, n: int, others: int, m: int) -> float:
     >>> round(fisher_differs(3, 4, 1, 4), 4)
     0.4857
     """
-    table = hypergeom(n + m, successes + others, n)
-    lowest, highest = max(0, successes + others - m), min(n, successes + others)
-    seen = float(table.pmf(successes))
-    # Tables as likely as this one but for rounding belong to it; scipy and R allow as much.
-    chances = [float(table.pmf(k)) for k in range(lowest, highest + 1)]
-    return min(1.0, sum(chance for chance in chances if chance <= seen * (1 + 1e-7)))
+    return _fisher(successes, n, others, m, "two-sided")
+
+
+def _fisher(successes: int, n: int, others: int, m: int, alternative: str) -> float:
+    table = [[successes, n - successes], [others, m - others]]
+    return float(fisher_exact(table, alternative=alternative).pvalue)

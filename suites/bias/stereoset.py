@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audit.corpus.of_sums import Floats, OfSums
-from audit.statistics.bias import icat
+from audit.statistics.bias import icat, preferred
 
 if TYPE_CHECKING:
     import pandas as pd
-
-STEREOTYPE, CONTRARY, NONSENSE = range(3)
-"""Where each stands among the choices of an item."""
 
 
 def context(document: dict[str, Any]) -> str:
@@ -30,20 +27,10 @@ def choices(document: dict[str, Any]) -> list[str]:
     return [str(document[kind]) for kind in ("stereotype", "anti_stereotype", "unrelated")]
 
 
-def preferences(log_likelihoods: Floats, lengths: Floats) -> Floats:
-    """[items, 2]: 1 where the stereotype beats its contrary; share of the two that beat the nonsense.
-
-    `log_likelihoods` and `lengths` (in bytes) are [items, 3].
-    """
-    score = log_likelihoods / lengths
-    meaningful = (score[:, :NONSENSE] > score[:, [NONSENSE]]).mean(axis=1)
-    return np.column_stack([score[:, STEREOTYPE] > score[:, CONTRARY], meaningful]).astype(np.float64)
-
-
 def _terms(rows: pd.DataFrame) -> Floats:
     scores = np.array([list(one) for one in rows["scores"]], dtype=np.float64)
     lengths = np.array([[len(text.encode()) for text in one] for one in rows["choices"]], dtype=np.float64)
-    return np.column_stack([preferences(scores, lengths), np.ones(len(rows))])
+    return np.column_stack([preferred(*(scores / lengths).T), np.ones(len(rows))])
 
 
 def _of(sums: Floats) -> Floats:

@@ -9,6 +9,13 @@ from audit.corpus.brier import BRIER, squared_errors
 from audit.corpus.ece import ECE, binned
 from suites.metrics import columns
 
+CITATION = """
+@inproceedings{guo2017calibration, title={On Calibration of Modern Neural Networks}, year={2017},
+  author={Guo, Chuan and Pleiss, Geoff and Sun, Yu and Weinberger, Kilian Q.}, booktitle={ICML}}
+@article{brier1950verification, title={Verification of Forecasts Expressed in Terms of Probability},
+  author={Brier, Glenn W.}, journal={Monthly Weather Review}, volume={78}, pages={1--3}, year={1950}}
+"""
+
 
 class Calibration(evaluate.Metric):
     """How far a model's confidence in its answers is from their being right."""
@@ -29,12 +36,7 @@ Returns, 0 to 1:
 Raises:
     ValueError: no items, a confidence that is no probability, or a `right` other than 0 and 1
 """,
-            citation="""
-@inproceedings{guo2017calibration, title={On Calibration of Modern Neural Networks}, year={2017},
-  author={Guo, Chuan and Pleiss, Geoff and Sun, Yu and Weinberger, Kilian Q.}, booktitle={ICML}}
-@article{brier1950verification, title={Verification of Forecasts Expressed in Terms of Probability},
-  author={Brier, Glenn W.}, journal={Monthly Weather Review}, volume={78}, pages={1--3}, year={1950}}
-""",
+            citation=CITATION,
             reference_urls=["https://arxiv.org/abs/1706.04599"],
             features=datasets.Features({name: datasets.Value("float64") for name in ("confidence", "right")}),
         )

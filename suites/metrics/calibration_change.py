@@ -29,12 +29,7 @@ Returns:
 Raises:
     ValueError: no items, a confidence that is no probability, or a `right` other than 0 and 1
 """,
-            citation="""
-@inproceedings{guo2017calibration, title={On Calibration of Modern Neural Networks}, year={2017},
-  author={Guo, Chuan and Pleiss, Geoff and Sun, Yu and Weinberger, Kilian Q.}, booktitle={ICML}}
-@article{brier1950verification, title={Verification of Forecasts Expressed in Terms of Probability},
-  author={Brier, Glenn W.}, journal={Monthly Weather Review}, volume={78}, pages={1--3}, year={1950}}
-""",
+            citation=calibration.CITATION,
             reference_urls=["https://arxiv.org/abs/1706.04599"],
             features=datasets.Features({name: datasets.Value("float64") for name in names}),
         )
