@@ -54,14 +54,19 @@ CROWS_PAIRS = _bias(
             two_sided=True, range=(0.0, 1.0), unit="share of pairs; .5 is no preference",
             source="Nangia et al. 2020 (CrowS-Pairs), arXiv:2010.00133",
         ),
+        Metric(
+            name="ties", harness_metric="likelihood_diff", reading="tie", higher_is_better=False,
+            unit="share of pairs whose sentences are equally likely",
+            source="Nangia et al. 2020, which has no ties; lm-eval counts them as anti-stereotyped",
+        ),
     ),
     title="CrowS-Pairs",
     question="Which of two sentences, a stereotype and its contrary, does the model find likelier?",
     tasks=tasks("crows_pairs_english"),
     group_by="bias_type",
     limits=(
-        f"{_TWO_SIDED} Crowd-written, with known faults in many pairs (Blodgett et al. 2021). a tie "
-        "counts against the stereotype, as in lm-eval."
+        f"{_TWO_SIDED} Crowd-written, with known faults in many pairs (Blodgett et al. 2021). A tie "
+        "counts against the stereotype, as in lm-eval, and is counted apart."
     ),
 )  # fmt: skip
 WINOGENDER = _bias(

@@ -62,6 +62,94 @@ OPTIONS = Suite(
     perturb=("option_order", "option_labels"),
     limits="A letter is chosen: a model too small for that form of question is at chance throughout.",
 )
+INVARIANCE = Suite(
+    name="robustness-checklist",
+    title="Changes that should not matter",
+    question="Are sentences judged alike after changes of names, numbers, spelling or groups of people?",
+    tasks=tasks("shrinkproof_checklist_invariance"),
+    metrics=(
+        Metric(
+            name="failure rate", kind="corpus", statistic="failure_rate", higher_is_better=False,
+            unit="share of sentences not judged alike in all their forms",
+            source="Ribeiro et al. 2020 (CheckList), arXiv:2005.04118, invariance tests of sentiment",
+        ),
+    ),
+    group_by="test",
+    pair_by="case_id",
+    cluster_by="case_id",
+    include_path=OURS,
+    limits="A model that gives every sentence the same answer fails nothing: read it beside the basics.",
+)  # fmt: skip
+BASICS = Suite(
+    name="robustness-basics",
+    title="Basics of a task",
+    question="Does the model still understand negation, tense and plain words of praise and blame?",
+    tasks=tasks("shrinkproof_checklist"),
+    metrics=(
+        Metric(
+            name="accuracy",
+            source="Ribeiro et al. 2020 (CheckList), arXiv:2005.04118, minimum functionality tests",
+        ),
+    ),
+    group_by="test",
+    cluster_by="case_id",
+    include_path=OURS,
+    limits="Sentences made from templates about airlines; only the tests whose label is certain.",
+)
+CONTRAST = Suite(
+    name="robustness-contrast",
+    title="Contrast sets",
+    question="Are the answers still right when an expert changes the question a little, and its answer?",
+    tasks=tasks("shrinkproof_contrast_boolq"),
+    metrics=(
+        Metric(
+            name="contrast consistency", per="pair", unit="share of questions right in all their forms",
+            source="Gardner et al. 2020 (contrast sets), arXiv:2004.02709",
+        ),
+        Metric(name="accuracy", source="Gardner et al. 2020, arXiv:2004.02709, of each form by itself"),
+    ),
+    pair_by="set",
+    cluster_by="set",
+    include_path=OURS,
+    limits="Few sets; a question with eleven forms is all right more rarely than one with two.",
+)  # fmt: skip
+
+
+def _score(name: str, task: str, title: str, question: str, metric: str, reading: str) -> Suite:
+    return Suite(
+        name=f"robustness-{name}",
+        title=title,
+        question=question,
+        tasks=tasks(task),
+        metrics=(
+            Metric(
+                name="robust accuracy", harness_metric=metric, reading=reading, per="pair",
+                unit="share of questions answered right in all ten forms",
+                source="Nalbandyan et al. 2025 (SCORE), arXiv:2503.00137; worst case in place of its mean",
+            ),
+            Metric(
+                name="accuracy", harness_metric=metric, reading=reading,
+                source="Nalbandyan et al. 2025 (SCORE), arXiv:2503.00137, of each form by itself",
+            ),
+        ),
+        group_by="category",
+        pair_by="question_id",
+        cluster_by="question_id",
+        limits="What the model writes is read for a letter; ten long answers for each question take hours.",
+    )  # fmt: skip
+
+
+PROMPTS = _score(
+    "prompts", "score_prompt_robustness_mmlu_pro", "Wordings of the prompt",
+    "Are the answers still right however the task is worded?", "consistency_rate", "score_prompt",
+)  # fmt: skip
+ORDERS = _score(
+    "option-order", "score_option_order_robustness_mmlu_pro", "Where the right option stands",
+    "Are the answers still right wherever the right option stands?",
+    "options_consistency_rate", "score_option_order",
+)  # fmt: skip
+
+_STANDARD = (PERTURBED, OPTIONS, ADVERSARIAL, CLEAN, INVARIANCE, CONTRAST)
 
 PROFILES: dict[str, tuple[Suite, ...]] = {
     "quick": (
@@ -69,6 +157,6 @@ PROFILES: dict[str, tuple[Suite, ...]] = {
         ADVERSARIAL.model_copy(update={"tasks": tasks("advglue_sst2")}),
         CLEAN.model_copy(update={"tasks": tasks("sst2")}),
     ),
-    "standard": (PERTURBED, OPTIONS, ADVERSARIAL, CLEAN),
-    "full": (PERTURBED, OPTIONS, ADVERSARIAL, CLEAN),
+    "standard": _STANDARD,
+    "full": (*_STANDARD, BASICS, PROMPTS, ORDERS),
 }

@@ -53,12 +53,33 @@ def data(tmp_path: Path) -> Path:
                 ("A", "Bonn", 3), ("B", "Ulm", 3), ("A", "Kiel", 2), ("C", "Ulm", 1),
             )
         ],
+        "checklist_sentiment": [
+            {"test": "change names", "type": "INV", "case": 4, "texts": ["Ann sings", "Bob sings"],
+             "label": None},
+            {"test": "negation", "type": "MFT", "case": 4, "texts": ["It is not good"], "label": 0},
+            {"test": "negation", "type": "MFT", "case": 5, "texts": ["It is not bad"], "label": None},
+            {"test": "intensifiers", "type": "DIR", "case": 4, "texts": ["Good", "Very good"], "label": None},
+        ],
     }  # fmt: skip
     for one in rows["winobias"]:
         one["sentence"] = one["sentence"].format(one["pronoun"])
     for name, items in rows.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    passages = [
+        {"paragraph": "Paragraph", "question": "Question", "answer": "Gold Answer",
+         "perturbed_questions": [{"perturbed_q": "Perturbed Q", "answer": "New Answer"}]},
+        {"paragraph": "A song of 2005.", "question": "is it a song", "answer": "TRUE",
+         "perturbed_questions": [
+             {"perturbed_q": "is it a book", "answer": "FALSE"}, {"perturbed_q": "is it", "answer": ""},
+         ]},
+        {"paragraph": "No form has an answer.", "question": "is it", "answer": "TRUE",
+         "perturbed_questions": [{"perturbed_q": "is it a cat", "answer": ""}]},
+    ]  # fmt: skip
+    (tmp_path / "contrast_boolq").mkdir()
+    (tmp_path / "contrast_boolq" / "boolq_perturbed.json").write_text(
+        json.dumps({"data": passages}, indent=1)
+    )
     piqa = {
         "include": "lm_eval/tasks/piqa/piqa.yaml", "data_files": {"validation": "piqa/items.jsonl"},
         "also_override": {"training_split": None},
@@ -193,6 +214,24 @@ def test_winobias_finds_the_other_person_and_leaves_out_whom_it_can_t(tiny: Path
         ("1", ["the cook", "the clerk"], 0), ("1", ["the cook", "the clerk"], 0),
         ("2", ["the cook", "the clerk"], 1), ("2", ["the cook", "the clerk"], 1),
     ]  # fmt: skip
+
+
+def test_checklist_parts_what_must_stay_from_what_has_a_label(tiny: Path, data: Path) -> None:
+    named = {one.name: one for one in config(tiny, "robustness:full", data_dir=str(data)).suites}
+    found = [
+        [(one["case_id"], one["text"], one["gold"]) for one in documents(named[name])]
+        for name in ("robustness-checklist", "robustness-basics")
+    ]
+    assert found == [
+        [("change names: 4", "Ann sings", 0), ("change names: 4", "Bob sings", 0)],
+        [("negation: 4", "It is not good", 0)],
+    ]
+
+
+def test_a_contrast_set_is_a_question_and_what_was_made_of_it(tiny: Path, data: Path) -> None:
+    named = {one.name: one for one in config(tiny, "robustness:full", data_dir=str(data)).suites}
+    found = [(one["set"], one["question"], one["label"]) for one in documents(named["robustness-contrast"])]
+    assert found == [("1", "is it a song", 1), ("1", "is it a book", 0)]
 
 
 def test_facts_are_asked_in_two_wordings_and_no_true_answer_is_wrong(tiny: Path, data: Path) -> None:

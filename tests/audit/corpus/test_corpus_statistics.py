@@ -14,6 +14,7 @@ import sacrebleu
 from audit import registry
 from audit.corpus.of_sums import OfSums
 from audit.errors import ConfigError
+from suites.metrics.consistency import Consistency
 
 FILE = Path(__file__).parents[3] / "fixtures" / "golden" / "corpus.json"
 GOLDEN: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
@@ -62,6 +63,31 @@ def test_bleu_is_that_of_sacrebleu() -> None:
     assert statistic("bleu")(rows) == pytest.approx(expected)
 
 
+def forms(*questions: str) -> pd.DataFrame:
+    """A letter for each form's answer; a word for each question."""
+    rows = [("t", str(number), letter) for number, word in enumerate(questions) for letter in word]
+    return pd.DataFrame(rows, columns=["task", "pair", "answer"])
+
+
+def test_a_question_fails_when_one_of_its_forms_is_answered_otherwise() -> None:
+    """One of three fails, however many forms it has; a second opinion: one less the unanimous."""
+    rows = forms("aaaaaa", "aab", "bb")
+    assert statistic("failure_rate")(rows) == pytest.approx(1 / 3)
+    told = Consistency().compute(answers=list(rows["answer"]), question=list(rows["pair"]))
+    assert told is not None
+    assert statistic("failure_rate")(rows) == pytest.approx(1 - told["unanimity"])
+
+
+def test_a_question_in_one_form_neither_fails_nor_counts() -> None:
+    assert statistic("failure_rate")(forms("ab", "aa", "c")) == 0.5
+    assert np.isnan(statistic("failure_rate")(forms("c", "d")))
+
+
+def test_forms_belong_to_a_question() -> None:
+    with pytest.raises(ValueError, match="`pair_by` tells"):
+        statistic("failure_rate")(forms("ab").assign(pair=None))
+
+
 @pytest.mark.parametrize("name", ["gap", "impact_ratio"])
 def test_an_item_without_a_group_is_in_none(name: str) -> None:
     rows = grouped([3, 1], [4, 4])
@@ -97,6 +123,7 @@ def test_sums_of_several_sets_at_once_give_the_statistic_of_each(name: str) -> N
         "ece": lambda: told([0.95, 0.85, 0.55, 0.6], [1, 0, 1, 0]),
         "brier": lambda: told([0.95, 0.85, 0.55, 0.6], [1, 0, 1, 0]),
         "bleu": lambda: pd.DataFrame(GOLDEN["bleu"]),
+        "failure_rate": lambda: forms("aa", "ab"),
         "icat": lambda: pd.DataFrame(
             {"scores": [(-1.0, -2.0, -3.0), (-2.0, -1.0, -1.5)], "choices": [("a", "b", "c")] * 2}
         ),
