@@ -1,4 +1,4 @@
-"""Whether an answer is right, by what lm-eval keeps of it for SCORE (Nalbandyan et al. 2025, arXiv:2503.00137)."""
+"""Is an answer right? By what lm-eval keeps of it for SCORE (Nalbandyan et al. 2025, arXiv:2503.00137)."""
 
 from __future__ import annotations
 
