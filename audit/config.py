@@ -78,6 +78,9 @@ class ConfigFile(Record):
     rules: tuple[Rule, ...] = ()
     data_dir: str | None = None
     """Folder with local copies of official tasks' data, relative to the config file: see `Suite`."""
+    revisions: dict[str, str] = Field(default_factory=dict)
+    """Commits of tasks' data sets on the hub, by their names; of others the newest are read, and
+    their commits are in the log."""
     policy: str = "standard"
     """`strict`, `standard`, `research`, or a YAML file."""
     budgets: tuple[Budget, ...] = ()
@@ -132,6 +135,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
             lines, where, ("suites", i),
             lambda suite: suites_of(suite, home, parsed.data_dir, parsed.profile), suite,
         )  # fmt: skip
+    suites = tuple(suite.model_copy(update={"revisions": parsed.revisions}) for suite in suites)
     _check_unique("level", [level.name for level in levels] + ["original"])
     _check_unique("suite", [suite.name for suite in suites])
     policy = load_policy(parsed.policy, home)
@@ -149,6 +153,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         "candidates",
         "calibration",
         "data_dir",
+        "revisions",
         "profile",
         "levels",
         "suites",

@@ -3,7 +3,8 @@
 Of each task it names the YAML that the task goes on from (`include`, relative to the installed lm-eval), the
 files of its splits (`data_files`, relative to the folder of data), and what else its YAML then says
 (`also_override`). A suite's own folder of tasks may hold one as well, of tasks of its own that read the
-same kind of folder; what these go on from may lie beside it.
+same kind of folder; what these go on from may lie beside it. If a hub has the same columns, it says where
+(`hub`: the data set, its commit, and what else the YAML then says).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def local_tasks(data: Path, include_path: Path | None) -> dict[str, Any]:
 
 
 def own_tasks(include_path: Path | None) -> dict[str, Any]:
-    """The tasks of a suite's own folder that read a folder of data, and can't be had without one."""
+    """The tasks of a suite's own folder that read a folder of data, or where there is none their `hub`."""
     path = include_path / OVERRIDES if include_path else None
     if path is None or not path.is_file():
         return {}

@@ -353,6 +353,8 @@ class Suite(Record):
     """Folder with lm-eval YAML to add to lm-eval's own."""
     data_dir: str | None = None
     """Folder with local copies of tasks' data: see `audit.local_data`."""
+    revisions: dict[str, str] = {}
+    """Commits, tags or branches of data sets on a hub, by their names; of others the newest are read."""
     absent: tuple[str, ...] = ()
     """Tasks of its profile, or of the profile's other suites, that have no data in that folder: not asked."""
     items: str | None = None
@@ -548,7 +550,8 @@ class Cell(Record):
     task_version: str
     num_fewshot: int
     data: dict[str, str] = {}
-    """sha256 of the local files that the task read, by the names of its splits."""
+    """What the task read: sha256 of local files by the names of their splits, or the commit of a hub's data
+    set by its name."""
     chat_template: str | None = None
     """sha256 of the template that its prompts were written by, or that the model has none; None: no chat."""
     scorer: str

@@ -103,7 +103,8 @@ def _with_data(suite: Suite, data: Path | None) -> set[str]:
     """The tasks whose data lie in the folder; without one, those whose data the hub has."""
     include = Path(suite.include_path) if suite.include_path else None
     if data is None:
-        return {task.name for task in suite.tasks} - own_tasks(include).keys()
+        nowhere_else = {task for task, entry in own_tasks(include).items() if "hub" not in entry}
+        return {task.name for task in suite.tasks} - nowhere_else
     return set(local_tasks(data, include))
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from audit import registry
 from audit.errors import EvaluationError
 from audit.harness.chat import ChatTemplate
+from audit.harness.revisions import commit_read, pinned
 from audit.harness.written_tasks import files_of, items_folder, tasks_folder
 from audit.records import AuditConfig, Suite
 
@@ -40,7 +41,7 @@ class LoadedTask:
     parts: tuple[tuple[int, ...], ...]
     """Documents between two looks at the data: a seeded shuffle, items of one pair together."""
     data: Mapping[str, str] = field(default_factory=dict)
-    """sha256 of the local files that it reads, by the names of the splits; none: it reads no file."""
+    """What it reads, as `Cell.data` says."""
     _requests: list[Any] = field(default_factory=list)
 
     @property
@@ -104,7 +105,8 @@ def tasks_of(config: AuditConfig) -> list[LoadedTask]:
 def _load(suite: Suite, name: str) -> dict[str, Any]:
     manager = _manager(suite, name)
     try:
-        tasks: dict[str, Any] = manager.load([name])["tasks"]
+        with pinned(suite.revisions):
+            tasks: dict[str, Any] = manager.load([name])["tasks"]
     except Exception as error:  # lm-eval and datasets raise whatever they meet
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EvaluationError(
@@ -123,7 +125,7 @@ def _manager(suite: Suite, name: str) -> Any:
     folders = [suite.include_path] if suite.include_path else []
     if suite.items is not None:
         folders.append(str(items_folder(suite)))
-    if suite.data_dir is not None:
+    if suite.data_dir is not None or suite.include_path is not None:
         folders.append(str(tasks_folder(suite)))
     if folders:
         manager = TaskManager(include_path=folders, include_defaults=False)
@@ -182,7 +184,7 @@ def _identify(
         num_fewshot=int(task.get_config("num_fewshot")),
         n_items=len(documents),
         digest=hashlib.sha256(content.encode()).hexdigest(),
-        data=data,
+        data=data or commit_read(task, suite.revisions),
         parts=_dealt(documents, suite.pair_by, *dealing),
     )
 

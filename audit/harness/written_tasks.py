@@ -13,7 +13,7 @@ import yaml
 
 from audit import own_items
 from audit.errors import EvaluationError
-from audit.local_data import OVERRIDES, files, local_tasks
+from audit.local_data import OVERRIDES, files, local_tasks, own_tasks
 from audit.records import Suite
 
 _OWN: dict[str, Any] = {
@@ -28,26 +28,30 @@ _OWN: dict[str, Any] = {
 
 
 def tasks_folder(suite: Suite) -> Path:
-    """A folder with lm-eval YAML of every task that has its data in the suite's `data_dir`.
+    """A folder with lm-eval YAML of every task that has its data in the suite's `data_dir`; without one, of
+    the suite's own tasks that have theirs on a hub.
 
     It is gone with the process. Raises ConfigError or EvaluationError naming the task and what it lacks.
     """
-    return Path(_written(Path(str(suite.data_dir)), suite.include_path).name)
+    return Path(_written(suite.data_dir, suite.include_path).name)
 
 
 @functools.cache
-def _written(data: Path, include_path: str | None) -> tempfile.TemporaryDirectory[str]:
+def _written(data_dir: str | None, include_path: str | None) -> tempfile.TemporaryDirectory[str]:
     folder = tempfile.TemporaryDirectory(prefix="shrinkproof-tasks-")
-    for task, entry in local_tasks(data, Path(include_path) if include_path else None).items():
-        text = yaml.safe_dump(on_local_files(task, entry, data))
-        (Path(folder.name) / f"{task}.yaml").write_text(text)
+    own = Path(include_path) if include_path else None
+    if data_dir is not None:
+        data = Path(data_dir)
+        tasks = [on_local_files(task, entry, data) for task, entry in local_tasks(data, own).items()]
+    else:
+        tasks = [on_hub(task, entry) for task, entry in own_tasks(own).items() if "hub" in entry]
+    for task in tasks:
+        (Path(folder.name) / f"{task['task']}.yaml").write_text(yaml.safe_dump(task))
     return folder
 
 
 def on_local_files(task: str, entry: Mapping[str, Any], data: Path) -> dict[str, Any]:
     """lm-eval's YAML of a task that reads the files that its entry of `overrides.json` names."""
-    import lm_eval
-
     missing = next((key for key in ("include", "data_files") if not entry.get(key)), None)
     if missing:
         raise EvaluationError(f"data_dir: '{task}' has no `{missing}` in {data / OVERRIDES}.")
@@ -57,17 +61,30 @@ def on_local_files(task: str, entry: Mapping[str, Any], data: Path) -> dict[str,
             raise EvaluationError(
                 f"data_dir: there is no {file}, from which '{task}' reads its split '{split}'."
             )
-    include = Path(lm_eval.__file__).parent.parent / entry["include"]
-    if not include.is_file():
-        raise EvaluationError(
-            f"data_dir: '{task}' goes on from {include}, which this version of lm-eval has not."
-        )
     return {
-        "task": task, "include": str(include), "dataset_path": entry.get("dataset_path", "json"),
+        "task": task, "include": _included(task, entry), "dataset_path": entry.get("dataset_path", "json"),
         "dataset_name": None,
         "dataset_kwargs": {"data_files": {split: str(file) for split, file in found.items()}},
         **entry.get("also_override", {}),
     }  # fmt: skip
+
+
+def on_hub(task: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """lm-eval's YAML of a task that reads the data set that its entry names, at the commit it names."""
+    hub = dict(entry["hub"])
+    return {
+        "task": task, "include": _included(task, entry), "dataset_name": None,
+        "dataset_kwargs": {"revision": hub.pop("revision")}, **entry.get("also_override", {}), **hub,
+    }  # fmt: skip
+
+
+def _included(task: str, entry: Mapping[str, Any]) -> str:
+    import lm_eval
+
+    include = Path(lm_eval.__file__).parent.parent / entry["include"]
+    if not include.is_file():
+        raise EvaluationError(f"'{task}' goes on from {include}, which this version of lm-eval has not.")
+    return str(include)
 
 
 def items_folder(suite: Suite) -> Path:

@@ -5,6 +5,7 @@ Mallen et al. 2023, arXiv:2212.10511.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 READ_BANDS = (10_000.0, 1_000.0)
 """Monthly views of the subject's page from which it is head, and torso: a round cut of the paper's
 logarithmic scale."""
+
+
+def first(document: dict[str, Any]) -> str:
+    """The answer that is shown as the right one."""
+    return possible(document)[0]
 
 
 def with_bands(documents: Dataset) -> Dataset:
@@ -30,4 +36,10 @@ def named(document: dict[str, Any], results: Sequence[str]) -> dict[str, float]:
     {'acc': 1.0}
     """
     answer = results[0].lower()
-    return {"acc": float(any(one.lower() in answer for one in document["possible_answers"]))}
+    return {"acc": float(any(one.lower() in answer for one in possible(document)))}
+
+
+def possible(document: dict[str, Any]) -> list[str]:
+    """The answers that count; the hub's copy has them as JSON."""
+    answers: str | list[str] = document["possible_answers"]
+    return list(json.loads(answers) if isinstance(answers, str) else answers)

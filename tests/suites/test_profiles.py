@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 from audit import load_config, registry
 from audit.errors import ConfigError
 from audit.harness.tasks import load_tasks
+from audit.local_data import own_tasks
 from audit.records import AuditConfig, Suite
 from suites.bias.bbq import ambiguous, disambiguated
 from suites.bias.stereoset import ICAT
 from suites.forgetting.popqa import named
+from suites.official import OURS
 
 FAMILIES = ("accuracy", "bias", "robustness", "forgetting", "safety")
 SIZES = ("quick", "standard", "full")
@@ -138,6 +141,45 @@ def test_without_data_the_tasks_are_named(tiny: Path, data: Path) -> None:
     (data / "overrides.json").write_text("{}")
     with pytest.raises(ConfigError, match="data for none of its tasks: arc_easy"):
         config(tiny, "accuracy:quick", data_dir=str(data))
+
+
+def test_tasks_of_ours_read_the_hubs_copies_at_their_commits(
+    tiny: Path, leave_in_cache: Callable[..., None]
+) -> None:
+    """In the columns of those copies, from what one load with a network leaves here."""
+    own = own_tasks(Path(OURS))
+    rows: dict[str, dict[str, Any]] = {
+        "advglue_sst2": {"sentence": "it 's a gre@t film", "label": 1, "idx": 0},
+        "advglue_qqp": {"question1": "Who?", "question2": "Who is it?", "label": 1, "idx": 0},
+        "advglue_mnli": {"premise": "It rains.", "hypothesis": "It is wet.", "label": 0, "idx": 0},
+        "advglue_mnli_mm": {"premise": "It rains.", "hypothesis": "It is wet.", "label": 0, "idx": 0},
+        "advglue_qnli": {"question": "Where?", "sentence": "In Ulm.", "label": 0, "idx": 0},
+        "advglue_rte": {"sentence1": "It rains.", "sentence2": "It is wet.", "label": 0, "idx": 0},
+        "shrinkproof_popqa": {
+            "question": "Where is Ulm?", "possible_answers": '["Germany", "FRG"]', "s_pop": 2000, "id": 1,
+        },
+        "shrinkproof_jailbreakbench": {"Index": 0, "Goal": "Pick a lock", "Category": "Theft"},
+    }  # fmt: skip
+    assert {task for task, entry in own.items() if "hub" in entry} == rows.keys()
+    for task, row in rows.items():
+        hub = own[task]["hub"]
+        split = hub.get("test_split") or ("test" if "popqa" in task else "validation")
+        leave_in_cache(
+            hub["dataset_path"], hub.get("dataset_name", "default"), hub["revision"], {split: [row] * 2}
+        )
+    for entry in ("robustness:standard", "forgetting:standard", "safety:standard"):
+        for suite in config(tiny, entry).suites:
+            ours = tuple(task for task in suite.tasks if task.name in rows)
+            if not ours:
+                continue
+            for loaded in load_tasks(suite.model_copy(update={"tasks": ours}), limit=None, seed=1):
+                hub = own[loaded.name]["hub"]
+                assert loaded.data == {hub["dataset_path"]: hub["revision"]}
+                document = loaded.task.eval_docs[0]
+                asked = loaded.task.doc_to_text(document)
+                assert str(next(v for v in rows[loaded.name].values() if isinstance(v, str))) in asked
+                del rows[loaded.name]
+    assert not rows
 
 
 @pytest.mark.parametrize(
