@@ -44,6 +44,8 @@ class _Subject:
     corpus: Corpus | None
     """Of a corpus metric."""
     group: str | None = None
+    alpha: float = effects.ALPHA
+    """One-sided error of the drop's bounds."""
 
 
 def compare(
@@ -116,9 +118,10 @@ def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> li
         if metric.kind == "binary":
             whole = whole.model_copy(update=_changed(units, rows_before, rows_after))
         comparisons.append(whole)
-        comparisons += [
-            _compare_units(units.of(group), replace(subject, group=group)) for group in units.groups()
-        ]
+        groups = units.groups()
+        # Bonferroni's bounds hold together, so also for the group that turns out to be the worst
+        each = replace(subject, alpha=effects.ALPHA / max(1, len(groups) * len(suite.metrics)))
+        comparisons += [_compare_units(units.of(group), replace(each, group=group)) for group in groups]
     return _adjusted(comparisons)
 
 
@@ -160,7 +163,7 @@ def _compare_units(units: Units, subject: _Subject) -> Comparison:
     numbers = (
         effects.unmeasured(reason)
         if reason
-        else effects.measured(units.paired, subject.metric, subject.corpus)
+        else effects.measured(units.paired, subject.metric, subject.corpus, subject.alpha)
     )
     return Comparison.model_validate({**shape, **numbers})
 

@@ -16,8 +16,7 @@ from audit.statistics.estimates import Ratio
 from audit.statistics.noninferiority import Bounds
 
 ALPHA = 0.05
-"""One-sided error of every bound shown; a rule judges at its own."""
-CONFIDENCE = round(1 - 2 * ALPHA, 6)
+"""One-sided error of every bound shown of a whole suite; a rule judges at its own."""
 
 _LARGEST_LOG = 700.0
 """Beyond it an exponential overflows a double."""
@@ -32,15 +31,17 @@ def unmeasured(reason: str) -> dict[str, Any]:
     return {**dict.fromkeys(names, NotMeasured(reason)), "method": f"not measured: {reason}"}
 
 
-def measured(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None = None) -> dict[str, Any]:
+def measured(
+    paired: pd.DataFrame, metric: Metric, corpus: Corpus | None = None, alpha: float = ALPHA
+) -> dict[str, Any]:
     """The numbers of a comparison, from the units of one metric; their outcomes fit its kind.
 
-    A corpus metric takes its `corpus` as well.
+    A corpus metric takes its `corpus` as well. `alpha` is the one-sided error of the drop's bounds.
     """
-    now = look(paired, metric, corpus)
-    numbers = _of_flips(paired, metric) if metric.kind == "binary" else _of_numbers(paired, metric, corpus)
-    bounds = drop.bounds(now, ALPHA)
-    deciding = bounds if isinstance(bounds, NotMeasured) else interval(bounds)
+    now, of_flips = look(paired, metric, corpus), metric.kind == "binary"
+    numbers = _of_flips(paired, metric, alpha) if of_flips else _of_numbers(paired, metric, corpus)
+    bounds = drop.bounds(now, alpha)
+    deciding = bounds if isinstance(bounds, NotMeasured) else interval(bounds, alpha)
     return {
         **numbers,
         "estimate": now.estimate,
@@ -48,7 +49,7 @@ def measured(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None = None)
         "p_adjusted": NotMeasured("not adjusted: rules decide on the interval"),
         "method": "paired by task and document, prompt and target hash; "
         + (bounds.reason if isinstance(bounds, NotMeasured) else f"{bounds.method} bounds of the drop")
-        + ("; exact McNemar p" if metric.kind == "binary" else ""),
+        + ("; exact McNemar p" if of_flips else ""),
     }
 
 
@@ -85,9 +86,11 @@ def indivisible(paired: pd.DataFrame, metric: Metric) -> str | None:
     return f"no item {' or '.join(empty)} has anything that the ratio could be taken over" if empty else None
 
 
-def interval(bounds: Bounds) -> Interval:
-    """Two one-sided bounds as one interval."""
-    return Interval(lower=bounds.lower, upper=bounds.upper, confidence=CONFIDENCE, method=bounds.method)
+def interval(bounds: Bounds, alpha: float = ALPHA) -> Interval:
+    """Two one-sided bounds, each with error `alpha`, as one interval."""
+    return Interval(
+        lower=bounds.lower, upper=bounds.upper, confidence=round(1 - 2 * alpha, 6), method=bounds.method
+    )
 
 
 def _estimate(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None) -> Estimate | NotMeasured:
@@ -131,7 +134,7 @@ def _clusters(paired: pd.DataFrame) -> NDArray[Any] | None:
     return np.where(codes < 0, -1 - np.arange(codes.size), codes)
 
 
-def _of_flips(paired: pd.DataFrame, metric: Metric) -> dict[str, Any]:
+def _of_flips(paired: pd.DataFrame, metric: Metric, alpha: float) -> dict[str, Any]:
     """Of units that are all 0 or 1."""
     before, after = paired["before"].to_numpy() == 1, paired["after"].to_numpy() == 1
     n, lost, gained = len(paired), int((before & ~after).sum()), int((~before & after).sum())
@@ -142,23 +145,23 @@ def _of_flips(paired: pd.DataFrame, metric: Metric) -> dict[str, Any]:
         "before": shown_before / n,
         "after": shown_after / n,
         "difference": (lost - gained) / n,
-        "tango": interval(noninferiority.score_bounds(lost, gained, n, ALPHA)),
+        "tango": interval(noninferiority.score_bounds(lost, gained, n, alpha), alpha),
         "p_value": mcnemar.exact_p(lost, gained),
         "flips": Flips(lost=lost, gained=gained, rate=(lost + gained) / n),
         "chance": _chance(paired["chance"], metric),
         "before_lower": proportions.lower_bound(shown_before, n, ALPHA),
         "after_lower": proportions.lower_bound(shown_after, n, ALPHA),
-        "sensitivity": _second_opinions(int((before & after).sum()), lost, gained, n),
+        "sensitivity": _second_opinions(int((before & after).sum()), lost, gained, n, alpha),
     }
 
 
-def _second_opinions(both_right: int, lost: int, gained: int, n: int) -> tuple[Interval, ...]:
+def _second_opinions(both_right: int, lost: int, gained: int, n: int, alpha: float) -> tuple[Interval, ...]:
     """Newcombe's and Bonett and Price's intervals beside the one that decides."""
-    newcombe = sensitivity.newcombe(both_right, lost, gained, n - both_right - lost - gained, ALPHA)
-    adjusted = sensitivity.bonett_price(lost, gained, n, ALPHA)
+    newcombe = sensitivity.newcombe(both_right, lost, gained, n - both_right - lost - gained, alpha)
+    adjusted = sensitivity.bonett_price(lost, gained, n, alpha)
     return (
-        Interval(lower=newcombe[0], upper=newcombe[1], confidence=CONFIDENCE, method="Newcombe's method 10"),
-        Interval(lower=adjusted[0], upper=adjusted[1], confidence=CONFIDENCE, method="Bonett-Price"),
+        interval(Bounds(*newcombe, "Newcombe's method 10"), alpha),
+        interval(Bounds(*adjusted, "Bonett-Price"), alpha),
     )
 
 

@@ -665,7 +665,8 @@ class Comparison(Record):
     estimate: Estimate | NotMeasured = NotMeasured("flips are counted")
     """What the bounds rest on where flips don't do: clusters, scores, perplexities."""
     interval: Interval | NotMeasured
-    """The one that decides: of flips Tango's score interval, exact below 500 pairs; of an estimate, t."""
+    """The one that decides: of flips Tango's score interval, exact below 500 pairs; of an estimate, t. Those
+    of the groups of one suite and variant, over all its metrics, hold together (Bonferroni)."""
     tango: Interval | NotMeasured
     """Tango's score interval at the same confidence."""
     p_value: Share | NotMeasured

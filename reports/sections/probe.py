@@ -7,11 +7,12 @@ from math import inf
 
 from audit.records import AuditLog, Comparison, Level, NotMeasured, Suite
 from reports import looks, reading
+from reports.held import CONFIDENCE
 from reports.panels import Panel, panels
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count, listed, points, probability
+from reports.wording import count, listed, points, probability, rate
 
 HEADLINE_PAIRS = 20
 """Pairs that a group needs to stand in a headline: the worst of many tiny groups is noise."""
@@ -39,6 +40,7 @@ def section(log: AuditLog) -> Section:
             for panel in panels(log, suite)
             if (found := _groups(log, suite, panel))
         ],
+        together=rate(CONFIDENCE, 0),
         not_adjusted=looks.stopped_early(log),
     )
     return Section("probe", "Is the probe worth reading?", html)

@@ -25,7 +25,7 @@ from audit.records import (
     Suite,
     Task,
 )
-from audit.statistics import correction, exact, mcnemar, proportions, tango
+from audit.statistics import correction, exact, mcnemar, noninferiority, proportions, tango
 
 ITEM = Metric(name="accuracy", source="share right")
 PAIR = Metric(name="pair accuracy", per="pair", source="share of pairs right")
@@ -300,6 +300,18 @@ def test_the_changed_items_are_shown_lost_ones_first() -> None:
 def test_a_hundred_changed_items_are_kept_and_all_are_counted() -> None:
     (one,) = run_compare(samples([1] * 150), samples([0] * 150))
     assert (len(one.changed), one.n_changed) == (MOST_CHANGED, 150)
+
+
+def test_the_intervals_of_groups_hold_together() -> None:
+    group = ["a"] * 10 + ["b"] * 10 + ["c"] * 10
+    before, after = samples([1] * 30, group=group), samples([0] * 4 + [1] * 26, group=group)
+    whole, *groups = run_compare(before, after)
+    wanted = [(4, 30, 0.05), *((lost, 10, 0.05 / 3) for lost in (4, 0, 0))]
+    for one, (lost, n, alpha) in zip([whole, *groups], wanted, strict=True):
+        bounds = noninferiority.bounds(lost, 0, n, alpha)
+        assert isinstance(one.interval, Interval)
+        assert (one.interval.lower, one.interval.upper) == (bounds.lower, bounds.upper)
+        assert one.interval.confidence == pytest.approx(1 - 2 * alpha, abs=1e-6)
 
 
 def test_a_group_carries_no_list_of_changed_items() -> None:
