@@ -188,6 +188,7 @@ def _score(scorer: Scorer, wanted: _Wanted, store: Store, progress: Progress) ->
     scored = scorer.score(wanted.task, wanted.part, original, progress.advance)
     cell = Cell(
         task=wanted.task.name, key=wanted.key, path="", sha256="", n_items=0, part=wanted.part,
+        n_left_out=wanted.task.n_left_out,
         task_version=wanted.task.version, num_fewshot=wanted.task.num_fewshot, data=dict(wanted.task.data),
         chat_template=scored.chat_template, scorer=scored.scorer, divergence=_divergence(wanted, scored),
         seconds=time.monotonic() - clock, started=started,

@@ -547,6 +547,8 @@ class Cell(Record):
     n_items: int
     part: int = 1
     """Which of the task's parts, from 1: a look at the data comes after each."""
+    n_left_out: int = 0
+    """Items that the task's perturbation can't change, met before its last one: not asked, in no part."""
     task_version: str
     num_fewshot: int
     data: dict[str, str] = {}

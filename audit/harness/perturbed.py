@@ -49,7 +49,7 @@ def perturbed(task: Any, disturbance: Disturbance, limit: int | None) -> Any:
     """The task with each item twice, clean and disturbed, side by side; at most `limit` documents count.
 
     Items that the perturbation leaves as they are, such as a question without any word to mistype, are left
-    out. The draws depend on the seed, the perturbation and the item, not on its place or the severity. Raises
+    out and counted (`n_left_out`). The draws depend on the seed, the perturbation and the item, not on its place or the severity. Raises
     EvaluationError for a task that offers no choices, or of which no item can be perturbed so.
     """
     name = task.config.task
@@ -64,8 +64,12 @@ def perturbed(task: Any, disturbance: Disturbance, limit: int | None) -> Any:
     if hasattr(task, "sampler"):
         twin_task.sampler = _SharedShots(task.sampler)
     twin_task.set_fewshot_seed(seed=disturbance.seed)
-    pairs = itertools.islice(_pairs(task, disturbance), None if limit is None else -(-limit // 2))
-    twin_task._twins = [twin for pair in pairs for twin in pair]
+    twin_task._twins, twin_task.n_left_out = [], 0
+    for pair in _pairs(task, disturbance):
+        if limit is not None and len(twin_task._twins) >= limit:
+            break
+        twin_task._twins.extend(pair or ())
+        twin_task.n_left_out += pair is None
     if not twin_task._twins:
         raise EvaluationError(
             f"task '{name}' has no item that '{disturbance.name}' can change: it may list no options, or "
@@ -74,8 +78,8 @@ def perturbed(task: Any, disturbance: Disturbance, limit: int | None) -> Any:
     return twin_task
 
 
-def _pairs(task: Any, disturbance: Disturbance) -> Iterator[tuple[Twin, Twin]]:
-    """The twins of each item that can be disturbed."""
+def _pairs(task: Any, disturbance: Disturbance) -> Iterator[tuple[Twin, Twin] | None]:
+    """The twins of each item, None of one that can't be disturbed."""
     perturb = registry.perturbation(disturbance.name)
     seen: Counter[str] = Counter()
     for item in task.eval_docs:
@@ -83,6 +87,7 @@ def _pairs(task: Any, disturbance: Disturbance) -> Iterator[tuple[Twin, Twin]]:
         clean = asked_of(task, item)
         changed = perturb(clean, draws(disturbance, told), disturbance.severity)
         if changed == clean:
+            yield None
             continue
         _check(task, clean, changed)
         pair = hashlib.sha256(told.encode()).hexdigest()[:16]
@@ -151,6 +156,7 @@ class _Twins(ConfigurableTask):  # type: ignore[misc]  # lm_eval ships no types
     """What a task does otherwise with a `Twin`; its shots are none."""
 
     _twins: list[Twin]
+    n_left_out: int
 
     @property
     def eval_docs(self) -> list[Twin]:

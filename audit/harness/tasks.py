@@ -36,6 +36,8 @@ class LoadedTask:
     version: str
     num_fewshot: int
     n_items: int
+    n_left_out: int
+    """Items that its perturbation can't change, of those met; 0 where nothing is perturbed."""
     digest: str
     """sha256 over the task's config and its documents, up to the limit."""
     parts: tuple[tuple[int, ...], ...]
@@ -183,6 +185,7 @@ def _identify(
         version=str(task.VERSION),
         num_fewshot=int(task.get_config("num_fewshot")),
         n_items=len(documents),
+        n_left_out=getattr(task, "n_left_out", 0),
         digest=hashlib.sha256(content.encode()).hexdigest(),
         data=data or commit_read(task, suite.revisions),
         parts=_dealt(documents, suite.pair_by, *dealing),

@@ -19,7 +19,7 @@ from reports import looks, reading
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import listed, visible
+from reports.wording import count, listed, visible
 
 POST_HOC = "The rules were changed after the items were scored: the verdicts are exploratory."
 FEWER_ITEMS = (
@@ -65,6 +65,10 @@ def _consequences(log: AuditLog) -> list[str]:
         for suite in log.config.suites
         if suite.absent
     ]
+    lines += [
+        f"{count(n)} item(s) met in {task} have nothing to perturb and were left out."
+        for task, n in _left_out(log).items()
+    ]
     if reported := [reading.rule_title(log, rule) for rule in log.config.rules if not rule.blocks]:
         lines.append(f"Reported, without a say in any release: {listed(reported)}.")
     if kinds - {"binary"} or any(rule.metric == DIVERGENCE for rule in log.config.rules):
@@ -72,6 +76,12 @@ def _consequences(log: AuditLog) -> list[str]:
     if any(isinstance(one.estimate, Estimate) and one.estimate.n_clusters for one in wholes):
         lines.append(CLUSTERS)
     return lines
+
+
+def _left_out(log: AuditLog) -> dict[str, int]:
+    """Of each task in the form that it was asked, the items that its perturbation can't change."""
+    cells = [cell for run in log.runs for cell in run.cells]
+    return {cell.task: cell.n_left_out for cell in cells if cell.n_left_out}
 
 
 def _missing(log: AuditLog) -> Table | None:

@@ -88,10 +88,10 @@ def _chats(log: AuditLog) -> Table | None:
 
 
 def _data(log: AuditLog) -> Table | None:
-    """The local files that tasks read; none where no task did."""
+    """The local files and the hub's data sets that tasks read; none where no task did."""
     files = {
         (cell.task, split): sha for run in log.runs for cell in run.cells for split, sha in cell.data.items()
     }
-    columns = (Column("Task"), Column("Split"), Column("sha256 of its file"))
+    columns = (Column("Task"), Column("Split, or data set"), Column("sha256 of its file, or commit"))
     rows: list[list[Cell]] = [[task, split, digest(sha)] for (task, split), sha in sorted(files.items())]
-    return Table("Data read from local files", columns, rows) if rows else None
+    return Table("Data that tasks read", columns, rows) if rows else None

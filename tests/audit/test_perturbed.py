@@ -199,10 +199,11 @@ def test_a_judge_of_the_tasks_own_is_not_told_of_another_order(tmp_path: Path) -
     assert loaded(folder, "typo").n_items == 2 * len(ROWS)
 
 
-def test_items_that_stay_as_they_are_are_left_out(tmp_path: Path) -> None:
+def test_items_that_stay_as_they_are_are_left_out_and_counted(tmp_path: Path) -> None:
     rows = [{**ROWS[0], "q": "2 + 2 ="}, {**ROWS[1], "q": "Whatever comes after one"}]
-    documents = loaded(task(tmp_path, rows, doc_to_text="q"), "typo").task.eval_docs
-    assert [one["q"] for one in documents] == ["Whatever comes after one"] * 2
+    found = loaded(task(tmp_path, rows, doc_to_text="q"), "typo")
+    assert [one["q"] for one in found.task.eval_docs] == ["Whatever comes after one"] * 2
+    assert found.n_left_out == 1
 
 
 @pytest.mark.parametrize(

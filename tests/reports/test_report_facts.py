@@ -111,6 +111,21 @@ def test_every_reason_for_a_missing_number_is_listed_with_its_place(log: AuditLo
     assert rows["the accuracy floor was not reached"][1] == "2"
 
 
+def test_what_was_not_asked_is_said(log: AuditLog, text_of: Text) -> None:
+    first, *others = log.runs
+    cells = tuple(one.model_copy(update={"task": "arc:typo", "n_left_out": 3}) for one in first.cells)
+    suites = (log.config.suites[0].model_copy(update={"absent": ("boolq",)}), *log.config.suites[1:])
+    changed = log.model_copy(
+        update={
+            "runs": (first.model_copy(update={"cells": cells}), *others),
+            "config": log.config.model_copy(update={"suites": suites}),
+        }
+    )
+    text = text_of(str(limits.section(changed).html))
+    assert "3 item(s) met in arc:typo have nothing to perturb and were left out." in text
+    assert "these have no data here and were not asked: boolq." in text
+
+
 def test_each_suite_states_its_limits(log: AuditLog, text_of: Text) -> None:
     text = text_of(str(limits.section(log).html))
     assert all(suite.limits in text for suite in log.config.suites)
@@ -156,7 +171,7 @@ def test_every_cell_is_listed_with_key_and_digest(log: AuditLog, rows_of: Rows) 
 
 
 def test_provenance_holds_the_digests_of_local_data(log: AuditLog, rows_of: Rows) -> None:
-    assert "Data read from local files" not in provenance.section(log).html
+    assert "Data that tasks read" not in provenance.section(log).html
     runs = tuple(
         run.model_copy(
             update={"cells": tuple(one.model_copy(update={"data": {"test": "d" * 64}}) for one in run.cells)}

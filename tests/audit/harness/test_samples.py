@@ -23,7 +23,7 @@ def loaded(metric: Metric = SCORE, **columns: str) -> LoadedTask:
     suite = Suite(
         name="s", title="", question="", tasks=(Task(name="t"),), metrics=(metric,), **columns
     )  # fmt: skip
-    return LoadedTask(suite, "t", "t", None, "1", 0, 1, "", ((0,),))
+    return LoadedTask(suite, "t", "t", None, "1", 0, 1, 0, "", ((0,),))
 
 
 @pytest.mark.parametrize(("logged", "expected"), [(True, 1.0), (0.5, 0.5)])
