@@ -20,6 +20,19 @@ SUITE_FILE = "suite.yaml"
 """In the folder of a suite that somebody wrote: the keys of `SuiteEntry`."""
 SEVERITIES = (1, 2, 3)
 """How strongly a perturbation disturbs an item."""
+ROBUST_ACCURACY = Metric(
+    name="robust accuracy",
+    per="pair",
+    unit="share of questions answered right both clean and perturbed",
+    source="Worst case over the two forms, after Ribeiro et al. 2020 (CheckList), arXiv:2005.04118",
+)
+"""Of items that are asked clean and perturbed."""
+OF_PERTURBED = (
+    "Seeded changes, no adversary who searches for the worst one; English asides, instructions and cues. "
+    "Items that a perturbation leaves as they are, are left out. A question that was answered wrongly "
+    "already when clean counts as wrong: read the drop, not the level."
+)
+"""What such suites can't show."""
 _NAME = re.compile(r"[\w.-]+")
 
 
@@ -177,23 +190,14 @@ def _twice(suite: Suite, entry: SuiteEntry, perturb: tuple[str, ...]) -> Suite:
     An item that meets several perturbations is in several pairs, which hang together by its clean form.
     """
     asked = ", ".join(task.name for task in suite.tasks)
-    metric = Metric(
-        name="robust accuracy", harness_metric=entry.metric, per="pair",
-        higher_is_better=suite.metrics[0].higher_is_better,
-        unit="share of questions answered right both clean and perturbed",
-        source="Worst case over the two forms, after Ribeiro et al. 2020 (CheckList), arXiv:2005.04118",
-    )  # fmt: skip
-    limits = (
-        "Seeded changes, no adversary who searches for the worst one; English asides, instructions and cues. "
-        "Items that a perturbation leaves as they are, are left out. A question that was answered wrongly "
-        "already when clean counts as wrong: read the drop, not the level."
-    )
+    better = suite.metrics[0].higher_is_better
+    metric = ROBUST_ACCURACY.model_copy(update={"harness_metric": entry.metric, "higher_is_better": better})
     return suite.model_copy(
         update={
             "question": f"Are the answers to {asked} still right both as asked and perturbed?",
             "metrics": (metric,), "group_by": entry.group_by or "perturbation", "pair_by": "pair",
             "cluster_by": suite.cluster_by or ("pair" if len(perturb) > 1 else None),
-            "perturb": perturb, "severity": entry.severity, "limits": limits,
+            "perturb": perturb, "severity": entry.severity, "limits": OF_PERTURBED,
         }
     )  # fmt: skip
 

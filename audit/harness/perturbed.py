@@ -49,8 +49,9 @@ def perturbed(task: Any, disturbance: Disturbance, limit: int | None) -> Any:
     """The task with each item twice, clean and disturbed, side by side; at most `limit` documents count.
 
     Items that the perturbation leaves as they are, such as a question without any word to mistype, are left
-    out and counted (`n_left_out`). The draws depend on the seed, the perturbation and the item, not on its place or the severity. Raises
-    EvaluationError for a task that offers no choices, or of which no item can be perturbed so.
+    out and counted (`n_left_out`). The draws depend on the seed, the perturbation and the item, not on its
+    place or the severity. Raises EvaluationError for a task that offers no choices, or of which no item can
+    be perturbed so.
     """
     name = task.config.task
     if not isinstance(task, ConfigurableTask) or task.OUTPUT_TYPE != "multiple_choice":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audit.records import Metric, Suite, Task
+from audit.records import Suite, Task
+from audit.suite_entry import ROBUST_ACCURACY
 
 SUITE = Suite(
     name="robustness",
@@ -14,14 +15,7 @@ SUITE = Suite(
         Task(name=f"shrinkproof_{name}")
         for name in ("typo", "lower_case", "upper_case", "spacing", "punctuation", "irrelevant_context")
     ),
-    metrics=(
-        Metric(
-            name="robust accuracy",
-            per="pair",
-            unit="share of questions answered right both clean and disturbed",
-            source="Worst case over the two forms, after Ribeiro et al. 2020 (CheckList), arXiv:2005.04118",
-        ),
-    ),
+    metrics=(ROBUST_ACCURACY,),
     group_by="perturbation",
     pair_by="pair",
     include_path=str(Path(__file__).parent / "tasks"),

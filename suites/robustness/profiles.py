@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audit.records import Metric, Suite
+from audit.suite_entry import OF_PERTURBED, ROBUST_ACCURACY
 from suites.official import HARNESS, OURS, tasks
 
 ADVERSARIAL = Suite(
@@ -28,23 +29,17 @@ CLEAN = Suite(
     group_by="task",
     limits="Read beside the disturbed sentences: what is lost in both was not lost to the disturbance.",
 )
-_PAIRS = Metric(
-    name="robust accuracy",
-    per="pair",
-    unit="share of questions answered right both clean and perturbed",
-    source="Worst case over the two forms, after Ribeiro et al. 2020 (CheckList), arXiv:2005.04118",
-)
 PERTURBED = Suite(
     name="robustness",
     title="Robustness",
     question="Are the answers to public benchmarks still right both as asked and slightly perturbed?",
     tasks=tasks("arc_easy"),
-    metrics=(_PAIRS,),
+    metrics=(ROBUST_ACCURACY,),
     group_by="perturbation",
     pair_by="pair",
     cluster_by="pair",
     perturb=("typo", "lower_case", "spacing", "punctuation", "irrelevant_context", "instruction"),
-    limits="Seeded changes, no adversary who searches for the worst one: see docs/perturbations.md.",
+    limits=OF_PERTURBED,
 )
 OPTIONS = Suite(
     name="robustness-options",
@@ -52,7 +47,7 @@ OPTIONS = Suite(
     question="Are the answers still right when the options change places or are labelled otherwise?",
     tasks=tasks("mmlu_anatomy", "mmlu_high_school_geography", "mmlu_world_religions"),
     metrics=(
-        _PAIRS.model_copy(
+        ROBUST_ACCURACY.model_copy(
             update={"source": "Zheng et al. 2024, arXiv:2309.03882; after Ribeiro et al. 2020"}
         ),
     ),
