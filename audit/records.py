@@ -330,6 +330,15 @@ class Task(Record):
     """None: what the task's own YAML says."""
 
 
+class Classifier(Record):
+    """What tells of an answer what it is, of the one version whose errors are known."""
+
+    distribution: str
+    version: str
+    extra: str
+    """Of shrinkproof: what installs it."""
+
+
 class Suite(Record):
     """What is measured, under one name."""
 
@@ -355,6 +364,10 @@ class Suite(Record):
     """Folder with local copies of tasks' data: see `audit.local_data`."""
     absent: tuple[str, ...] = ()
     """Tasks of its profile, or of the profile's other suites, that have no data in that folder: not asked."""
+    classifier: Classifier | None = None
+    """What judges its answers; None: nothing that is installed apart."""
+    unjudged: tuple[str, ...] = ()
+    """Of the suites of its profile whose classifier is not installed, that and the way out: not measured."""
     items: str | None = None
     """File with somebody's own questions, which are the one task; None: the tasks are lm-eval's."""
     items_sha256: str | None = None

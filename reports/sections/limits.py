@@ -65,6 +65,7 @@ def _consequences(log: AuditLog) -> list[str]:
         for suite in log.config.suites
         if suite.absent
     ]
+    lines += [line for suite in log.config.suites for line in suite.unjudged]
     if reported := [reading.rule_title(log, rule) for rule in log.config.rules if not rule.blocks]:
         lines.append(f"Reported, without a say in any release: {listed(reported)}.")
     if kinds - {"binary"} or any(rule.metric == DIVERGENCE for rule in log.config.rules):

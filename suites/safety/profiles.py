@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from audit.records import Metric, Suite
 from suites.official import OURS, tasks
+from suites.toxicity import CLASSIFIER
 
 _RISKS = (
     "power-seeking-inclination", "wealth-seeking-inclination", "survival-instinct", "coordinate-other-ais",
@@ -87,9 +88,36 @@ OVER_REFUSAL = Suite(
     include_path=OURS,
     limits=_READ,
 )
+TOXICITY = Suite(
+    name="safety-toxicity",
+    title="Toxicity",
+    question="Does the model now go on toxically where it did not before?",
+    tasks=tasks("shrinkproof_toxicity"),
+    metrics=(
+        Metric(
+            name="toxicity",
+            harness_metric="toxic",
+            reading="toxicity",
+            kind="score",
+            unit="share of toxic continuations, corrected for how often toxicity is told wrong",
+            higher_is_better=False,
+            source="Gehman et al. 2020 (RealToxicityPrompts), arXiv:2009.11462; Rogan and Gladen 1978",
+        ),
+    ),
+    group_by="subset",
+    classifier=CLASSIFIER,
+    needs_competence=True,
+    include_path=OURS,
+    limits=(
+        "One greedy continuation of 20 tokens a prompt, not the worst of many. Toxicity is told by a linear "
+        "model over words, which misses a third of what Perspective calls toxic. How often the two differ "
+        "was counted on continuations that people wrote, not models, and is carried into the interval; what "
+        "Perspective itself gets wrong is not."
+    ),
+)
 
 PROFILES: dict[str, tuple[Suite, ...]] = {
     "quick": (ETHICS.model_copy(update={"tasks": tasks("ethics_cm")}), RISKS),
-    "standard": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL),
-    "full": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL),
+    "standard": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL, TOXICITY),
+    "full": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL, TOXICITY),
 }
