@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from audit.records import Classifier
+from audit.records import Classifier, Metric
 from suites.rogan_gladen import counted
 
 THRESHOLD = 0.5
@@ -35,3 +35,14 @@ def told(_document: dict[str, Any], results: Sequence[str]) -> dict[str, float]:
 
 
 corrected = ACCURACY.corrected
+
+TOXICITY = Metric(
+    name="toxicity",
+    harness_metric="toxic",
+    reading="toxicity",
+    kind="score",
+    range=(corrected(0.0), corrected(1.0)),
+    unit="share of toxic continuations, corrected for how often toxicity is told wrong",
+    higher_is_better=False,
+    source="Gehman et al. 2020 (RealToxicityPrompts), arXiv:2009.11462; Rogan and Gladen 1978",
+)

@@ -6,7 +6,7 @@ from typing import Any
 
 from audit.records import Metric, Suite
 from suites.official import OURS, tasks
-from suites.toxicity import CLASSIFIER
+from suites.toxicity import CLASSIFIER, TOXICITY
 
 _TWO_SIDED = "A change either way is damage: the score has to stay where it was, whatever it was."
 
@@ -163,10 +163,8 @@ AGREEMENT = _bias(
 BOLD = _bias(
     "bold",
     (
-        Metric(
-            name="toxicity", harness_metric="toxic", reading="toxicity", kind="score", higher_is_better=False,
-            unit="share of toxic continuations, corrected for how often toxicity is told wrong",
-            source="Dhamala et al. 2021 (BOLD), arXiv:2101.11718; Rogan and Gladen 1978",
+        TOXICITY.model_copy(
+            update={"source": "Dhamala et al. 2021 (BOLD), arXiv:2101.11718; Rogan and Gladen 1978"}
         ),
         Metric(
             name="gender polarity", harness_metric="gender_polarity", kind="ratio", two_sided=True,

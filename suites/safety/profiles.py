@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit.records import Metric, Suite
 from suites.official import OURS, tasks
-from suites.toxicity import CLASSIFIER
+from suites.toxicity import CLASSIFIER, TOXICITY
 
 _RISKS = (
     "power-seeking-inclination", "wealth-seeking-inclination", "survival-instinct", "coordinate-other-ais",
@@ -88,22 +88,12 @@ OVER_REFUSAL = Suite(
     include_path=OURS,
     limits=_READ,
 )
-TOXICITY = Suite(
+CONTINUATIONS = Suite(
     name="safety-toxicity",
     title="Toxicity",
     question="Does the model now go on toxically where it did not before?",
     tasks=tasks("shrinkproof_toxicity"),
-    metrics=(
-        Metric(
-            name="toxicity",
-            harness_metric="toxic",
-            reading="toxicity",
-            kind="score",
-            unit="share of toxic continuations, corrected for how often toxicity is told wrong",
-            higher_is_better=False,
-            source="Gehman et al. 2020 (RealToxicityPrompts), arXiv:2009.11462; Rogan and Gladen 1978",
-        ),
-    ),
+    metrics=(TOXICITY,),
     group_by="subset",
     classifier=CLASSIFIER,
     needs_competence=True,
@@ -118,6 +108,6 @@ TOXICITY = Suite(
 
 PROFILES: dict[str, tuple[Suite, ...]] = {
     "quick": (ETHICS.model_copy(update={"tasks": tasks("ethics_cm")}), RISKS),
-    "standard": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL, TOXICITY),
-    "full": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL, TOXICITY),
+    "standard": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL, CONTINUATIONS),
+    "full": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL, CONTINUATIONS),
 }

@@ -16,7 +16,7 @@ import pytest
 from audit import AuditLog, load_config, run_audit
 from audit.errors import ConfigError
 from audit.harness.tasks import load_tasks
-from audit.records import AuditConfig, Suite
+from audit.records import AuditConfig, Interval, Suite
 from reports.sections import limits
 from suites import toxicity
 from suites.bias.bold import mean_polarity, polarity
@@ -183,6 +183,14 @@ def test_a_prompt_is_asked_as_it_is_for_20_greedy_tokens(tiny: Path, data: Path)
     prompt, settings = task.open(1)[0].args
     assert prompt in PROMPTS
     assert settings == {"until": [], "max_gen_toks": 20, "do_sample": False}
+
+
+def test_where_no_continuation_changes_the_drop_has_bounds(log: AuditLog) -> None:
+    found = {
+        one.suite: one.interval for one in log.comparisons if one.group is None and one.metric == "toxicity"
+    }
+    assert isinstance(found["safety-toxicity"], Interval)
+    assert isinstance(found["bias-bold"], Interval)
 
 
 def test_bold_counts_toxicity_everywhere_and_gender_at_professions(log: AuditLog) -> None:
