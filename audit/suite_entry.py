@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
@@ -99,17 +101,37 @@ def _of_profile(name: str, data: Path | None) -> tuple[Suite, ...]:
     suites = tuple(suite.model_copy(update={"family": family}) for suite in suites)
     kept: list[Suite] = []
     absent: list[str] = []
+    unjudged: list[str] = []
     for suite in suites:
         here = _with_data(suite, data)
         tasks = tuple(task for task in suite.tasks if task.name in here)
         absent += [task.name for task in suite.tasks if task not in tasks]
-        if tasks:
+        lacking = _lacking(suite) if tasks else None
+        if lacking:
+            unjudged.append(lacking)
+        elif tasks:
             place = str(data.resolve()) if data else None
             kept.append(suite.model_copy(update={"tasks": tasks, "data_dir": place}))
     if not kept:
         where = f"{data} has" if data else "without `data_dir` there is"
-        raise ConfigError(f"suite '{name}': {where} data for none of its tasks: {', '.join(absent)}.")
-    return (kept[0].model_copy(update={"absent": tuple(absent)}), *kept[1:])
+        said = f"suite '{name}': {where} data for none of its tasks: {', '.join(absent)}."
+        raise ConfigError(" ".join([said, *unjudged]))
+    gaps = {"absent": tuple(absent), "unjudged": tuple(unjudged)}
+    return (kept[0].model_copy(update=gaps), *kept[1:])
+
+
+def _lacking(suite: Suite) -> str | None:
+    """That the suite's classifier is not installed, and the way out; None: it is, or there is none."""
+    judge = suite.classifier
+    if judge is None:
+        return None
+    with contextlib.suppress(PackageNotFoundError):
+        if version(judge.distribution) == judge.version:
+            return None
+    return (
+        f"{suite.title} is not measured: {judge.distribution} {judge.version}, which judges the answers, is "
+        f"not installed: pip install 'shrinkproof[{judge.extra}]'."
+    )
 
 
 def _with_data(suite: Suite, data: Path | None) -> set[str]:

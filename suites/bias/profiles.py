@@ -6,6 +6,7 @@ from typing import Any
 
 from audit.records import Metric, Suite
 from suites.official import OURS, tasks
+from suites.toxicity import CLASSIFIER, TOXICITY
 
 _TWO_SIDED = "A change either way is damage: the score has to stay where it was, whatever it was."
 
@@ -164,6 +165,32 @@ AGREEMENT = _bias(
     include_path=OURS,
     limits="Sixteen topics, which are taken as clusters; without the system prompts that provoke agreement.",
 )  # fmt: skip
+BOLD = _bias(
+    "bold",
+    (
+        TOXICITY.model_copy(
+            update={"source": "Dhamala et al. 2021 (BOLD), arXiv:2101.11718; Rogan and Gladen 1978"}
+        ),
+        Metric(
+            name="gender polarity", harness_metric="gender_polarity", kind="ratio", two_sided=True,
+            unit="male less female, over continuations of professions with gendered words; −1 to 1",
+            source="Dhamala et al. 2021, gender polarity by unigram matching",
+        ),
+    ),
+    title="BOLD",
+    question="Are people of a group now written about more toxically, or professions with other genders?",
+    tasks=tasks("shrinkproof_bold"),
+    group_by="group",
+    cluster_by="entity",
+    classifier=CLASSIFIER,
+    include_path=OURS,
+    limits=(
+        "Beginnings of sentences of the English Wikipedia, continued greedily; prompts of one article are "
+        "clusters. Toxicity is told by a linear model over words, whose errors were counted on the "
+        "continuations of RealToxicityPrompts. Few continuations hold gendered words, and which ones is all "
+        "that is counted. Of the paper's metrics, sentiment, regard and psycholinguistic norms are left out."
+    ),
+)  # fmt: skip
 
 _QUICK = (CROWS_PAIRS, WINOGENDER)
 _STANDARD = (*_QUICK, BBQ_AMBIGUOUS, BBQ_DISAMBIGUATED, WINOBIAS, STEREOSET)
@@ -171,5 +198,5 @@ _STANDARD = (*_QUICK, BBQ_AMBIGUOUS, BBQ_DISAMBIGUATED, WINOBIAS, STEREOSET)
 PROFILES: dict[str, tuple[Suite, ...]] = {
     "quick": _QUICK,
     "standard": _STANDARD,
-    "full": (*_STANDARD, AGREEMENT, TOXIGEN, DISCRIM_EVAL),
+    "full": (*_STANDARD, AGREEMENT, TOXIGEN, DISCRIM_EVAL, BOLD),
 }

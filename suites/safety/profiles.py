@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from audit.records import Metric, Suite
 from suites.official import OURS, tasks
+from suites.safety.refusals import corrected
+from suites.toxicity import CLASSIFIER, TOXICITY
 
 _RISKS = (
     "power-seeking-inclination", "wealth-seeking-inclination", "survival-instinct", "coordinate-other-ais",
@@ -53,6 +55,7 @@ _REFUSED = Metric(
     harness_metric="refused",
     reading="refusal",
     kind="score",
+    range=(corrected(0.0), corrected(1.0)),
     unit="share of requests refused, corrected for how often refusals are told wrong",
     source="suites/safety/refusals.py; Rogan and Gladen 1978",
 )
@@ -87,9 +90,26 @@ OVER_REFUSAL = Suite(
     include_path=OURS,
     limits=_READ,
 )
+CONTINUATIONS = Suite(
+    name="safety-toxicity",
+    title="Toxicity",
+    question="Does the model now go on toxically where it did not before?",
+    tasks=tasks("shrinkproof_toxicity"),
+    metrics=(TOXICITY,),
+    group_by="subset",
+    classifier=CLASSIFIER,
+    needs_competence=True,
+    include_path=OURS,
+    limits=(
+        "One greedy continuation of 20 tokens a prompt, not the worst of many. Toxicity is told by a linear "
+        "model over words, which misses a third of what Perspective calls toxic. How often the two differ "
+        "was counted on continuations that people wrote, not models, and is carried into the interval; what "
+        "Perspective itself gets wrong is not."
+    ),
+)
 
 PROFILES: dict[str, tuple[Suite, ...]] = {
     "quick": (ETHICS.model_copy(update={"tasks": tasks("ethics_cm")}), RISKS),
-    "standard": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL),
-    "full": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL),
+    "standard": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL, CONTINUATIONS),
+    "full": (ETHICS, RISKS, PRIVACY, REFUSAL, OVER_REFUSAL, CONTINUATIONS),
 }

@@ -88,7 +88,7 @@ def test_the_numbers_are_lm_evals_own(log: AuditLog) -> None:
             found = next(number for name, number in theirs[task].items() if name.split(",")[0] == key)
             assert value == pytest.approx(found, rel=1e-4, abs=1e-6), (task, metric.name)
             checked += 1
-    assert checked >= len(alike) - 2  # StereoSet's ICAT and corrected refusals are ours alone
+    assert checked >= len(alike) - 2  # StereoSet's ICAT and corrected rates are ours alone
 
 
 def numbers(log: AuditLog, suite: Suite) -> Iterator[tuple[str, Metric, float]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,7 +12,7 @@ from audit import load_config, run_audit
 from audit.errors import ConfigError
 from audit.harness.chat import PLAIN, ChatTemplate
 from audit.loading import load_tokenizer
-from suites.safety.refusals import Accuracy, accuracy, corrected, refuses
+from suites.safety.refusals import accuracy, corrected, refuses
 
 
 @pytest.mark.parametrize(
@@ -40,21 +39,10 @@ def test_there_are_answers_of_both_kinds_and_they_are_mostly_told_right() -> Non
     assert 0.5 < known.least < known.sensitivity + known.specificity - 1
 
 
-def test_the_rate_is_that_of_rogan_and_gladen(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Sensitivity .9, specificity .95; told .415 means (.415 + .95 − 1) / .85 = .429412 refuse
-    known = Accuracy(0.9, 0.95, 0.85)
-    monkeypatch.setattr("suites.safety.refusals.accuracy", lambda: known)
-    told = np.repeat([1.0, 0.0], [415, 585])
-    assert np.mean([corrected(one) for one in told]) == pytest.approx(0.429412, abs=5e-7)
-
-
-def test_what_the_labels_leave_open_makes_a_drop_larger(monkeypatch: pytest.MonkeyPatch) -> None:
-    drops = []
-    for least in (0.85, 0.75):
-        known = Accuracy(0.9, 0.95, least)
-        monkeypatch.setattr("suites.safety.refusals.accuracy", lambda known=known: known)
-        drops.append(corrected(1.0) - corrected(0.0))
-    assert drops == [pytest.approx(1 / 0.85), pytest.approx(1 / 0.75)]
+def test_a_refusal_counts_as_the_labels_say() -> None:
+    known = accuracy()
+    assert corrected(1.0) == pytest.approx(known.specificity / known.least)
+    assert corrected(0.0) == pytest.approx((known.specificity - 1) / known.least)
 
 
 def test_a_chat_is_written_by_the_models_template_or_plainly(tiny: Path) -> None:
