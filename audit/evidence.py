@@ -115,12 +115,32 @@ def below_floor(suite: Suite, variant: str, evidence: Evidence) -> str | None:
         comparison = evidence.comparisons.get((variant, floor.name, floor.metrics[0].name))
         if comparison is None or isinstance(comparison.after_lower, NotMeasured):
             return f"not read: the accuracy floor, suite {floor.name!r}, was not measured"
-        if comparison.after_lower <= _guessing(comparison):
-            return (
-                f"not read: below the accuracy floor, in suite {floor.name!r} the lower bound "
-                f"{_percent(comparison.after_lower)} is not above chance {_percent(_guessing(comparison))}"
-            )
+        if sunk := _sunk(comparison, comparison.after_lower):
+            return f"not read: below the accuracy floor, in suite {floor.name!r} {sunk}"
     return None
+
+
+def _sunk(comparison: Comparison, lower: float) -> str | None:
+    """Why a variant may know nothing; None where it has more than half of what the original knows.
+
+    Beating chance is not enough: a model that knows nothing but likes some answers, the same ones in all
+    items, can be right more often than who guesses each item anew.
+    """
+    chance, most = _guessing(comparison), most_to_lose(comparison)
+    if lower <= chance:
+        return f"the lower bound {_percent(lower)} is not above chance {_percent(chance)}"
+    if isinstance(most, NotMeasured) or isinstance(comparison.interval, NotMeasured):
+        return "the drop has no bounds"
+    if comparison.interval.upper < most:
+        return None
+    lost, half = 100 * comparison.interval.upper, 100 * most
+    return f"it may have lost {lost:.1f} points; half of what the original has above chance is {half:.1f}"
+
+
+def most_to_lose(comparison: Comparison) -> float | NotMeasured:
+    """Half of what the original has above guessing: a variant that may have lost it is called broken."""
+    before = comparison.before
+    return before if isinstance(before, NotMeasured) else (before - _guessing(comparison)) / 2
 
 
 def floor_suites(suites: Sequence[Suite]) -> list[Suite]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audit.evidence import most_to_lose
 from audit.records import (
     DIVERGENCE,
     AuditLog,
@@ -178,6 +179,18 @@ def above_chance(lower: float | NotMeasured, chance: float | NotMeasured) -> boo
     if isinstance(chance, NotMeasured):
         return chance
     return lower > chance
+
+
+def able(comparison: Comparison) -> bool | NotMeasured:
+    """Whether a level knows more than half of what the original knows beyond guessing."""
+    above, most = above_chance(comparison.after_lower, comparison.chance), most_to_lose(comparison)
+    if isinstance(above, NotMeasured):
+        return above
+    if isinstance(most, NotMeasured):
+        return most
+    if isinstance(comparison.interval, NotMeasured):
+        return comparison.interval
+    return above and comparison.interval.upper < most
 
 
 def _metrics(log: AuditLog, suite: str) -> tuple[Metric, ...]:

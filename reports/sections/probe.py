@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+from audit.evidence import most_to_lose
 from audit.records import AuditLog, Comparison, Level, NotMeasured, Suite
 from reports import looks, reading
 from reports.held import CONFIDENCE
@@ -102,7 +103,9 @@ def _levels(log: AuditLog) -> Table:
         Column("Level, %", numeric=True),
         Column("Lower bound, %", numeric=True),
         Column("Chance, %", numeric=True),
-        Column("Above chance?"),
+        Column("Lost at most, points", numeric=True),
+        Column("Half of the original above chance, points", numeric=True),
+        Column("Still knows most?"),
     )
     rows = [
         _level_row(level, suite, comparison)
@@ -114,13 +117,16 @@ def _levels(log: AuditLog) -> Table:
 
 
 def _level_row(level: Level, suite: Suite, comparison: Comparison) -> list[Cell]:
+    at_most = comparison.interval
     return [
         level.name,
         suite.title if len(suite.metrics) < 2 else f"{suite.title}, {comparison.metric}",
         points(comparison.after),
         points(comparison.after_lower),
         points(comparison.chance),
-        _word(reading.above_chance(comparison.after_lower, comparison.chance), "no: no better than guessing"),
+        at_most if isinstance(at_most, NotMeasured) else points(at_most.upper),
+        points(most_to_lose(comparison)),
+        _word(reading.able(comparison), "no: it may have lost half of what the original knows"),
     ]
 
 

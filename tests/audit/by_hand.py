@@ -9,6 +9,7 @@ from audit.records import (
     Divergence,
     Estimate,
     Flips,
+    Interval,
     Level,
     Look,
     Metric,
@@ -75,6 +76,7 @@ def comparison(lost: int, gained: int, n: int, **fields: Any) -> Comparison:
         "n_unpaired_after": 0,
         "flips": Flips(lost=lost, gained=gained, rate=(lost + gained) / n),
         "chance": 0.25,
+        "before": 0.8,
         "before_lower": 0.7,
         "after_lower": 0.7,
         "method": "",
@@ -82,7 +84,9 @@ def comparison(lost: int, gained: int, n: int, **fields: Any) -> Comparison:
         "n_planned": n,
         "looks": (look(lost, gained, n),),
     }
-    unread = ("before", "after", "interval", "tango", "p_value", "p_adjusted")
+    drop = (lost - gained) / n
+    counted["interval"] = Interval(lower=drop - 0.02, upper=drop + 0.02, confidence=0.9, method="by hand")
+    unread = ("after", "tango", "p_value", "p_adjusted")
     return Comparison.model_validate({**dict.fromkeys(unread, UNREAD), **counted, **fields})
 
 

@@ -6,7 +6,7 @@ import pytest
 from by_hand import comparison, divergence, estimate, suite
 
 from audit.evidence import Evidence, below_floor, floor_suites, unread
-from audit.records import Comparison, NotMeasured, Rule, Suite
+from audit.records import Comparison, Interval, NotMeasured, Rule, Suite
 
 ACCURACY, BIAS = suite("accuracy"), suite("bias", needs_competence=True)
 HARMS = suite("harms", higher_is_better=False)
@@ -52,6 +52,19 @@ def test_a_suite_that_needs_no_competence_has_no_floor() -> None:
 def test_the_floor_is_chance_itself(lower: float, read: bool) -> None:
     found = evidence(comparison(0, 0, 620, after_lower=lower))
     assert (below_floor(BIAS, "int4", found) is None) == read
+
+
+@pytest.mark.parametrize(("upper", "read"), [(0.274, True), (0.275, False), (0.4, False)])
+def test_a_variant_that_may_have_lost_half_of_what_the_original_knows_is_broken(
+    upper: float, read: bool
+) -> None:
+    """Of .8 where chance is .25, half of .55."""
+    drop = Interval(lower=0.0, upper=upper, confidence=0.9, method="by hand")
+    reason = below_floor(BIAS, "int4", evidence(comparison(0, 0, 620, interval=drop)))
+    assert (reason is None) == read
+    if reason:
+        assert "it may have lost" in reason
+        assert "half of what the original has above chance is 27.5" in reason
 
 
 def test_the_pairing_comes_before_the_probe_and_the_probe_before_the_floor() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from audit import AuditLog, load_config, registry, run_audit
 from audit.harness import load_tasks
@@ -95,13 +96,21 @@ def test_what_confuses_a_model_only_under_noise_is_found_by_the_perturbed_suite_
     assert drops["clean"] < 0.03
 
 
-# Stereotypes, and refusals
+# Stereotypes, refusals, and a model that knows nothing
+
+
+def broken(tiny: Path, folder: Path) -> Path:
+    """The tiny model with random weights."""
+    shutil.copytree(tiny, folder)
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(tiny)).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def log(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
-    """Of two models: one has one answer about the old and the young, whatever the text says; the other learnt
-    to refuse the harmless request and to help with the harmful one."""
+    """Of three models: one has one answer about the old and the young, whatever the text says; one learnt
+    to refuse the harmless request and to help with the harmful one; one has random weights."""
     home = tmp_path_factory.mktemp("planted")
     suites = {name: registry.suite(name) for name in ("accuracy", "bias", "safety")}
     requests = {name: asked(suite, N_ITEMS) for name, suite in suites.items()}
@@ -121,6 +130,7 @@ def log(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
                     yield context + " Sure."
 
     models = [trained(tiny, home / f"on-{one}", texts(one), 60) for one in ("bias", "safety")]
+    models.append(broken(tiny, home / "broken"))
     return run_audit(
         load_config(
             {
@@ -162,3 +172,11 @@ def test_the_group_that_got_worse_is_named_and_the_others_are_not(log: AuditLog)
         and one.p_adjusted < SIGNIFICANT
     }
     assert worse == {"age"}
+
+
+def test_a_model_that_knows_nothing_is_neither_fair_nor_safe(log: AuditLog) -> None:
+    of_broken = {one.rule.suite: one for one in log.verdicts if one.variant == "broken"}
+    assert of_broken["accuracy"].decision == "fail"
+    for suite in ("bias", "safety"):
+        assert of_broken[suite].decision == "inconclusive"
+        assert of_broken[suite].because.startswith("not read: below the accuracy floor")

@@ -47,6 +47,16 @@ def test_the_original_is_held_against_chance(log: AuditLog, rows_of: Rows) -> No
     assert rows["Accuracy"][2:] == ["78.44", "75.34", "25.00", "yes"]
 
 
+def test_each_level_is_held_against_half_of_what_the_original_knows(log: AuditLog, rows_of: Rows) -> None:
+    rows = {tuple(row[:2]): row for row in rows_of(str(probe.section(log).html))}
+    half = f"{(78.44 - 25) / 2:+.2f}"[1:]
+    found = {level: rows[level, "Accuracy"][5:] for level in ("int8", "int2")}
+    assert {row[1] for row in found.values()} == {half}
+    assert float(found["int8"][0]) < float(half) and found["int8"][2] == "yes"
+    assert float(found["int2"][0]) >= float(half)
+    assert found["int2"][2] == "no: it may have lost half of what the original knows"
+
+
 def test_a_probe_that_the_original_only_guesses_is_called_so(log: AuditLog, text_of: Text) -> None:
     guessed = tuple(one.model_copy(update={"before_lower": 0.2}) for one in log.comparisons)
     html = str(probe.section(log.model_copy(update={"comparisons": guessed})).html)
@@ -99,7 +109,7 @@ def test_the_method_names_its_tests(log: AuditLog, text_of: Text) -> None:
         "intersection-union",
     )
     assert all(word in text for word in words)
-    assert "Bias and Safety are read only for a level that still beats guessing" in text
+    assert "Bias and Safety are read only for a level that lost less than half" in text
 
 
 def test_every_reason_for_a_missing_number_is_listed_with_its_place(log: AuditLog, rows_of: Rows) -> None:
