@@ -52,7 +52,8 @@ def test_each_level_is_held_against_half_of_what_the_original_knows(log: AuditLo
     half = f"{(78.44 - 25) / 2:+.2f}"[1:]
     found = {level: rows[level, "Accuracy"][5:] for level in ("int8", "int2")}
     assert {row[1] for row in found.values()} == {half}
-    assert float(found["int8"][0]) < float(half) and found["int8"][2] == "yes"
+    assert float(found["int8"][0]) < float(half)
+    assert found["int8"][2] == "yes"
     assert float(found["int2"][0]) >= float(half)
     assert found["int2"][2] == "no: it may have lost half of what the original knows"
 
