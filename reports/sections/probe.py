@@ -137,11 +137,11 @@ def _word(answer: bool | NotMeasured, no: str) -> Cell:
 
 
 def _groups(log: AuditLog, suite: Suite, panel: Panel) -> Groups | None:
-    """The groups of a suite in one unit, largest drop first; None when it has none."""
+    """The groups of a suite in one unit, worst first; None when it has none."""
     found = panel.of([c for level in reading.products(log) for c in reading.groups(log, suite, level)])
     if not found:
         return None
-    found.sort(key=_largest_drop_first)
+    found.sort(key=lambda one: _worst_first(one, two_sided=panel.unit.two_sided))
     columns = (
         Column("Group"),
         Column("Level"),
@@ -156,7 +156,7 @@ def _groups(log: AuditLog, suite: Suite, panel: Panel) -> Groups | None:
     return Groups(
         panel.title,
         _worst(panel, next((c for c in found if c.n_pairs >= HEADLINE_PAIRS), found[0])),
-        Table(f"{panel.title}: groups, largest drop first", columns, rows),
+        Table(f"{panel.title}: groups, worst first", columns, rows),
     )
 
 
@@ -191,15 +191,18 @@ def _tested(comparison: Comparison) -> list[Cell]:
     ]
 
 
-def _largest_drop_first(comparison: Comparison) -> tuple[float, str, str, str]:
-    """Sorting key; what was not measured comes last."""
+def _worst_first(comparison: Comparison, *, two_sided: bool) -> tuple[float, str, str, str]:
+    """Sorting key: the largest drop, or change where either way is damage; what was not measured is last."""
     drop = comparison.difference
-    rank = inf if isinstance(drop, NotMeasured) else -drop
+    rank = inf if isinstance(drop, NotMeasured) else -abs(drop) if two_sided else -drop
     return rank, comparison.variant, str(comparison.group), comparison.metric
 
 
 def _worst(panel: Panel, comparison: Comparison) -> str:
     if isinstance(comparison.difference, NotMeasured):
         return "no drop could be had"
-    drop = f"{panel.unit.drop(comparison.difference)}{panel.unit.name}"
-    return f"largest drop {drop}: {comparison.group} at {comparison.variant}"
+    unit, drop = panel.unit, comparison.difference
+    if drop <= 0 and not unit.two_sided:
+        return f"no group of {HEADLINE_PAIRS} pairs or more got worse"
+    change = "change" if unit.two_sided else "drop"
+    return f"largest {change} {unit.drop(drop)}{unit.name}: {comparison.group} at {comparison.variant}"

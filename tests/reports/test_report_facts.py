@@ -71,11 +71,34 @@ def test_groups_come_worst_first_and_unmeasured_last(log: AuditLog, rows_of: Row
         for one in log.comparisons
     )
     html = str(probe.section(log.model_copy(update={"comparisons": changed})).html)
-    table = html.split("Bias: groups, largest drop first")[2]
+    table = html.split("Bias: groups, worst first")[2]
     drops = [row[5] for row in rows_of(f"{table.split('</table>')[0]}")[1:]]
     numbers = [float(drop.replace("−", "-")) for drop in drops[:-1]]
     assert numbers == sorted(numbers, reverse=True)
     assert drops[-1] == "not measured: too few pairs"
+
+
+def test_where_either_way_is_damage_the_largest_change_is_the_worst(log: AuditLog, rows_of: Rows) -> None:
+    bias = next(suite for suite in log.config.suites if suite.name == "bias")
+    metrics = (bias.metrics[0].model_copy(update={"two_sided": True}),)
+    suites = tuple(
+        one.model_copy(update={"metrics": metrics}) if one is bias else one for one in log.config.suites
+    )
+    changed = tuple(
+        one.model_copy(update={"difference": -0.9}) if (one.variant, one.group) == ("int8", "gender") else one
+        for one in log.comparisons
+    )
+    config = log.config.model_copy(update={"suites": suites})
+    html = str(probe.section(log.model_copy(update={"comparisons": changed, "config": config})).html)
+    assert "Bias: largest change −90.00 points: gender at int8" in html
+    table = html.split("Bias: groups, worst first")[2].split("</table>")[0]
+    assert rows_of(table)[1][:2] == ["gender", "int8"]
+
+
+def test_what_no_group_lost_is_said(log: AuditLog) -> None:
+    gained = tuple(one.model_copy(update={"difference": -0.1}) for one in log.comparisons)
+    html = str(probe.section(log.model_copy(update={"comparisons": gained})).html)
+    assert "Bias: no group of 20 pairs or more got worse" in html
 
 
 def test_adjusted_p_values_are_called_exploratory(log: AuditLog, text_of: Text) -> None:
