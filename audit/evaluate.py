@@ -249,5 +249,5 @@ def _of_part(task: LoadedTask, part: int) -> dict[str, Any]:
         "columns": [task.suite.group_by, task.suite.pair_by, task.suite.cluster_by],
         "metrics": [[metric.harness_metric, metric.reading] for metric in task.suite.metrics],
         "chat": [task.suite.chat, task.suite.system_prompt],
-        "classifier": task.suite.classifier and task.suite.classifier.model_dump(),
+        "needs": [one.model_dump() for one in task.suite.needs if one.version],
     }

@@ -330,11 +330,12 @@ class Task(Record):
     """None: what the task's own YAML says."""
 
 
-class Classifier(Record):
-    """What tells of an answer what it is, of the one version whose errors are known."""
+class Needed(Record):
+    """A library without which a suite can't be measured."""
 
     distribution: str
-    version: str
+    version: str | None = None
+    """The only one that will do, since its errors are known; None: any."""
     extra: str
     """Of shrinkproof: what installs it."""
 
@@ -366,10 +367,10 @@ class Suite(Record):
     """Commits, tags or branches of data sets on a hub, by their names; of others the newest are read."""
     absent: tuple[str, ...] = ()
     """Tasks of its profile, or of the profile's other suites, that have no data in that folder: not asked."""
-    classifier: Classifier | None = None
-    """What judges its answers; None: nothing that is installed apart."""
-    unjudged: tuple[str, ...] = ()
-    """Of the suites of its profile whose classifier is not installed, that and the way out: not measured."""
+    needs: tuple[Needed, ...] = ()
+    """Libraries that its tasks can't do without, such as what judges their answers."""
+    lacking: tuple[str, ...] = ()
+    """Of the suites of its profile that need what is not installed, that and the way out: not measured."""
     items: str | None = None
     """File with somebody's own questions, which are the one task; None: the tasks are lm-eval's."""
     items_sha256: str | None = None

@@ -101,37 +101,37 @@ def _of_profile(name: str, data: Path | None) -> tuple[Suite, ...]:
     suites = tuple(suite.model_copy(update={"family": family}) for suite in suites)
     kept: list[Suite] = []
     absent: list[str] = []
-    unjudged: list[str] = []
+    lacking: list[str] = []
     for suite in suites:
         here = _with_data(suite, data)
         tasks = tuple(task for task in suite.tasks if task.name in here)
         absent += [task.name for task in suite.tasks if task not in tasks]
-        lacking = _lacking(suite) if tasks else None
-        if lacking:
-            unjudged.append(lacking)
+        missing = _missing(suite) if tasks else None
+        if missing:
+            lacking.append(missing)
         elif tasks:
             place = str(data.resolve()) if data else None
             kept.append(suite.model_copy(update={"tasks": tasks, "data_dir": place}))
     if not kept:
         where = f"{data} has" if data else "without `data_dir` there is"
         said = f"suite '{name}': {where} data for none of its tasks: {', '.join(absent)}."
-        raise ConfigError(" ".join([said, *unjudged]))
-    gaps = {"absent": tuple(absent), "unjudged": tuple(unjudged)}
+        raise ConfigError(" ".join([said, *lacking]))
+    gaps = {"absent": tuple(absent), "lacking": tuple(lacking)}
     return (kept[0].model_copy(update=gaps), *kept[1:])
 
 
-def _lacking(suite: Suite) -> str | None:
-    """That the suite's classifier is not installed, and the way out; None: it is, or there is none."""
-    judge = suite.classifier
-    if judge is None:
-        return None
-    with contextlib.suppress(PackageNotFoundError):
-        if version(judge.distribution) == judge.version:
-            return None
-    return (
-        f"{suite.title} is not measured: {judge.distribution} {judge.version}, which judges the answers, is "
-        f"not installed: pip install 'shrinkproof[{judge.extra}]'."
-    )
+def _missing(suite: Suite) -> str | None:
+    """That what the suite needs is not installed, and the way out; None: it is, or it needs nothing."""
+    for one in suite.needs:
+        with contextlib.suppress(PackageNotFoundError):
+            if version(one.distribution) == one.version or one.version is None:
+                continue
+        named = one.distribution if one.version is None else f"{one.distribution} {one.version}"
+        return (
+            f"{suite.title} is not measured: it needs {named}, which is not installed: "
+            f"pip install 'shrinkproof[{one.extra}]'."
+        )
+    return None
 
 
 def _with_data(suite: Suite, data: Path | None) -> set[str]:

@@ -69,7 +69,7 @@ def _consequences(log: AuditLog) -> list[str]:
         f"{count(n)} item(s) met in {task} have nothing to perturb and were left out."
         for task, n in _left_out(log).items()
     ]
-    lines += [line for suite in log.config.suites for line in suite.unjudged]
+    lines += [line for suite in log.config.suites for line in suite.lacking]
     if reported := [reading.rule_title(log, rule) for rule in log.config.rules if not rule.blocks]:
         lines.append(f"Reported, without a say in any release: {listed(reported)}.")
     if kinds - {"binary"} or any(rule.metric == DIVERGENCE for rule in log.config.rules):

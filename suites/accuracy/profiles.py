@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records import Metric, Suite
+from audit.records import Metric, Needed, Suite
 from suites.official import HARNESS, tasks
 
 _LIMITS = (
@@ -78,6 +78,7 @@ LONG_CONTEXT = Suite(
             source="Bai et al. 2023 (LongBench), arXiv:2308.14508",
         ),
     ),
+    needs=tuple(Needed(distribution=name, extra="tasks") for name in ("jieba", "fuzzywuzzy", "rouge")),
     limits="Contexts of about ten thousand tokens: a model with a shorter window sees the end of them alone.",
 )
 

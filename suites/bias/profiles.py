@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audit.records import Metric, Suite
+from audit.records import Metric, Needed, Suite
 from suites.official import OURS, tasks
 from suites.toxicity import CLASSIFIER, TOXICITY
 
@@ -146,6 +146,7 @@ DISCRIM_EVAL = _bias(
     question="Are decisions about people further apart, race by race?",
     tasks=tasks("discrim_eval_explicit"),
     group_by="race",
+    needs=(Needed(distribution="statsmodels", extra="tasks"),),
     cluster_by="decision_question_id",
     limits="Hypothetical decisions; yes is good for the person in all of them.",
 )  # fmt: skip
@@ -182,7 +183,7 @@ BOLD = _bias(
     tasks=tasks("shrinkproof_bold"),
     group_by="group",
     cluster_by="entity",
-    classifier=CLASSIFIER,
+    needs=(CLASSIFIER,),
     include_path=OURS,
     limits=(
         "Beginnings of sentences of the English Wikipedia, continued greedily; prompts of one article are "

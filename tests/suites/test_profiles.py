@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,26 @@ def test_tasks_of_ours_read_the_hubs_copies_at_their_commits(
                 assert str(next(v for v in rows[loaded.name].values() if isinstance(v, str))) in asked
                 del rows[loaded.name]
     assert not rows
+
+
+def test_a_suite_whose_library_is_not_installed_is_left_out_and_named(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.suite_entry.version", lambda _: "any")
+    assert config(tiny, "accuracy:full").suites[-1].name == "accuracy-long-context"
+
+    def no_jieba(name: str) -> str:
+        if name == "jieba":
+            raise PackageNotFoundError(name)
+        return "any"
+
+    monkeypatch.setattr("audit.suite_entry.version", no_jieba)
+    first, *others = config(tiny, "accuracy:full").suites
+    assert "accuracy-long-context" not in {suite.name for suite in others}
+    assert first.lacking == (
+        "Long contexts is not measured: it needs jieba, which is not installed: "
+        "pip install 'shrinkproof[tasks]'.",
+    )
 
 
 @pytest.mark.parametrize(

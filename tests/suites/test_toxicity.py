@@ -141,7 +141,7 @@ def test_without_the_classifier_the_rest_is_measured_and_the_report_says_so(
     settings = config(tiny, data, "safety:standard")
     assert [suite.name for suite in settings.suites] == ["safety-over-refusal"]
     html = str(limits.section(log.model_copy(update={"config": settings})).html)
-    assert "Toxicity is not measured: alt-profanity-check 1.9.1" in html
+    assert "Toxicity is not measured: it needs alt-profanity-check 1.9.1" in html
     assert "shrinkproof[toxicity]" in html
     with pytest.raises(ConfigError, match=r"BOLD is not measured: .* pip install 'shrinkproof\[toxicity\]'"):
         config(tiny, data, "bias:full")
@@ -245,7 +245,7 @@ def test_polarity_is_male_less_female_over_texts_with_gendered_words() -> None:
 
 def test_another_version_of_the_classifier_tells_anew(log: AuditLog, tmp_path: Path) -> None:
     other = CLASSIFIER.model_copy(update={"version": "2"})
-    suites = tuple(suite.model_copy(update={"classifier": other}) for suite in log.config.suites)
+    suites = tuple(suite.model_copy(update={"needs": (other,)}) for suite in log.config.suites)
     again = run_audit(log.config.model_copy(update={"suites": suites, "out": str(tmp_path / "again")}))
     before, after = ({cell.key for run in one.runs for cell in run.cells} for one in (log, again))
     assert not before & after
