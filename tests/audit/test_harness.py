@@ -121,6 +121,21 @@ def test_a_task_with_functions_of_its_own_is_the_same_in_the_next_process(tmp_pa
     assert digest("1 - document['y']", 3) != first
 
 
+def test_a_total_that_few_items_do_not_allow_stops_no_audit(tiny: Path, tmp_path: Path) -> None:
+    folder = own_task(tmp_path / "a", metric_list=[{"metric": "acc", "aggregation": "TOTAL"}])
+    spec = (folder / "sums.yaml").read_text().replace("TOTAL", "!function own.total")
+    (folder / "sums.yaml").write_text(spec)
+    (folder / "own.py").write_text("def total(items):\n    raise ArithmeticError('singular matrix')\n")
+    suite = {"name": "mine", "tasks": ["sums"], "include_path": str(folder)}
+    log = run_audit(
+        load_config(
+            {"model": str(tiny), "levels": ["control"], "suites": [suite], "out": str(tmp_path / "run")}
+        )
+    )
+    assert log.status == "finished", log.error
+    assert len(original_samples(log)) == 8
+
+
 def local_copy(folder: Path, **changes: Any) -> Path:
     """PIQA's columns in a file of ours."""
     folder.mkdir()
