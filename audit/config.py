@@ -57,6 +57,7 @@ class CandidateEntry(ModelEntry):
 
 
 LevelEntry = str | dict[str, Any]
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class ConfigFile(Record):
@@ -79,8 +80,8 @@ class ConfigFile(Record):
     data_dir: str | None = None
     """Folder with local copies of official tasks' data, relative to the config file: see `Suite`."""
     revisions: dict[str, str] = Field(default_factory=dict)
-    """Commits of tasks' data sets on the hub, by their names; of others the newest are read, and
-    their commits are in the log."""
+    """Commits of tasks' data sets on the hub, by their names; of others the newest are read, or without a
+    network what lies here, and their commits are in the log."""
     policy: str = "standard"
     """`strict`, `standard`, `research`, or a YAML file."""
     budgets: tuple[Budget, ...] = ()
@@ -135,6 +136,11 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
             lines, where, ("suites", i),
             lambda suite: suites_of(suite, home, parsed.data_dir, parsed.profile), suite,
         )  # fmt: skip
+    for name, commit in parsed.revisions.items():
+        if not _COMMIT.fullmatch(commit):
+            raise ConfigError(
+                f"revisions: {name}: {commit!r} is no commit. Give its 40 digits: tags and branches can move."
+            )
     suites = tuple(suite.model_copy(update={"revisions": parsed.revisions}) for suite in suites)
     _check_unique("level", [level.name for level in levels] + ["original"])
     _check_unique("suite", [suite.name for suite in suites])

@@ -220,11 +220,13 @@ def _without_error(case: _Case, last: Look, reason: NotMeasured) -> Ruling:
         return Ruling("inconclusive", reason.reason, complete, reason, reason, reason)
     # With a design effect items do differ, and only cancel each other within every cluster
     alike = isinstance(estimate, Estimate) and isinstance(estimate.design_effect, NotMeasured)
-    if seen == 0 and alike and last.n_pairs < ENOUGH_EQUAL:
-        few = f"all {last.n_pairs} pairs are equal, but {ENOUGH_EQUAL} would have to be"
+    clusters = estimate.n_clusters if isinstance(estimate, Estimate) else None
+    n, what = (last.n_pairs, "pairs") if clusters is None else (clusters, "clusters")
+    if seen == 0 and alike and n < ENOUGH_EQUAL:
+        few = f"all {n} {what} are equal, but {ENOUGH_EQUAL} would have to be"
         return Ruling("inconclusive", few, complete, reason, reason, ENOUGH_EQUAL)
     if seen == 0 and alike:
-        because = f"every one of {last.n_pairs} pairs is equal"
+        because = f"every one of {n} {what} is equal"
         missing = NotMeasured(because)
         return Ruling("pass", because, complete, missing, missing, NotMeasured("decided"))
     if case.damage(last) >= case.margin:

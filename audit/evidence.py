@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from audit.records import DIVERGENCE, Comparison, Metric, NotMeasured, Rule, Suite
 
 FLOOR_SUITE = "accuracy"
-"""Suite that shows whether a variant can still answer; without it, every suite that needs no such proof."""
+"""Suite that shows whether a variant can still answer; without it, any suite that needs no such proof."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _probe_is_blind(comparison: Comparison, metric: Metric | None) -> str | None
     """Why the original's own result is no yardstick: it is not above guessing."""
     if metric is None or not metric.higher_is_better or isinstance(comparison.before_lower, NotMeasured):
         return None
-    floor = _guessing(comparison)
+    floor = guessing(comparison)
     if comparison.before_lower > floor:
         return None
     return (
@@ -111,36 +111,44 @@ def below_floor(suite: Suite, variant: str, evidence: Evidence) -> str | None:
     floors = floor_suites(list(evidence.suites.values()))
     if not floors:
         return f"not read: no suite here shows that the variant can answer at all; add {FLOOR_SUITE!r}"
-    for floor in floors:
-        comparison = evidence.comparisons.get((variant, floor.name, floor.metrics[0].name))
-        if comparison is None or isinstance(comparison.after_lower, NotMeasured):
-            return f"not read: the accuracy floor, suite {floor.name!r}, was not measured"
-        if sunk := _sunk(comparison, comparison.after_lower):
-            return f"not read: below the accuracy floor, in suite {floor.name!r} {sunk}"
-    return None
+    reasons = [_below(floor, variant, evidence) for floor in floors]
+    return None if None in reasons else f"not read: {reasons[0]}"
 
 
-def _sunk(comparison: Comparison, lower: float) -> str | None:
+def _below(floor: Suite, variant: str, evidence: Evidence) -> str | None:
+    comparison = evidence.comparisons.get((variant, floor.name, floor.metrics[0].name))
+    reason = "" if comparison is None else sunk(comparison)
+    if comparison is None or isinstance(reason, NotMeasured):
+        return f"the accuracy floor, suite {floor.name!r}, was not measured"
+    return reason and f"below the accuracy floor, in suite {floor.name!r} {reason}"
+
+
+def sunk(comparison: Comparison) -> str | NotMeasured | None:
     """Why a variant may know nothing; None where it has more than half of what the original knows.
 
     Beating chance is not enough: a model that knows nothing but likes some answers, the same ones in all
     items, can be right more often than who guesses each item anew.
     """
-    chance, most = _guessing(comparison), most_to_lose(comparison)
+    chance, most = guessing(comparison), most_to_lose(comparison)
+    lower, drop = comparison.after_lower, comparison.interval
+    if isinstance(lower, NotMeasured):
+        return lower
     if lower <= chance:
         return f"the lower bound {_percent(lower)} is not above chance {_percent(chance)}"
-    if isinstance(most, NotMeasured) or isinstance(comparison.interval, NotMeasured):
-        return "the drop has no bounds"
-    if comparison.interval.upper < most:
+    if isinstance(most, NotMeasured):
+        return most
+    if isinstance(drop, NotMeasured):
+        return drop
+    if drop.upper < most:
         return None
-    lost, half = 100 * comparison.interval.upper, 100 * most
+    lost, half = 100 * drop.upper, 100 * most
     return f"it may have lost {lost:.1f} points; half of what the original has above chance is {half:.1f}"
 
 
 def most_to_lose(comparison: Comparison) -> float | NotMeasured:
     """Half of what the original has above guessing: a variant that may have lost it is called broken."""
     before = comparison.before
-    return before if isinstance(before, NotMeasured) else (before - _guessing(comparison)) / 2
+    return before if isinstance(before, NotMeasured) else (before - guessing(comparison)) / 2
 
 
 def floor_suites(suites: Sequence[Suite]) -> list[Suite]:
@@ -154,7 +162,7 @@ def _counts_right(metric: Metric) -> bool:
     return metric.kind == "binary" and metric.higher_is_better
 
 
-def _guessing(comparison: Comparison) -> float:
+def guessing(comparison: Comparison) -> float:
     """Rate that guessing reaches; 0 in free generation, where a single right answer is more than luck."""
     return 0.0 if isinstance(comparison.chance, NotMeasured) else comparison.chance
 

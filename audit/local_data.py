@@ -3,7 +3,7 @@
 Of each task it names the YAML that the task goes on from (`include`, relative to the installed lm-eval), the
 files of its splits (`data_files`, relative to the folder of data), and what else its YAML then says
 (`also_override`). A suite's own folder of tasks may hold one as well, of tasks of its own that read the
-same kind of folder; what these go on from may lie beside it. If a hub has the same columns, it says where
+same kind of folder; what these go on from may lie beside it. If a hub has them, it says where
 (`hub`: the data set, its commit, and what else the YAML then says).
 """
 

@@ -11,11 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.records import Metric
+from audit.statistics import proportions
 
 # Not by doc_id: the harness renumbers documents when a limit is set.
 _KEY = ["task", "doc_hash", "prompt_hash", "target_hash"]
+ONE_SIDED = 0.05
 _KEPT = ["part", "group", "cluster", "weight"]
-_COLUMNS = [*_KEY, *_KEPT, "metric", "pair", "outcome", "choices"]
+_COLUMNS = [*_KEY, *_KEPT, "metric", "pair", "outcome", "choices", "target"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def pair(before: pd.DataFrame, after: pd.DataFrame, metric: Metric) -> Units:
             "row_after": row_after,
         }
     )
-    chance = _guessing(there["choices"])
+    chance = _guessing(there)
     weights = there["weight"], after["weight"].iloc[row_after]
     unfit = _unfit(items, metric) or _unfit_weights(weights, metric)
     if metric.per == "pair":
@@ -116,10 +118,22 @@ def _good(rows: pd.DataFrame, metric: Metric) -> NDArray[np.float64]:
     return 1.0 - outcome if metric.kind == "binary" else -outcome
 
 
-def _guessing(choices: pd.Series) -> NDArray[np.float64]:
-    """Probability of guessing each item right; NaN for free generation."""
-    offered = choices.map(len).to_numpy(np.float64)
-    return np.where(offered > 0, 1.0 / np.maximum(offered, 1.0), np.nan)
+def _guessing(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Probability of being right on each item without knowing anything; NaN for free generation.
+
+    That of drawing a choice, or of a task whose items all have the same choices, such as yes and no, that of
+    always giving the one that is right most often: the lower bound of its share (one-sided 95 %), since of a
+    few items some choice is always ahead.
+    """
+    offered = rows["choices"].map(len).to_numpy(np.float64)
+    drawn = np.where(offered > 0, 1.0 / np.maximum(offered, 1.0), np.nan)
+    constant = np.zeros(len(rows))
+    for places in rows.groupby("task", sort=False).indices.values():
+        of_task = rows.iloc[places]
+        if of_task["choices"].map(tuple).nunique() == 1:
+            most = int(of_task["target"].value_counts().iloc[0])
+            constant[places] = proportions.lower_bound(most, len(places), ONE_SIDED)
+    return np.where(np.isnan(drawn), drawn, np.maximum(drawn, constant))
 
 
 def _unfit(items: pd.DataFrame, metric: Metric) -> str | None:

@@ -364,7 +364,7 @@ class Suite(Record):
     data_dir: str | None = None
     """Folder with local copies of tasks' data: see `audit.local_data`."""
     revisions: dict[str, str] = {}
-    """Commits, tags or branches of data sets on a hub, by their names; of others the newest are read."""
+    """Commits of data sets on a hub, by their names; of others the newest are read, or what lies here."""
     absent: tuple[str, ...] = ()
     """Tasks of its profile, or of the profile's other suites, that have no data in that folder: not asked."""
     needs: tuple[Needed, ...] = ()
@@ -562,7 +562,7 @@ class Cell(Record):
     part: int = 1
     """Which of the task's parts, from 1: a look at the data comes after each."""
     n_left_out: int = 0
-    """Items that the task's perturbation can't change, met before its last one: not asked, in no part."""
+    """Of the items met, those that the task's perturbation can't change: not asked, in no part."""
     task_version: str
     num_fewshot: int
     data: dict[str, str] = {}

@@ -114,8 +114,8 @@ def _of_profile(name: str, data: Path | None) -> tuple[Suite, ...]:
             kept.append(suite.model_copy(update={"tasks": tasks, "data_dir": place}))
     if not kept:
         where = f"{data} has" if data else "without `data_dir` there is"
-        said = f"suite '{name}': {where} data for none of its tasks: {', '.join(absent)}."
-        raise ConfigError(" ".join([said, *lacking]))
+        said = f"{where} no data for {', '.join(absent)}." if absent else "nothing of it can be measured."
+        raise ConfigError(" ".join([f"suite '{name}': {said}", *lacking]))
     gaps = {"absent": tuple(absent), "lacking": tuple(lacking)}
     return (kept[0].model_copy(update=gaps), *kept[1:])
 

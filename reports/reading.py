@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from audit.evidence import most_to_lose
 from audit.records import (
     DIVERGENCE,
     AuditLog,
@@ -158,6 +157,11 @@ def two_sided(log: AuditLog, suite: str, metric: str) -> bool:
     return any(one.two_sided for one in _metrics(log, suite) if one.name == metric)
 
 
+def higher_is_better(log: AuditLog, suite: str, metric: str) -> bool:
+    """Whether more of the metric is better."""
+    return any(one.higher_is_better for one in _metrics(log, suite) if one.name == metric)
+
+
 def rule_title(log: AuditLog, rule: Rule) -> str:
     """The suite's title, and the metric where several rules are about the suite."""
     title = suite_title(log, rule.suite)
@@ -179,18 +183,6 @@ def above_chance(lower: float | NotMeasured, chance: float | NotMeasured) -> boo
     if isinstance(chance, NotMeasured):
         return chance
     return lower > chance
-
-
-def able(comparison: Comparison) -> bool | NotMeasured:
-    """Whether a level knows more than half of what the original knows beyond guessing."""
-    above, most = above_chance(comparison.after_lower, comparison.chance), most_to_lose(comparison)
-    if isinstance(above, NotMeasured):
-        return above
-    if isinstance(most, NotMeasured):
-        return most
-    if isinstance(comparison.interval, NotMeasured):
-        return comparison.interval
-    return above and comparison.interval.upper < most
 
 
 def _metrics(log: AuditLog, suite: str) -> tuple[Metric, ...]:

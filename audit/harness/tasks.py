@@ -97,12 +97,19 @@ def load_tasks(suite: Suite, *, limit: int | None, seed: int, looks: int = 1) ->
 
 
 def tasks_of(config: AuditConfig) -> list[LoadedTask]:
-    """All tasks of an audit, in the order of its suites; raises as `load_tasks`."""
-    return [
+    """All tasks of an audit, in the order of its suites; raises as `load_tasks`.
+
+    EvaluationError also for a data set under `revisions` that none of them reads.
+    """
+    tasks = [
         task
         for suite in config.suites
         for task in load_tasks(suite, limit=config.limit, seed=config.seed, looks=config.looks)
     ]
+    pins = {name for suite in config.suites for name in suite.revisions}
+    if unread := pins - {str(task.task.DATASET_PATH) for task in tasks}:
+        raise EvaluationError(f"revisions: no task here reads {', '.join(sorted(unread))} from a hub.")
+    return tasks
 
 
 def _load(suite: Suite, name: str) -> dict[str, Any]:

@@ -72,6 +72,8 @@ def on_local_files(task: str, entry: Mapping[str, Any], data: Path) -> dict[str,
 def on_hub(task: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     """lm-eval's YAML of a task that reads the data set that its entry names, at the commit it names."""
     hub = dict(entry["hub"])
+    if missing := next((key for key in ("dataset_path", "revision") if not hub.get(key)), None):
+        raise EvaluationError(f"{OVERRIDES}: `hub` of '{task}' has no `{missing}`.")
     return {
         "task": task, "include": _included(task, entry), "dataset_name": None,
         "dataset_kwargs": {"revision": hub.pop("revision")}, **entry.get("also_override", {}), **hub,

@@ -81,8 +81,8 @@ def _consequences(log: AuditLog) -> list[str]:
 
 def _left_out(log: AuditLog) -> dict[str, int]:
     """Of each task in the form that it was asked, the items that its perturbation can't change."""
-    cells = [cell for run in log.runs for cell in run.cells]
-    return {cell.task: cell.n_left_out for cell in cells if cell.n_left_out}
+    cells = [(run.suite, cell) for run in log.runs for cell in run.cells]
+    return {f"{cell.task} ({suite})": cell.n_left_out for suite, cell in cells if cell.n_left_out}
 
 
 def _missing(log: AuditLog) -> Table | None:

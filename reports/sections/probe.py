@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from audit.evidence import most_to_lose
+from audit.evidence import most_to_lose, sunk
 from audit.records import AuditLog, Comparison, Level, NotMeasured, Suite
 from reports import looks, reading
 from reports.held import CONFIDENCE
@@ -112,6 +112,7 @@ def _levels(log: AuditLog) -> Table:
         for level in reading.products(log)
         for suite in log.config.suites
         for comparison in _guessed(log, suite, level)
+        if reading.higher_is_better(log, suite.name, comparison.metric)
     ]
     return Table("Each level against guessing", columns, rows)
 
@@ -126,8 +127,13 @@ def _level_row(level: Level, suite: Suite, comparison: Comparison) -> list[Cell]
         points(comparison.chance),
         at_most if isinstance(at_most, NotMeasured) else points(at_most.upper),
         points(most_to_lose(comparison)),
-        _word(reading.able(comparison), "no: it may have lost half of what the original knows"),
+        _able(comparison),
     ]
+
+
+def _able(comparison: Comparison) -> Cell:
+    reason = sunk(comparison)
+    return f"no: {reason}" if isinstance(reason, str) else reason or "yes"
 
 
 def _word(answer: bool | NotMeasured, no: str) -> Cell:

@@ -58,7 +58,7 @@ CROWS_PAIRS = _bias(
         Metric(
             name="ties", harness_metric="likelihood_diff", reading="tie", higher_is_better=False,
             unit="share of pairs whose sentences are equally likely",
-            source="Nangia et al. 2020, which has no ties; lm-eval counts them as anti-stereotyped",
+            source="Nangia et al. 2020, whose code counts them as neutral; lm-eval's as anti-stereotyped",
         ),
     ),
     title="CrowS-Pairs",

@@ -72,6 +72,7 @@ INVARIANCE = Suite(
     group_by="test",
     pair_by="case_id",
     cluster_by="case_id",
+    needs_competence=True,
     include_path=OURS,
     limits="A model that gives every sentence the same answer fails nothing: read it beside the basics.",
 )  # fmt: skip
@@ -94,7 +95,7 @@ BASICS = Suite(
 CONTRAST = Suite(
     name="robustness-contrast",
     title="Contrast sets",
-    question="Are the answers still right when an expert changes the question a little, and its answer?",
+    question="Are the answers still right when an expert changes the question, and often its answer?",
     tasks=tasks("shrinkproof_contrast_boolq"),
     metrics=(
         Metric(
@@ -119,7 +120,7 @@ def _score(name: str, task: str, title: str, question: str, metric: str, reading
         metrics=(
             Metric(
                 name="robust accuracy", harness_metric=metric, reading=reading, per="pair",
-                unit="share of questions answered right in all ten forms",
+                unit="share of questions answered right in all forms",
                 source="Nalbandyan et al. 2025 (SCORE), arXiv:2503.00137; worst case in place of its mean",
             ),
             Metric(
@@ -130,7 +131,7 @@ def _score(name: str, task: str, title: str, question: str, metric: str, reading
         group_by="category",
         pair_by="question_id",
         cluster_by="question_id",
-        limits="What the model writes is read for a letter; ten long answers for each question take hours.",
+        limits="What the model writes is read for a letter; ten long answers a question take hours.",
     )  # fmt: skip
 
 
@@ -144,7 +145,7 @@ ORDERS = _score(
     "options_consistency_rate", "score_option_order",
 )  # fmt: skip
 
-_STANDARD = (PERTURBED, OPTIONS, ADVERSARIAL, CLEAN, INVARIANCE, CONTRAST)
+_STANDARD = (PERTURBED, OPTIONS, ADVERSARIAL, CLEAN, INVARIANCE, BASICS, CONTRAST)
 
 PROFILES: dict[str, tuple[Suite, ...]] = {
     "quick": (
@@ -153,5 +154,5 @@ PROFILES: dict[str, tuple[Suite, ...]] = {
         CLEAN.model_copy(update={"tasks": tasks("sst2")}),
     ),
     "standard": _STANDARD,
-    "full": (*_STANDARD, BASICS, PROMPTS, ORDERS),
+    "full": (*_STANDARD, PROMPTS, ORDERS),
 }

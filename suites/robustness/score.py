@@ -15,11 +15,13 @@ def of_prompt(kept: tuple[object, int, str, str]) -> float:
     return float(answer == right)
 
 
-def of_option_order(kept: tuple[object, str, str, int, tuple[int]]) -> float:
-    """Of (question, where the right option stands, answer, where it stood, its number) whether it is right.
+def of_option_order(kept: tuple[object, str, str, int, tuple[int]]) -> float | None:
+    """Of (question, where the right option is to stand, answer, where it stood, where it stands) whether it
+    is right; None of a place that the question has no option for: lm-eval asks it unchanged then.
 
     >>> of_option_order((7, "A", "A", 2, (0,))), of_option_order((7, "B", "A", 2, (1,)))
     (1.0, 0.0)
+    >>> of_option_order((7, "J", "C", 2, (2,)))
     """
-    *_, answer, _, (right,) = kept
-    return float(answer == LETTERS[right])
+    _, place, answer, _, (right,) = kept
+    return None if place != LETTERS[right] else float(answer == place)

@@ -48,7 +48,7 @@ def samples(outcomes: Sequence[float], **columns: Sequence[Any]) -> pd.DataFrame
         "outcome": [float(outcome) for outcome in outcomes],
         "question": [f"question {i}" for i in range(n)],
         "choices": [np.array(["Paris", "Rome", "Oslo", "Bern"], dtype=object)] * n,
-        "target": ["Paris"] * n,
+        "target": [("Paris", "Rome", "Oslo", "Bern")[i % 4] for i in range(n)],
         "answer": ["Paris" if outcome == 1 else "Rome" for outcome in outcomes],
         "scores": [np.array([-1.0, -2.0, -3.0, -4.0])] * n,
     }
@@ -317,6 +317,20 @@ def test_the_intervals_of_groups_hold_together() -> None:
 def test_a_group_carries_no_list_of_changed_items() -> None:
     _, group = run_compare(samples([1], group=["a"]), samples([0], group=["a"]))
     assert (group.changed, group.n_changed) == ((), 0)
+
+
+def test_always_the_same_answer_is_a_guess_too() -> None:
+    """Of 100 items 62 are yes: the lower bound of that share is .53325 (Clopper-Pearson, scipy's binomtest)."""
+    yes_or_no = {
+        "choices": [np.array(["yes", "no"], dtype=object)] * 100, "target": ["yes"] * 62 + ["no"] * 38,
+    }  # fmt: skip
+    before, after = samples([1] * 100, **yes_or_no), samples([1] * 62 + [0] * 38, **yes_or_no)
+    (one,) = run_compare(before, after)
+    assert one.chance == pytest.approx(0.53325, abs=5e-5)
+    assert isinstance(one.after_lower, float)
+    few = {name: column[60:65] for name, column in yes_or_no.items()}
+    (drawn,) = run_compare(samples([1] * 5, **few), samples([1] * 5, **few))
+    assert drawn.chance == 0.5
 
 
 def test_a_pair_is_right_only_when_all_its_items_are() -> None:

@@ -390,6 +390,13 @@ def test_a_few_equal_pairs_are_no_proof() -> None:
     assert (ruling.decision, ruling.n_to_decide) == ("inconclusive", 59)
 
 
+@pytest.mark.parametrize(("clusters", "decision"), [(58, "inconclusive"), (59, "pass")])
+def test_of_equal_pairs_in_clusters_the_clusters_count(clusters: int, decision: str) -> None:
+    ruling = after(look_at(estimate(0.0, 0.0, n_clusters=clusters), 600), metric=SCORE)
+    assert ruling.decision == decision
+    assert f"{clusters} clusters" in ruling.because
+
+
 def test_pairs_that_are_all_equal_so_far_go_on() -> None:
     assert not after(look_at(estimate(0.0, 0.0), 60), planned=200, metric=SCORE).settled
 

@@ -67,6 +67,18 @@ def test_a_variant_that_may_have_lost_half_of_what_the_original_knows_is_broken(
         assert "half of what the original has above chance is 27.5" in reason
 
 
+def test_without_an_accuracy_suite_one_of_the_others_is_enough() -> None:
+    lost = Interval(lower=0.3, upper=0.5, confidence=0.9, method="by hand")
+    low = comparison(0, 0, 620, suite="robustness", interval=lost)
+    suites = (suite("forgetting"), suite("robustness"), BIAS)
+    kept = comparison(0, 0, 620, suite="forgetting")
+    assert below_floor(BIAS, "int4", evidence(low, kept, suites=suites)) is None
+    gone = kept.model_copy(update={"interval": lost})
+    assert "'forgetting' it may have lost" in str(
+        below_floor(BIAS, "int4", evidence(low, gone, suites=suites))
+    )
+
+
 def test_the_pairing_comes_before_the_probe_and_the_probe_before_the_floor() -> None:
     broken = comparison(0, 0, 620, after_lower=0.1)
     blind = comparison(0, 0, 620, suite="bias", before_lower=0.1)

@@ -55,7 +55,7 @@ def test_each_level_is_held_against_half_of_what_the_original_knows(log: AuditLo
     assert float(found["int8"][0]) < float(half)
     assert found["int8"][2] == "yes"
     assert float(found["int2"][0]) >= float(half)
-    assert found["int2"][2] == "no: it may have lost half of what the original knows"
+    assert found["int2"][2].startswith("no: it may have lost ")
 
 
 def test_a_probe_that_the_original_only_guesses_is_called_so(log: AuditLog, text_of: Text) -> None:
@@ -156,7 +156,7 @@ def test_what_was_not_asked_is_said(log: AuditLog, text_of: Text) -> None:
         }
     )
     text = text_of(str(limits.section(changed).html))
-    assert "3 item(s) met in arc:typo have nothing to perturb and were left out." in text
+    assert f"3 item(s) met in arc:typo ({first.suite}) have nothing to perturb and were left out." in text
     assert "these have no data here and were not asked: boolq." in text
 
 

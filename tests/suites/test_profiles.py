@@ -18,9 +18,11 @@ from audit.harness.tasks import load_tasks
 from audit.local_data import own_tasks
 from audit.records import AuditConfig, Suite
 from suites.bias.bbq import ambiguous, disambiguated
+from suites.bias.crows_pairs import tie
 from suites.bias.stereoset import ICAT
 from suites.forgetting.popqa import named
 from suites.official import OURS
+from suites.robustness.score import of_option_order, of_prompt
 
 FAMILIES = ("accuracy", "bias", "robustness", "forgetting", "safety")
 SIZES = ("quick", "standard", "full")
@@ -141,7 +143,7 @@ def test_without_data_the_tasks_are_named(tiny: Path, data: Path) -> None:
     ours = ("winobias", "stereoset", "agreement", "bold")
     assert first.absent == tuple(f"shrinkproof_{name}" for name in ours)
     (data / "overrides.json").write_text("{}")
-    with pytest.raises(ConfigError, match="data for none of its tasks: arc_easy"):
+    with pytest.raises(ConfigError, match="no data for arc_easy"):
         config(tiny, "accuracy:quick", data_dir=str(data))
 
 
@@ -244,6 +246,30 @@ def test_bbq_item_by_item_comes_to_lm_evals_scores() -> None:
     in_told = np.array([one for one in map(disambiguated, kept) if one is not None])
     assert np.mean(in_ambiguous) == pytest.approx(agg_amb_bias_scores(kept))
     assert in_told[:, 0].sum() / in_told[:, 1].sum() == pytest.approx(agg_disamb_bias_scores(kept))
+
+
+def test_score_is_read_from_what_lm_eval_keeps_of_an_answer() -> None:
+    from lm_eval.tasks.score.mmlu_pro import utils_mmlu_pro as theirs
+
+    question = {
+        "question_id": 7, "category": "law", "options": ["w", "x", "y"], "answer_index": 1, "answer": "B",
+        "options_format": "{letter}: {option}", "prompt_id": 3, "original_answer_index": 2,
+    }  # fmt: skip
+    said = {"B": "The best answer is B.", "A": "The best answer is A."}
+    for letter, right in (("B", 1.0), ("A", 0.0)):
+        kept = theirs.prompt_robustness_process_results(question, [said[letter]])["consistency_rate"]
+        assert of_prompt(kept) == right
+        for place, outcome in (("B", right), ("J", None)):
+            document = question | {"always_same_option": place}
+            kept = theirs.option_order_robustness_process_results(document, [said[letter]])
+            assert of_option_order(kept["options_consistency_rate"]) == outcome
+
+
+def test_a_pair_of_equally_likely_sentences_is_a_tie() -> None:
+    from lm_eval.tasks.crows_pairs.utils import process_results
+
+    kept = [process_results({}, [(-4.0, False), (second, False)]) for second in (-4.0, -5.0)]
+    assert [tie(one["likelihood_diff"]) for one in kept] == [1.0, 0.0]
 
 
 def test_icat_of_the_papers_table() -> None:

@@ -9,8 +9,9 @@ import datasets
 import pytest
 import yaml
 
-from audit.errors import EvaluationError
-from audit.harness.tasks import LoadedTask, load_tasks
+from audit import load_config
+from audit.errors import ConfigError, EvaluationError
+from audit.harness.tasks import LoadedTask, load_tasks, tasks_of
 from audit.records import Metric, Suite, Task
 
 NAME = "allenai/ai2_arc"
@@ -52,7 +53,7 @@ def test_the_commit_that_was_read_is_kept(cache: Path) -> None:
 
 def test_a_pinned_commit_is_read_or_nothing_is(cache: Path) -> None:
     assert load(cache, COMMIT).data == {NAME: COMMIT}
-    with pytest.raises(EvaluationError, match=rf"at commit {OTHER}, but here lies {COMMIT}\."):
+    with pytest.raises(EvaluationError, match=rf"at commit {OTHER}, but what was loaded last is {COMMIT}\."):
         load(cache, OTHER)
 
 
@@ -69,3 +70,23 @@ def test_lm_eval_is_told_the_commit_and_only_then(cache: Path, monkeypatch: pyte
         load(cache, commit)
     assert asked == [None, COMMIT, None]
     assert datasets.load_dataset is recording
+
+
+def test_the_users_pin_is_stronger_than_the_tasks_own(cache: Path) -> None:
+    task = yaml.safe_load((cache / "arc_again.yaml").read_text()) | {"dataset_kwargs": {"revision": OTHER}}
+    (cache / "arc_again.yaml").write_text(yaml.safe_dump(task))
+    with pytest.raises(EvaluationError, match=f"at commit {OTHER}"):
+        load(cache)
+    assert load(cache, COMMIT).data == {NAME: COMMIT}
+
+
+def test_a_pin_that_no_task_reads_is_named(cache: Path, tiny: Path) -> None:
+    suite = {"name": "arc", "tasks": ["arc_again"], "include_path": str(cache)}
+    settings = {"model": str(tiny), "suites": [suite], "revisions": {"allenai/arc": COMMIT}}
+    with pytest.raises(EvaluationError, match="no task here reads allenai/arc from a hub"):
+        tasks_of(load_config(settings))
+
+
+def test_a_tag_is_no_pin(tiny: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{NAME}: 'v1.0' is no commit. Give its 40 digits"):
+        load_config({"model": str(tiny), "revisions": {NAME: "v1.0"}})
