@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit import weights
+from audit import registry, weights
 from audit.harness import LoadedTask, Measured, Scored, Scorer, scorer_name, source_digest, tasks_of
 from audit.loading import resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
@@ -247,7 +247,14 @@ def _of_part(task: LoadedTask, part: int) -> dict[str, Any]:
         "task_digest": task.digest,
         "num_fewshot": task.num_fewshot,
         "columns": [task.suite.group_by, task.suite.pair_by, task.suite.cluster_by],
-        "metrics": [[metric.harness_metric, metric.reading] for metric in task.suite.metrics],
+        "metrics": [
+            [
+                metric.harness_metric,
+                metric.reading,
+                metric.reading and registry.reading_source(metric.reading),
+            ]
+            for metric in task.suite.metrics
+        ],
         "chat": [task.suite.chat, task.suite.system_prompt],
         "needs": [one.model_dump() for one in task.suite.needs if one.version],
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
@@ -74,6 +75,12 @@ def profile(name: str) -> Suites:
 def reading(name: str) -> Reading:
     """The function of that name that reads what lm-eval keeps of an item."""
     return cast("Reading", _load("audit.readings", "reading", name))
+
+
+def reading_source(name: str) -> str:
+    """The source of the module that the reading of that name is in: with another, numbers may be others."""
+    reading(name)
+    return inspect.getsource(sys.modules[_points("audit.readings")[name].module])
 
 
 def perturbation(name: str) -> Perturbation:

@@ -218,8 +218,10 @@ def _settings(config: Mapping[str, Any], data: Mapping[str, str]) -> dict[str, A
 def _by_source(value: object) -> str:
     """What JSON has no place for, without its address in memory: that is another in each process."""
     if inspect.isfunction(value):
-        with contextlib.suppress(OSError):
-            return inspect.getsource(value)
+        with contextlib.suppress(
+            OSError
+        ):  # of the whole file: what it calls and the words it looks for count
+            return inspect.getsource(inspect.getmodule(value) or value)
     return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 

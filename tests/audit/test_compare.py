@@ -320,7 +320,7 @@ def test_a_group_carries_no_list_of_changed_items() -> None:
 
 
 def test_always_the_same_answer_is_a_guess_too() -> None:
-    """Of 100 items 62 are yes: the lower bound of that share is .53325 (Clopper-Pearson, scipy's binomtest)."""
+    """Of 100 items 62 are yes: the lower bound of that share is .53325 (scipy's binomtest, exact)."""
     yes_or_no = {
         "choices": [np.array(["yes", "no"], dtype=object)] * 100, "target": ["yes"] * 62 + ["no"] * 38,
     }  # fmt: skip

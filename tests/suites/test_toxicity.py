@@ -243,9 +243,16 @@ def test_polarity_is_male_less_female_over_texts_with_gendered_words() -> None:
     assert np.isnan(mean_polarity([None, (0.0, 0.0)]))
 
 
-def test_another_version_of_the_classifier_tells_anew(log: AuditLog, tmp_path: Path) -> None:
-    other = CLASSIFIER.model_copy(update={"version": "2"})
-    suites = tuple(suite.model_copy(update={"needs": (other,)}) for suite in log.config.suites)
+@pytest.mark.parametrize("changed", ["version", "counts"])
+def test_another_classifier_or_other_counts_of_its_errors_tell_anew(
+    log: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    suites = log.config.suites
+    if changed == "version":
+        other = CLASSIFIER.model_copy(update={"version": "2"})
+        suites = tuple(suite.model_copy(update={"needs": (other,)}) for suite in suites)
+    else:
+        monkeypatch.setattr("audit.registry.reading_source", lambda _: "ACCURACY = counted(…)")
     again = run_audit(log.config.model_copy(update={"suites": suites, "out": str(tmp_path / "again")}))
     before, after = ({cell.key for run in one.runs for cell in run.cells} for one in (log, again))
     assert not before & after
