@@ -7,7 +7,7 @@ from suites.official import HARNESS, tasks
 
 _LIMITS = (
     "lm-eval's own tasks at its own settings, but for one thing: of every task the likeliest answer counts "
-    "(`acc`), also where leaderboards divide by length (`acc_norm`). Public for years, so the original may "
+    "(acc), also where leaderboards divide by length (acc_norm). Public for years, so the original may "
     "have seen them."
 )
 
