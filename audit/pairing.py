@@ -130,9 +130,10 @@ def _guessing(rows: pd.DataFrame) -> NDArray[np.float64]:
     constant = np.zeros(len(rows))
     for places in rows.groupby("task", sort=False).indices.values():
         of_task = rows.iloc[places]
-        if of_task["choices"].map(tuple).nunique() == 1:
-            most = int(of_task["target"].value_counts().iloc[0])
-            constant[places] = proportions.lower_bound(most, len(places), ONE_SIDED)
+        right = of_task["target"].value_counts()
+        # Where one choice alone is ever right, as *disagree*, an inclination is measured and not knowledge
+        if len(right) > 1 and of_task["choices"].map(tuple).nunique() == 1:
+            constant[places] = proportions.lower_bound(int(right.iloc[0]), len(places), ONE_SIDED)
     return np.where(np.isnan(drawn), drawn, np.maximum(drawn, constant))
 
 

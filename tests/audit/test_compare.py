@@ -328,6 +328,9 @@ def test_always_the_same_answer_is_a_guess_too() -> None:
     (one,) = run_compare(before, after)
     assert one.chance == pytest.approx(0.53325, abs=5e-5)
     assert isinstance(one.after_lower, float)
+    inclined = {**yes_or_no, "target": ["no"] * 100}
+    (leaning,) = run_compare(samples([1] * 100, **inclined), samples([1] * 100, **inclined))
+    assert leaning.chance == 0.5
     few = {name: column[60:65] for name, column in yes_or_no.items()}
     (drawn,) = run_compare(samples([1] * 5, **few), samples([1] * 5, **few))
     assert drawn.chance == 0.5
