@@ -6,7 +6,7 @@ import nox
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "layers", "tests"]
+nox.options.sessions = ["lint", "tests"]
 
 
 @nox.session
@@ -20,8 +20,14 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, on a tiny model that is trained here in about a minute."""
+    """Types, who may import whom, and all tests, on a tiny model that is trained here in about a minute.
+
+    In one environment, since installing it takes minutes; with arguments, pytest alone.
+    """
     session.install("-e", ".[dev]")
+    if not session.posargs:
+        session.run("mypy")
+        session.run("lint-imports")
     session.run("pytest", *session.posargs)
 
 
@@ -31,20 +37,6 @@ def lint(session: nox.Session) -> None:
     session.install("ruff>=0.13")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-
-
-@nox.session
-def types(session: nox.Session) -> None:
-    """Strict typing."""
-    session.install("-e", ".[dev]")
-    session.run("mypy")
-
-
-@nox.session
-def layers(session: nox.Session) -> None:
-    """Who may import whom: read from the sources, so nothing but the checker is installed."""
-    session.install("import-linter>=2.4")
-    session.run("lint-imports")
 
 
 @nox.session
