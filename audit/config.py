@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from audit import claims, registry, weights
 from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
-from audit.pinning import ONE_FILE, ModelEntry, file_digest, found_file, pinned_model
+from audit.pinning import COMMIT, ONE_FILE, ModelEntry, file_digest, found_file, pinned_model
 from audit.policy import load_policy
 from audit.records import (
     AuditConfig,
@@ -57,7 +57,6 @@ class CandidateEntry(ModelEntry):
 
 
 LevelEntry = str | dict[str, Any]
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class ConfigFile(Record):
@@ -137,7 +136,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
             lambda suite: suites_of(suite, home, parsed.data_dir, parsed.profile), suite,
         )  # fmt: skip
     for name, commit in parsed.revisions.items():
-        if not _COMMIT.fullmatch(commit):
+        if not COMMIT.fullmatch(commit):
             raise ConfigError(
                 f"revisions: {name}: {commit!r} is no commit. Give its 40 digits: tags and branches can move."
             )

@@ -16,6 +16,7 @@ from audit.statistics import proportions
 # Not by doc_id: the harness renumbers documents when a limit is set.
 _KEY = ["task", "doc_hash", "prompt_hash", "target_hash"]
 ONE_SIDED = 0.05
+"""Error of the lower bound of what one constant answer gets right."""
 _KEPT = ["part", "group", "cluster", "weight"]
 _COLUMNS = [*_KEY, *_KEPT, "metric", "pair", "outcome", "choices", "target"]
 

@@ -13,6 +13,8 @@ from audit.errors import ConfigError, ModelError
 from audit.records import ModelRef, Record
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(:[\w./-]+\.(gguf|onnx))?")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+"""What pins anything on a hub."""
 ONE_FILE = (".gguf", ".onnx")
 """Models that are one file."""
 _HUB_FILE = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?:[\w./-]+")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from audit.errors import EvaluationError
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+from audit.pinning import COMMIT
 
 
 @contextlib.contextmanager
@@ -42,10 +40,10 @@ def commit_read(task: Any, revisions: Mapping[str, str]) -> dict[str, str]:
     one that was loaded last, whatever was asked for; then EvaluationError is raised.
     """
     files = [file["filename"] for split in (task.dataset or {}).values() for file in split.cache_files]
-    commits = [part for file in files for part in Path(file).parts if _COMMIT.fullmatch(part)]
+    commits = [part for file in files for part in Path(file).parts if COMMIT.fullmatch(part)]
     name, read = str(task.DATASET_PATH), commits[0] if commits else None
     wanted = revisions.get(name) or (task.config.dataset_kwargs or {}).get("revision")
-    if wanted and _COMMIT.fullmatch(wanted) and read != wanted:
+    if wanted and COMMIT.fullmatch(wanted) and read != wanted:
         raise EvaluationError(
             f"task '{task.config.task}' is to read {name} at commit {wanted}, but what was loaded last is "
             f"{read or 'a copy of no known commit'}. Load that commit again with a network, or name this one "
