@@ -46,6 +46,7 @@ def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Varia
         name=level.name,
         level=level,
         path=artefact.path,
+        files=artefact.files,
         digest=artefact.digest,
         parent=original.digest,
         **counted.fields(),

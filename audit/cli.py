@@ -159,12 +159,14 @@ def plan(
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder, or its audit.json.")],
-    format: Annotated[list[str] | None, typer.Option(help="Format; repeat.", show_default="html")] = None,
+    format: Annotated[
+        list[str] | None, typer.Option(help="Formats, by commas or repeated.", show_default="html")
+    ] = None,
 ) -> None:
     """Render a run's report again, from its log alone."""
     log = read_log(run)
-    for name in format or ["html"]:
-        typer.echo(_render(log, run, name))
+    for name in ",".join(format or ["html"]).split(","):
+        typer.echo(_render(log, run, name.strip()))
 
 
 @app.command()
@@ -268,7 +270,8 @@ def list_parts(what: Annotated[str, typer.Argument(help="levels, suites, perturb
 
 
 def _render(log: AuditLog, run: Path, name: str) -> Path:
-    return write_report(run, f"report.{name}", registry.report_format(name)(log))
+    made = registry.report_format(name)
+    return write_report(run, made.FILE, made.render(log))
 
 
 def main() -> None:

@@ -71,6 +71,7 @@ def _original(config: AuditConfig) -> Variant:
         name="original",
         level=None,
         path=str(folder),
+        files=config.model.files,
         digest=config.model.digest,
         parent=None,
         **counted.fields(),
@@ -124,11 +125,13 @@ def _make(
     dense = counted.stored_as.endswith("dense")
     if dense and not isinstance(found.sparsity, NotMeasured) and found.sparsity > MANY_ZEROS:
         counted = counted._replace(stored_as=f"{counted.stored_as}, zeros stored")
+    files = weights.digests(weights.weight_files(folder))
     return Variant(
         name=level.name,
         level=level,
         path=str(folder),
-        digest=weights.digest(weights.weight_files(folder)),
+        files=files,
+        digest=weights.digest(files),
         parent=source.digest,
         **counted.fields(),
         calibration=calibration,

@@ -38,11 +38,12 @@ def pinned_model(name: str, home: Path, entry: ModelEntry) -> ModelRef:
         if not _HUB_NAME.fullmatch(name):
             raise ModelError(f"There is no model folder {name}, and it is no org/name of a hub either.")
         folder, revision = _from_hub(name, entry.allow_pickle)
-    files = weights.weight_files(folder, allow_pickle=entry.allow_pickle)
+    files = weights.digests(weights.weight_files(folder, allow_pickle=entry.allow_pickle))
     return ModelRef(
         name=name,
         path=str(folder.resolve()),
         revision=revision,
+        files=files,
         digest=weights.digest(files),
         note=entry.note,
         allow_pickle=entry.allow_pickle,

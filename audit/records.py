@@ -5,10 +5,10 @@ A number that could not be had is `NotMeasured(reason)`, never 0, NaN or None.
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from typing import Annotated, Literal, Self
 
+import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -48,8 +48,10 @@ class ModelRef(Record):
     """Folder with the files."""
     revision: str | None = None
     """Commit on the hub, 40 hex digits; None for a folder, which its digest pins."""
+    files: dict[str, str] = {}
+    """The sha256 of each weight file, by its name."""
     digest: str
-    """sha256 over the weight files' sha256, so renaming the folder changes nothing."""
+    """sha256 over the lines "name NUL sha256 LF" of those: renaming the folder changes nothing."""
     note: str = ""
     """What a reader must know about this original, in one or two sentences."""
     allow_pickle: bool = False
@@ -212,8 +214,10 @@ class Variant(Record):
     level: Level | None
     path: str
     """Empty where no file was seen, behind an endpoint."""
+    files: dict[str, str] = {}
+    """The sha256 of each weight file, by its name: what a signature is about. Empty where none was seen."""
     digest: str | NotMeasured
-    """sha256 over the weight files' sha256."""
+    """sha256 over those, as in `ModelRef`."""
     parent: str | NotMeasured | None
     """Digest of the model it was made from, or is said to have been; None for the original."""
     size_bytes: int | NotMeasured
@@ -988,7 +992,7 @@ class AuditConfig(Record):
         """Over all that decides what counts as good enough: rules, budgets, device, looks and seed."""
         device = () if self.device_profile is None else (self.device_profile,)
         promises = [one.model_dump(mode="json") for one in (*self.rules, *self.budgets, *device)]
-        return sha256(json.dumps([promises, self.looks, self.seed], sort_keys=True).encode()).hexdigest()
+        return sha256(rfc8785.dumps([promises, self.looks, self.seed])).hexdigest()
 
 
 class PlannedRule(Record):
@@ -1075,8 +1079,9 @@ class AuditLog(Record):
     budgets: tuple[BudgetVerdict, ...] = ()
 
     def to_json(self) -> bytes:
-        """The one byte form of the log: what `audit.json` holds and what its sha256 is taken of."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
+        """The one byte form of the log, canonical JSON (RFC 8785): what `audit.json` holds and what its
+        sha256 is taken of."""
+        return rfc8785.dumps(self.model_dump(mode="json"))
 
     @property
     def decision(self) -> Decision:

@@ -44,7 +44,18 @@ class Compressor(Protocol):
         ...
 
 
-ReportFormat = Callable[[AuditLog], bytes]
+class ReportFormat(Protocol):
+    """A module (or object) of the group `audit.report_formats`."""
+
+    FILE: str
+    """Name of the file in the run folder: `report.html`."""
+
+    @staticmethod
+    def render(log: AuditLog) -> bytes:
+        """The file's bytes, from the log alone: the same log gives the same."""
+        ...
+
+
 CorpusStatistic = Callable[["pd.DataFrame"], float]
 """Rows with the columns of `Sample` to the one number that they have together; an `OfSums` is resampled
 faster. ValueError, or NaN, where rows have none."""

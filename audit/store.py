@@ -32,6 +32,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import rfc8785
 from pydantic import TypeAdapter, ValidationError
 
 from audit import weights
@@ -109,7 +110,7 @@ class Store:
             if artefact is None
             else weights.weight_files(Path(artefact.path), allow_pickle=artefact.allow_pickle)
         )
-        return variant if weights.digest(held) == variant.digest else None
+        return variant if weights.digests(held) == variant.files else None
 
     @contextlib.contextmanager
     def new_variant(self, name: str) -> Iterator[Path]:
@@ -357,8 +358,8 @@ def write_report(run: Path, name: str, data: bytes) -> Path:
 
 
 def config_digest(config: AuditConfig) -> str:
-    """sha256 of the canonical JSON of all that determines the results."""
-    return hashlib.sha256(json.dumps(_identity(config), sort_keys=True).encode()).hexdigest()
+    """sha256 of the canonical JSON (RFC 8785) of all that determines the results."""
+    return hashlib.sha256(rfc8785.dumps(_identity(config))).hexdigest()
 
 
 def _identity(config: AuditConfig) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,14 +106,18 @@ def beside(file: Path) -> Path:
     return next((one for one in folders if (one / "tokenizer.json").is_file()), file.parent)
 
 
-def digest(files: list[Path]) -> str:
-    """sha256 over the files' names and contents: renaming the folder changes nothing."""
-    total = hashlib.sha256()
+def digests(files: list[Path]) -> dict[str, str]:
+    """The sha256 of each file, by its name."""
+    found = {}
     for path in files:
         with path.open("rb") as stream:
-            inner = hashlib.file_digest(stream, "sha256")
-        total.update(f"{path.name}\0{inner.hexdigest()}\n".encode())
-    return total.hexdigest()
+            found[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def digest(files: Mapping[str, str]) -> str:
+    """sha256 over the files' names and their sha256: renaming the folder changes nothing."""
+    return hashlib.sha256("".join(f"{name}\0{sha}\n" for name, sha in files.items()).encode()).hexdigest()
 
 
 def contents(folder: Path, original: Path | None = None) -> Contents:

@@ -25,6 +25,7 @@ from reports.sections import (
 )
 from reports.templating import draw, source
 
+FILE = "report.html"
 SECTIONS: tuple[Callable[[AuditLog], Section], ...] = (
     verdict.section,
     compressed.section,

@@ -26,7 +26,7 @@ from audit.loading import load_model, load_to_compress, load_tokenizer, logits
 from audit.making import Made, Making
 from audit.progress import Silent
 from audit.records import AuditConfig, Variant
-from audit.weights import digest, float_dtypes, weight_files
+from audit.weights import digest, digests, float_dtypes, weight_files
 
 WORDS = (
     "the", "cat", "sat", "on", "a", "mat", "and", "then", "it", "ran", "to", "old", "house", "where", "lives",
@@ -93,7 +93,7 @@ def made(tiny: Path, folder: Path, chosen: distil.Options, told: Told | None = N
     """What was made, and the digest of its weights."""
     level = making(tiny, folder, chosen, told)
     found = distil.compress(level)
-    return found, digest(weight_files(level.out))
+    return found, digest(digests(weight_files(level.out)))
 
 
 # What is learnt

@@ -36,13 +36,14 @@ def cell(key: str = "k") -> Cell:
 
 
 def variant(folder: Path, weights: bytes = b"") -> Variant:
-    from audit.weights import digest, weight_files
+    from audit.weights import digest, digests, weight_files
 
     (folder / "config.json").write_text("{}")
     save_file({"w": np.frombuffer(weights or b"1234", np.uint8).copy()}, folder / "model.safetensors")
+    files = digests(weight_files(folder))
     return Variant(
         name="int8", level=Level(name="int8", method="rtn"), path=str(folder),
-        digest=digest(weight_files(folder)), parent="p", size_bytes=1, parameters=1, bits_per_weight=8.0,
+        files=files, digest=digest(files), parent="p", size_bytes=1, parameters=1, bits_per_weight=8.0,
         compressed_parameters=0, compressed_bits_per_weight=NotMeasured("x"), sparsity=0.0, stored_as="s",
         evaluated_as="e", made_by="m", reload_error=0.0, seconds=1.0,
     )  # fmt: skip

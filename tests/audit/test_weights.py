@@ -152,7 +152,7 @@ def test_the_digest_is_that_of_the_content(tmp_path: Path) -> None:
     one = folder(tmp_path / "one", {"w": np.zeros(4, np.float32)})
     two = folder(tmp_path / "two", {"w": np.zeros(4, np.float32)})
     other = folder(tmp_path / "other", {"w": np.ones(4, np.float32)})
-    digests = [weights.digest(weights.weight_files(path)) for path in (one, two, other)]
+    digests = [weights.digest(weights.digests(weights.weight_files(path))) for path in (one, two, other)]
     assert digests[0] == digests[1] != digests[2]
 
 
