@@ -76,7 +76,7 @@ def test_a_fail_is_an_error_and_an_open_rule_a_warning(gate: AuditLog) -> None:
 
 
 def test_what_has_no_say_is_a_note(gate: AuditLog) -> None:
-    assert _result(gate, "int2", "budgets/bits_per_weight")["level"] == "note"
+    assert _result(gate, "int8", "budgets/bits_per_weight")["level"] == "note"
 
 
 def test_the_message_holds_the_reason(gate: AuditLog) -> None:
