@@ -153,7 +153,7 @@ def _rules(log: AuditLog) -> Block:
         suite = f"{inline(reading.suite_title(log, one.suite), 100)}: " if isinstance(one, Rule) else ""
         quiet = "" if one.blocks else f" ({REPORTED})"
         lines.append(f"- {suite}{inline(promise_title(log, one), 200)}{quiet}; {inline(one.because, 200)}")
-    return Block("rules and budgets", lines if promises else [*lines, "None was set."])
+    return Block("rules and budgets", lines if promises else [*lines, "There are none."])
 
 
 def _gaps(log: AuditLog) -> Block:
