@@ -14,6 +14,7 @@ from reports.badge import badge
 from reports.section import Section
 from reports.sections import (
     changed,
+    clauses,
     compressed,
     drops,
     forgetting,
@@ -35,6 +36,7 @@ SECTIONS: tuple[Callable[[AuditLog], Section], ...] = (
     changed.section,
     method.section,
     limits.section,
+    clauses.section,
     provenance.section,
 )
 """In the order of the page."""
