@@ -22,6 +22,7 @@ from reports.sections import (
     method,
     probe,
     provenance,
+    tradeoff,
     verdict,
 )
 from reports.templating import draw, source
@@ -30,6 +31,7 @@ FILE = "report.html"
 SECTIONS: tuple[Callable[[AuditLog], Section], ...] = (
     verdict.section,
     compressed.section,
+    tradeoff.section,
     drops.section,
     forgetting.section,
     probe.section,

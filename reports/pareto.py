@@ -23,5 +23,7 @@ def front(points: Mapping[str, Point]) -> list[str]:
     >>> front({"a": (1, 9), "b": (2, 5), "c": (3, 6), "d": (4, 1), "e": (4, 1)})
     ['a', 'b', 'd', 'e']
     """
-    left = [name for name, point in points.items() if not any(beats(other, point) for other in points.values())]
+    left = [
+        name for name, point in points.items() if not any(beats(other, point) for other in points.values())
+    ]
     return sorted(left, key=lambda name: points[name])
