@@ -20,6 +20,7 @@ from reports.sections import (
     forgetting,
     limits,
     method,
+    power,
     probe,
     provenance,
     tradeoff,
@@ -38,6 +39,7 @@ SECTIONS: tuple[Callable[[AuditLog], Section], ...] = (
     changed.section,
     efficiency.section,
     method.section,
+    power.section,
     limits.section,
     provenance.section,
 )

@@ -44,16 +44,16 @@ def places(names: Sequence[str], spots: Sequence[tuple[float, float]]) -> list[s
 
 
 def _options(x: float, y: float, wide: float) -> dict[str, Box]:
-    """The places around a mark, the best first."""
+    """The places around a mark, the best first; beside it a step line may run."""
     right, left = (x + MARK, x + MARK + wide), (x - MARK - wide, x - MARK)
     middle, top, bottom = (y - LINE / 2, y + LINE / 2), (y + 5, y + 5 + LINE), (y - 5 - LINE, y - 5)
     return {
-        "middle right": Box(*right, *middle),
-        "middle left": Box(*left, *middle),
         "top right": Box(*right, *top),
         "bottom right": Box(*right, *bottom),
         "top left": Box(*left, *top),
         "bottom left": Box(*left, *bottom),
+        "middle left": Box(*left, *middle),
+        "middle right": Box(*right, *middle),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from audit.records import AuditLog, Level, NotMeasured
 from reports import reading
 from reports.held import Held, held
+from reports.wording import listed
 
 
 @dataclass(frozen=True)
@@ -17,32 +18,31 @@ class Worst:
     """Its title."""
     held: Held
     in_margins: float
-    left_out: tuple[str, ...]
-    """Rules that block and whose drop is not known, with the reason: the worst may be worse."""
+    left_out: str
+    """Rules that block and whose drop is not known, by reason: the worst may be worse. Empty: none."""
 
 
 def worst(log: AuditLog, level: Level) -> Worst | NotMeasured:
     """The rule with the largest drop over its margin, by point estimates."""
-    found, left_out = _known(log, level)
-    if not found:
-        return NotMeasured("; ".join(left_out) or "no rule that blocks was set")
-    size, rule, evidence = max(found, key=lambda one: one[0])
-    return Worst(rule, evidence, size, tuple(left_out))
-
-
-def _known(log: AuditLog, level: Level) -> tuple[list[tuple[float, str, Held]], list[str]]:
-    """Each rule that blocks: its drop in margins, or why there is none."""
+    rules = reading.unjudged(log, level)
+    gaps = {"not judged": [reading.rule_title(log, rule) for rule in rules]} if rules else {}
     found: list[tuple[float, str, Held]] = []
-    left_out = [f"{reading.rule_title(log, rule)}: not judged" for rule in reading.unjudged(log, level)]
     for verdict in reading.verdicts_of(log, level):
         if not verdict.rule.blocks:
             continue
         title, evidence = reading.rule_title(log, verdict.rule), held(log, verdict)
-        size = evidence.in_margins
-        if evidence.unread:
-            left_out.append(f"{title}: {verdict.because}")
-        elif isinstance(size, NotMeasured):
-            left_out.append(f"{title}: {size.reason}")
+        size = _size(evidence)
+        if isinstance(size, NotMeasured):
+            gaps.setdefault(size.reason, []).append(title)
         else:
             found.append((size, title, evidence))
-    return found, left_out
+    left_out = "; ".join(f"{listed(titles)}: {reason}" for reason, titles in gaps.items())
+    if not found:
+        return NotMeasured(left_out or "no rule that blocks was set")
+    size, rule, evidence = max(found, key=lambda one: one[0])
+    return Worst(rule, evidence, size, left_out)
+
+
+def _size(evidence: Held) -> float | NotMeasured:
+    """The drop in margins, of a rule that may be read."""
+    return NotMeasured(evidence.verdict.because) if evidence.unread else evidence.in_margins
