@@ -18,6 +18,7 @@ from reports.sections import (
     drops,
     efficiency,
     forgetting,
+    glossary,
     limits,
     method,
     power,
@@ -43,12 +44,12 @@ SECTIONS: tuple[Callable[[AuditLog], Section], ...] = (
     limits.section,
     provenance.section,
 )
-"""In the order of the page."""
+"""In the order of the page; the glossary, which needs to see the others, ends it."""
 
 
 def render(log: AuditLog) -> bytes:
     """The page, UTF-8; the same log gives the same bytes."""
-    sections = [section(log) for section in SECTIONS]
+    sections = drawn(log)
     scripts = _scripts(plots=any(section.plots for section in sections))
     page = draw(
         "page.html.j2",
@@ -61,6 +62,12 @@ def render(log: AuditLog) -> bytes:
         scripts=[Markup(script) for script in scripts],
     )
     return page.encode("utf-8")
+
+
+def drawn(log: AuditLog) -> list[Section]:
+    """All sections of the page, in order."""
+    sections = [section(log) for section in SECTIONS]
+    return [*sections, glossary.section(sections)]
 
 
 def _scripts(*, plots: bool) -> list[str]:

@@ -47,7 +47,7 @@ def _open(log: AuditLog) -> Table:
         Column("Rule"),
         Column("Why it is open", wide=True),
         Column("Pairs asked", numeric=True),
-        Column("Pairs that would decide", numeric=True),
+        Column("Pairs that would decide, without a drop", numeric=True),
         Column("Half of the interval", numeric=True),
         Column("Margin", numeric=True),
     )
@@ -62,17 +62,25 @@ def _open(log: AuditLog) -> Table:
 
 def _open_row(log: AuditLog, verdict: Verdict) -> list[Cell]:
     seen, comparison = held(log, verdict), reading.comparison_of(log, verdict)
-    needed = verdict.n_to_decide
     half = _half(seen)
     return [
         verdict.variant,
         reading.rule_title(log, verdict.rule) + reported(verdict.rule.blocks),
         verdict.because,
         NotMeasured("it was not compared") if comparison is None else looks.pairs(comparison),
-        "no number: see why" if isinstance(needed, NotMeasured) else f"about {count(needed)}",
+        _needed(verdict, comparison),
         half if isinstance(half, NotMeasured) else f"{seen.unit.drop(half)}{seen.unit.name}",
         f"{seen.margin}{seen.unit.name}",
     ]
+
+
+def _needed(verdict: Verdict, comparison: Comparison | None) -> Cell:
+    """How many pairs it takes; where there were as many, they are not what is missing."""
+    needed = verdict.n_to_decide
+    if isinstance(needed, NotMeasured):
+        return "no number: see why"
+    enough = comparison is not None and needed <= comparison.n_pairs
+    return f"about {count(needed)}" + (aside("the drop stands in the way") if enough else "")
 
 
 def _half(seen: Held) -> float | NotMeasured:
@@ -156,7 +164,7 @@ def _could_pass(seen: list[Held]) -> str:
     words = [f"no for {listed(unable)}: too few items for so many changes"] if unable else []
     words += [f"unknown for {listed(unknown)}"] if unknown else []
     if len(unable) + len(unknown) < len(able):
-        words.insert(0, "yes" if not words else "yes for the others")
+        words.append("yes for the others" if words else "yes")
     return "; ".join(words)
 
 
