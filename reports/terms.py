@@ -19,19 +19,20 @@ TERMS = (
     Term(
         "Accuracy floor",
         r"accuracy floor",
-        "What a level must still know before its bias and safety are read: a model that only guesses treats "
-        "everybody alike.",
+        "What a level must still know before its bias and safety are read: a model that only guesses "
+        "treats everybody alike.",
     ),
     Term(
         "Alpha",
         r"\balpha\b|α",
-        "The chance, fixed before the run, that a rule passes a level whose true drop is as large as the margin.",
+        "The chance, fixed before the run, that a rule passes a level whose true drop is as large as the "
+        "margin.",
     ),
     Term(
         "Benjamini-Hochberg",
         r"benjamini",
-        "A correction of p-values that holds down the share of false findings among many. Good for looking "
-        "around, too mild for a claim.",
+        "A correction of p-values that holds down the share of false findings among many. Good for "
+        "looking around, too mild for a claim.",
     ),
     Term(
         "Bits a weight",
@@ -53,7 +54,11 @@ TERMS = (
         r"\bceilings?\b",
         "The largest share of bad answers that a level may give, whatever the original's is.",
     ),
-    Term("Chance", r"\bchance, %", "How often somebody is right who only guesses, on the same items."),
+    Term(
+        "Chance",
+        r"\bchance, %",
+        "How often somebody is right who only guesses, on the same items.",
+    ),
     Term(
         "Cluster",
         r"\bclusters?\b",
@@ -63,8 +68,8 @@ TERMS = (
     Term(
         "Confidence interval",
         r"\binterval",
-        "Where the true value lies, as far as these items can tell: a procedure that gives such 90 % intervals "
-        "misses the true value one time in ten.",
+        "Where the true value lies, as far as these items can tell: a procedure that gives such 90 % "
+        "intervals misses the true value one time in ten.",
     ),
     Term(
         "Control",
@@ -99,14 +104,14 @@ TERMS = (
     Term(
         "Flip",
         r"\bflip(?:s|ped)?\b",
-        "An item that turned from right to wrong (lost) or from wrong to right (gained). Losses and gains cancel "
-        "in the drop, and not in the flips.",
+        "An item that turned from right to wrong (lost) or from wrong to right (gained). Losses and gains "
+        "cancel in the drop, and not in the flips.",
     ),
     Term(
         "Front",
         r"\bfront\b",
-        "Also Pareto front: the levels that no other one beats in both size and loss. Whoever picks off it could "
-        "have had less of both.",
+        "Also Pareto front: the levels that no other one beats in both size and loss. Of a level off the "
+        "front, another is at most as large and loses at most as much.",
     ),
     Term(
         "Futile",
@@ -116,8 +121,8 @@ TERMS = (
     Term(
         "Holm",
         r"\bholm",
-        "A correction of p-values for having tested many times: the chance of even one false claim stays below "
-        "the level that was set.",
+        "A correction of p-values for having tested many times: the chance of even one false claim stays "
+        "below the level that was set.",
     ),
     Term(
         "Inconclusive",
@@ -127,11 +132,13 @@ TERMS = (
     Term(
         "KL divergence",
         r"\bkl\b|kullback",
-        "How far the level's probabilities of the next token lie from the original's, in nats a position: 0 is "
-        "equal. It moves before any answer flips.",
+        "How far the level's probabilities of the next token lie from the original's, in nats a position: "
+        "0 is equal. It moves before any answer flips.",
     ),
     Term(
-        "Lead", r"\bleads?\b", "By how many nats the right choice is likelier than the likeliest wrong one."
+        "Lead",
+        r"\bleads?\b",
+        "By how many nats the right choice is likelier than the likeliest wrong one.",
     ),
     Term(
         "Level",
@@ -146,26 +153,36 @@ TERMS = (
     Term(
         "Look",
         r"\blooks?\b (?:at the data|used|after|before|may)|looking early|looking before",
-        "A test before all items were asked. Each look may spend a part of the error only, so looking often adds "
-        "no false passes.",
+        "A test before all items were asked. Each look may spend a part of the error only, so looking "
+        "often adds no false passes.",
     ),
     Term(
         "Margin",
         r"\bmargins?\b",
         "The largest drop that is still taken as good enough, fixed for each rule before the run.",
     ),
-    Term("McNemar's test", r"mcnemar", "Were as many answers lost as gained? It looks at the flips alone."),
+    Term(
+        "McNemar's test",
+        r"mcnemar",
+        "Were as many answers lost as gained? It looks at the flips alone.",
+    ),
     Term(
         "Non-inferiority",
         r"non-inferiority",
-        "The question whether a drop is shown to be smaller than the margin. Without enough evidence the answer "
-        "is no.",
+        "The question whether a drop is shown to be smaller than the margin. Without enough evidence the "
+        "answer is no.",
+    ),
+    Term(
+        "P-value",
+        r"\bp-values?\b|\bp, drop|\bp adjusted",
+        "How often chance alone gives evidence as strong as this, if the opposite of the claim were true. "
+        "Small speaks for the claim; large says nothing.",
     ),
     Term(
         "Paired",
         r"\bpair(?:s|ed)?\b",
-        "Both models were asked the very same items, and each answer is held against its partner. That tells "
-        "more than two averages.",
+        "Both models were asked the very same items, and each answer is held against its partner. That "
+        "tells more than two averages.",
     ),
     Term(
         "Percentage point",
@@ -182,23 +199,21 @@ TERMS = (
         r"post hoc",
         "Decided after the results were there. Whoever picks a rule then can pick one that passes.",
     ),
-    Term("Power", r"\b80 % power|\bpower\b", "The chance that a level without any drop passes."),
+    Term(
+        "Power",
+        r"\b80 % power|\bpower\b",
+        "The chance that a level without any drop passes.",
+    ),
     Term(
         "Prefill and decode",
         r"\bprefill\b|\bdecode\b",
         "The two parts of generating text: reading the prompt at once, and writing one token after another.",
     ),
     Term(
-        "P-value",
-        r"\bp-values?\b|\bp, drop|\bp adjusted",
-        "How often chance alone gives evidence as strong as this, if the opposite of the claim were true. Small "
-        "speaks for the claim; large says nothing.",
-    ),
-    Term(
         "Simulated",
         r"dequantised|simulated",
-        "Computed in floating point from the compressed weights: the answers are those of the level, the speed "
-        "is not.",
+        "Computed in floating point from the compressed weights: the answers are those of the level, the "
+        "speed is not.",
     ),
     Term(
         "Upper bound",

@@ -25,7 +25,8 @@ def section(others: Sequence[Section]) -> Section:
 
 def _text(one: Section) -> str:
     """The visible text of a section's own words, with single spaces."""
-    return Markup(_UNSEEN.sub(" ", f"{one.title} {one.html}")).striptags()
+    spaced = _UNSEEN.sub(" ", f"{one.title} {one.html}").replace("<", " <")
+    return Markup(spaced).striptags()
 
 
 def _id(term: Term) -> str:
