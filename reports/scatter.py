@@ -195,7 +195,7 @@ def _layout(window: _Window) -> dict[str, Any]:
             "zeroline": True,
             "zerolinecolor": "var(--muted)",
             "zerolinewidth": 1.5,
-            "title": {"text": "worst drop, in margins (higher is worse)", "standoff": 8, "font": small},
+            "title": {"text": "worst drop in margins", "standoff": 8, "font": small},
         },
         "shapes": [*_margin(high), *([] if reference is None else [_upright(reference)])],
         "annotations": [

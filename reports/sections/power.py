@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from audit.records import AuditLog, Comparison, Interval, NotMeasured, Rule, Verdict
@@ -124,7 +125,7 @@ def _reach_row(log: AuditLog, rule: Rule) -> list[Cell] | None:
         _looks(log, compared),
         _halves(seen),
         f"{unit.margin(rule.margin)}{unit.name}",
-        _could_pass(seen),
+        _could_pass(log, seen),
     ]
 
 
@@ -156,9 +157,9 @@ def _halves(seen: list[Held]) -> Cell:
     return f"{span}{unit.name}" + (aside(f"{missing} without an interval") if missing else "")
 
 
-def _could_pass(seen: list[Held]) -> str:
-    """Whether an interval as wide as the one found, around no drop, would lie inside the margin."""
-    able = {one.verdict.variant: _inside(one) for one in seen}
+def _could_pass(log: AuditLog, seen: list[Held]) -> str:
+    """Whether the interval that all planned pairs would give, around no drop, would lie inside the margin."""
+    able = {one.verdict.variant: _inside(log, one) for one in seen}
     unable = [name for name, inside in able.items() if inside is False]
     unknown = [name for name, inside in able.items() if inside is None]
     words = [f"no for {listed(unable)}: too few items for so many changes"] if unable else []
@@ -168,6 +169,11 @@ def _could_pass(seen: list[Held]) -> str:
     return "; ".join(words)
 
 
-def _inside(one: Held) -> bool | None:
-    half = _half(one)
-    return None if isinstance(half, NotMeasured) else half < one.unit.limit(one.verdict.rule.margin)
+def _inside(log: AuditLog, one: Held) -> bool | None:
+    """None where there is no interval. An early stop leaves it wider, by the root of the pairs spared."""
+    half, comparison = _half(one), reading.comparison_of(log, one.verdict)
+    if isinstance(half, NotMeasured) or comparison is None:
+        return None
+    asked = comparison.n_pairs
+    narrower = math.sqrt(asked / (asked + reading.spared(comparison)))
+    return half * narrower < one.unit.limit(one.verdict.rule.margin)

@@ -59,6 +59,17 @@ def test_an_interval_that_is_exactly_as_wide_as_the_margin_is_too_wide(log: Audi
     assert row[6] == "no for int8, int4, int2 and magnitude-50: too few items for so many changes"
 
 
+def test_a_suite_that_stopped_early_is_held_to_its_planned_pairs(log: AuditLog, rows_of: Rows) -> None:
+    """3.47 points of int2 after 640 pairs are 2.45 after 1280, which is inside 3; 3.10 after 800 is not."""
+
+    def planned(pairs: int) -> str:
+        comparisons = tuple(one.model_copy(update={"n_planned": pairs}) for one in log.comparisons)
+        return _reach(log.model_copy(update={"comparisons": comparisons}), rows_of)["Accuracy"][6]
+
+    assert planned(1280) == "yes"
+    assert planned(800).startswith("no for int2")
+
+
 def test_looks_and_planned_pairs_stand_beside_those_asked(gate: AuditLog, rows_of: Rows) -> None:
     reach = _reach(gate, rows_of)
     assert reach["Bias"][1:4] == ["1200 to 2400", "2400", "2 to 4 of 4"]
