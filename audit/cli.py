@@ -193,6 +193,40 @@ def gate(
 
 
 @app.command()
+def sign(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    key: Annotated[Path, typer.Option(help="Private key, a PEM file (EC or Ed25519).")],
+) -> None:
+    """Sign a run's log, answers, reports and weights; nothing leaves this machine."""
+    from audit.signing import sign as signed
+
+    typer.echo(signed(run, key))
+
+
+@app.command()
+def verify(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    key: Annotated[
+        Path | None, typer.Option(help="Public key, a PEM file.", show_default="no signature is checked")
+    ] = None,
+) -> None:
+    """Check signature, log, answers, reports and weights, and name what was changed.
+
+    The exit code is 1 if something was, and 3 if something could not be checked.
+    """
+    from audit.signing import verify as verified
+
+    found = verified(run, key)
+    for one in found:
+        if one.finding != "holds":
+            typer.echo(f"{one.finding.upper()}: {one.what} {one.because}")
+    held = sum(one.finding == "holds" for one in found)
+    typer.echo(f"{held} of {len(found)} hold.")
+    findings = {one.finding for one in found}
+    raise typer.Exit(1 if "lies" in findings else EXIT_CODES["inconclusive"] if len(findings) > 1 else 0)
+
+
+@app.command()
 def watch(
     run: Annotated[Path, typer.Argument(help="Run folder; its run may still go on.")],
     every: Annotated[

@@ -1131,9 +1131,9 @@ class AuditLog(Record):
     budgets: tuple[BudgetVerdict, ...] = ()
 
     def to_json(self) -> bytes:
-        """The one byte form of the log, canonical JSON (RFC 8785): what `audit.json` holds and what its
-        sha256 is taken of."""
-        return rfc8785.dumps(self.model_dump(mode="json"))
+        """Canonical JSON (RFC 8785) of what was set: of a log that was read, the bytes of its file, though
+        records have gained fields since."""
+        return rfc8785.dumps(self.model_dump(mode="json", exclude_unset=True))
 
     @property
     def decision(self) -> Decision:

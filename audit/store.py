@@ -265,9 +265,9 @@ class Store:
             return NotMeasured("it stopped before its tasks were loaded")
 
     def write_log(self, log: AuditLog) -> Path:
-        """Write `audit.json`, whole or not at all."""
+        """Write `audit.json` in canonical JSON with every field, whole or not at all."""
         path = self.root / "audit.json"
-        _write_whole(path, log.to_json())
+        _write_whole(path, rfc8785.dumps(log.model_dump(mode="json")))
         return path
 
     @contextlib.contextmanager
@@ -390,7 +390,7 @@ def _claim(root: Path, config: AuditConfig) -> None:
     if not path.exists():
         if any(entry.name != "lock" for entry in root.iterdir()):
             raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")
-        _write_whole(path, json.dumps(ours, indent=1, sort_keys=True).encode())
+        _write_whole(path, rfc8785.dumps(ours))
         return
     try:
         theirs = json.loads(path.read_bytes())
