@@ -23,6 +23,7 @@ from audit.console import (
     print_watched,
 )
 from audit.errors import ConfigError, ShrinkproofError
+from audit.frameworks import installed
 from audit.quiet import quiet
 from audit.records import AuditLog
 from audit.store import read_log, write_report
@@ -252,7 +253,9 @@ def new_suite(
 
 
 @app.command("list")
-def list_parts(what: Annotated[str, typer.Argument(help="levels, suites, perturbations or formats")]) -> None:
+def list_parts(
+    what: Annotated[str, typer.Argument(help="levels, suites, perturbations, formats or frameworks")],
+) -> None:
     """List what can be named in a config."""
     if what == "levels":
         for name, level in registry.presets().items():
@@ -264,9 +267,14 @@ def list_parts(what: Annotated[str, typer.Argument(help="levels, suites, perturb
         for name, what_it_does in registry.perturbations().items():
             typer.echo(f"{name:19} {what_it_does}")
     elif what == "formats":
-        typer.echo("\n".join(registry.names("audit.report_formats")))
+        for name in registry.names("audit.report_formats"):
+            typer.echo(f"{name:12} {registry.report_format(name).FILE}")
+    elif what == "frameworks":
+        for one in installed():
+            typer.echo(f"{one.id:16} {one.title}: {one.version}, as of {one.as_of}")
     else:
-        raise ConfigError(registry.unknown("list", what, ["levels", "suites", "perturbations", "formats"]))
+        known = ["levels", "suites", "perturbations", "formats", "frameworks"]
+        raise ConfigError(registry.unknown("list", what, known))
 
 
 def _render(log: AuditLog, run: Path, name: str) -> Path:

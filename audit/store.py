@@ -364,7 +364,7 @@ def config_digest(config: AuditConfig) -> str:
 
 def _identity(config: AuditConfig) -> dict[str, Any]:
     # Digests pin models and texts, so where they and the run lie is no part of what is audited.
-    identity = config.model_dump(mode="json", exclude={"out", "cache"})
+    identity = config.model_dump(mode="json", exclude={"out", "cache", "frameworks"})
     identity["model"]["path"] = ""
     for suite in identity["suites"]:
         suite["items"] = suite["items"] and ""

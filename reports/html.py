@@ -14,6 +14,7 @@ from reports.badge import badge
 from reports.section import Section
 from reports.sections import (
     changed,
+    clauses,
     compressed,
     drops,
     efficiency,
@@ -42,6 +43,7 @@ SECTIONS: tuple[Callable[[AuditLog], Section], ...] = (
     method.section,
     power.section,
     limits.section,
+    clauses.section,
     provenance.section,
 )
 """In the order of the page; the glossary, which needs to see the others, ends it."""
