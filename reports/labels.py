@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 700, 300
-"""Pixels of the plot area that is planned for; on another screen names lie a little differently."""
+WIDTH, HEIGHT = 300, 300
+"""Pixels of the plot area on a phone: what has room there has it everywhere."""
 LETTER, LINE, MARK = 7.0, 16.0, 8.0
 """Pixels: of an average letter, of a line of text, of half a mark with some air."""
 

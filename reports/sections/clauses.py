@@ -128,7 +128,7 @@ def _overview(blocks: list[Block]) -> Table:
         Column("Clauses", numeric=True),
         Column("All named evidence here", numeric=True),
         Column("Part of it", numeric=True),
-        Column("None", numeric=True),
+        Column("Nothing of it", numeric=True),
     )
     rows: list[list[Cell]] = [
         [

@@ -42,6 +42,7 @@ def section(log: AuditLog) -> Section:
         "tradeoff.html.j2",
         size=size,
         speed=speed,
+        fastest=_fastest(levels),
         intervals=_intervals(levels),
         findings=[*_found(levels, best), *_open(levels, best)],
         cautions=_cautions(log),
@@ -143,6 +144,19 @@ def _found(levels: list[Standing], best: list[str]) -> list[str]:
     if ties := [listed(names) for names in _ties(levels)]:
         lines.append(f"Equal in both: {'; '.join(ties)}.")
     return lines
+
+
+def _fastest(levels: list[Standing]) -> str:
+    """The quickest of those that pass and were measured."""
+    timed = [
+        (one.decode.latency_ratio, one.name)
+        for one in levels
+        if one.decision == "pass" and isinstance(one.decode, Speed)
+    ]
+    if not timed:
+        return "No level that passes has a speed of its own."
+    ratio, name = min(timed)
+    return f"Of those that pass, {name} decodes fastest: it takes {ratio:.3f} of the original's time."
 
 
 def _ties(levels: list[Standing]) -> list[list[str]]:

@@ -23,7 +23,7 @@ from reports.html import drawn
 
 SECTIONS = (
     "verdict", "compressed", "tradeoff", "drops", "forgetting", "probe", "changed", "efficiency", "method",
-    "power", "limits", "provenance", "glossary",
+    "power", "limits", "clauses", "provenance", "glossary",
 )  # fmt: skip
 KEPT_LEVELS = ("control", "int8", "int2")
 KEPT_SUITES = ("accuracy", "bias")

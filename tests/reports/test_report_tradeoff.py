@@ -195,6 +195,12 @@ def test_measured_speed_has_a_plot_and_a_column(log: AuditLog, rows_of: Rows) ->
     assert size["layout"]["xaxis"]["title"]["text"].startswith("size on disk")
 
 
+def test_the_fastest_of_the_levels_that_pass_is_named(log: AuditLog, text_of: Text) -> None:
+    timed = log.model_copy(update={"efficiency": (_timed("int8", 1.25), _timed("int4", 0.5))})
+    told = "Of those that pass, int8 decodes fastest: it takes 1.250 of the original's time."
+    assert told in text_of(str(tradeoff.section(timed).html))
+
+
 def test_speed_that_nobody_measured_has_no_plot(log: AuditLog, text_of: Text) -> None:
     assert len(_figures(log)) == 1
     assert "Speed was not measured, so it is in no plot." in text_of(str(tradeoff.section(log).html))
