@@ -31,7 +31,7 @@ def render(log: AuditLog) -> bytes:
         raise StoreError(
             "an attestation is about weight files by their digests, and none of a compressed model was seen."
         )
-    statement = {
+    statement: dict[str, Any] = {
         "_type": STATEMENT,
         "subject": subjects,
         "predicateType": TEST_RESULT,

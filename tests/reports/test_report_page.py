@@ -34,7 +34,7 @@ def test_the_same_log_gives_the_same_bytes(log: AuditLog) -> None:
 @pytest.mark.parametrize("name", ["log", "gate"])
 def test_a_log_read_back_from_json_renders_the_same(request: pytest.FixtureRequest, name: str) -> None:
     log: AuditLog = request.getfixturevalue(name)
-    assert render(AuditLog.model_validate_json(log.model_dump_json())) == render(log)
+    assert render(AuditLog.model_validate_json(log.to_json())) == render(log)
 
 
 def test_the_policy_forbids_everything_that_it_does_not_name(page: str) -> None:
@@ -66,7 +66,7 @@ def test_plotly_is_inlined_once(page: str) -> None:
 
 def test_a_page_without_plots_carries_no_plotly(log: AuditLog) -> None:
     empty = render(log.model_copy(update={"comparisons": (), "verdicts": (), "status": "stopped"}))
-    assert len(empty) < 200_000
+    assert len(empty) < 400_000
 
 
 def test_the_sections_stand_in_the_order_of_the_contents(page: str, log: AuditLog) -> None:
