@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from audit.records import (
     DIVERGENCE,
     AuditLog,
@@ -25,6 +27,11 @@ def model_title(log: AuditLog) -> str:
     """The original's name for a headline: the hub's name, or the last part of the folder's."""
     model = log.config.model
     return model.name if model.revision else model.name.rstrip("/").rpartition("/")[2] or model.name
+
+
+def log_sha256(log: AuditLog) -> str:
+    """Of `audit.json`, which is the log's one byte form."""
+    return sha256(log.to_json()).hexdigest()
 
 
 def products(log: AuditLog) -> list[Level]:

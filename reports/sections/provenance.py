@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from audit.records import AuditLog
 from reports import reading
 from reports.section import Section
@@ -20,7 +18,7 @@ def section(log: AuditLog) -> Section:
     html = draw(
         "provenance.html.j2",
         log=log,
-        log_sha256=sha256(log.to_json()).hexdigest(),
+        log_sha256=reading.log_sha256(log),
         registered=log.registered,
         post_hoc=reading.post_hoc(log),
         packages=_packages(log),
