@@ -12,7 +12,7 @@ from reports.evidence import Evidence, Found, evidence
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count
+from reports.wording import count, plural
 
 STATUS: dict[LegalStatus, str] = {
     "in_force": "in force",
@@ -65,10 +65,8 @@ class Item:
 
     @property
     def share(self) -> str:
-        """How much of the evidence that a report of this kind can hold is here."""
-        if not self.gaps:
-            return "all here"
-        return f"{len(self.found)} of {len(self.found) + len(self.gaps)} here" if self.found else "none here"
+        """How many of the kinds of evidence that a report like this can hold are here; never that it is met."""
+        return f"{len(self.found)} of {plural(len(self.found) + len(self.gaps), 'kind')} of evidence"
 
 
 @dataclass(frozen=True)
@@ -126,9 +124,9 @@ def _overview(blocks: list[Block]) -> Table:
         Column("Status"),
         Column("Binding?"),
         Column("Clauses", numeric=True),
-        Column("All named evidence here", numeric=True),
-        Column("Part of it", numeric=True),
-        Column("Nothing of it", numeric=True),
+        Column("With each kind of evidence listed", numeric=True),
+        Column("With some", numeric=True),
+        Column("With no kind", numeric=True),
     )
     rows: list[list[Cell]] = [
         [
