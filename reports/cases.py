@@ -31,6 +31,8 @@ class Case:
     because: str
     evidence: str
     """The numbers, in a phrase."""
+    judged: bool
+    """Whether there is a verdict."""
     mute: str
     """Why it has no say in any release; empty where it blocks."""
 
@@ -76,6 +78,7 @@ def _of_rule(log: AuditLog, level: Level, verdict: Verdict) -> Case:
         decision=verdict.decision,
         because=verdict.because,
         evidence=gap(held(log, verdict)),
+        judged=True,
         mute=_mute(level, verdict.rule),
     )
 
@@ -89,6 +92,7 @@ def _of_budget(log: AuditLog, level: Level, verdict: BudgetVerdict) -> Case:
         decision=verdict.decision,
         because=verdict.because,
         evidence=budgets.against(verdict),
+        judged=True,
         mute=_mute(level, verdict.budget),
     )
 
@@ -104,6 +108,7 @@ def _without(log: AuditLog, level: Level, promise: Rule | Budget) -> Case:
         decision="inconclusive",
         because="not judged" if made else "not judged: the level was not made",
         evidence="there is no verdict",
+        judged=False,
         mute=_mute(level, promise),
     )
 

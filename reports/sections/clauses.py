@@ -65,7 +65,7 @@ class Item:
 
     @property
     def share(self) -> str:
-        """How many of the kinds of evidence that a report like this can hold are here; never that it is met."""
+        """How many kinds of the evidence that a report can hold are here; never that the clause is met."""
         return f"{len(self.found)} of {plural(len(self.found) + len(self.gaps), 'kind')} of evidence"
 
 

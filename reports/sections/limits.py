@@ -45,7 +45,7 @@ def section(log: AuditLog) -> Section:
         log=log,
         suites=[suite for suite in log.config.suites if suite.limits],
         missing=_missing(log),
-        absent=_absent(log),
+        absent=absent(log),
         consequences=_consequences(log),
     )
     return Section("limits", "Limits and gaps", html)
@@ -145,7 +145,7 @@ def _within(record: Record, place: str) -> Iterator[tuple[str, NotMeasured]]:
             yield from _within(value, where)
 
 
-def _absent(log: AuditLog) -> list[str]:
+def absent(log: AuditLog) -> list[str]:
     """What the config asked for and the log does not hold."""
     lines = [] if reading.original(log) else ["the original: not prepared"]
     for level in log.config.levels:

@@ -64,7 +64,7 @@ def section(log: AuditLog) -> Section:
         badge=badge,
         reported=REPORTED,
         post_hoc=reading.post_hoc(log),
-        overall=_overall(answers, log),
+        overall=overall(log),
         strictness=_strictness(log),
         spared=looks.spared(log),
         answers=answers,
@@ -83,18 +83,19 @@ def _strictness(log: AuditLog) -> str:
     return f"{STRICTNESS[log.decision]} Rules and budgets that are only reported have no say in it."
 
 
-def _overall(answers: list[Answer], log: AuditLog) -> str:
+def overall(log: AuditLog) -> str:
     """The audit's decision in one sentence."""
     if log.status == "stopped":
         return "The audit stopped before its end. What it had finished is shown; it supports no release."
-    passed = [answer.level for answer in answers if answer.decision == "pass"]
+    levels = reading.products(log)
+    passed = [level.name for level in levels if reading.decision_on(log, level) == "pass"]
     rule = "rule and budget" if log.config.budgets else "rule"
-    if len(passed) == len(answers) and answers:
+    if len(passed) == len(levels) and levels:
         return f"Every level passes every {rule}: {listed(passed)} may ship under the rules below."
     if not passed:
         return f"No level passes every {rule}: none may ship under the rules below."
     return (
-        f"{len(passed)} of {plural(len(answers), 'level')} may ship under the rules below: {listed(passed)}. "
+        f"{len(passed)} of {plural(len(levels), 'level')} may ship under the rules below: {listed(passed)}. "
         "The others may not."
     )
 
@@ -106,7 +107,7 @@ def _answer(log: AuditLog, level: Level) -> Answer:
     return Answer(
         level=level.name,
         decision=reading.decision_on(log, level),
-        sentence=_sentence(log, level),
+        sentence=sentence(log, level),
         contradictions=contradictions(variant) if (variant := reading.variant_of(log, level)) else [],
         artefact=_artefact(log, level),
         open=sorted(missed, key=lambda ruling: not ruling.blocks),
@@ -115,7 +116,7 @@ def _answer(log: AuditLog, level: Level) -> Answer:
     )
 
 
-def _sentence(log: AuditLog, level: Level) -> str:
+def sentence(log: AuditLog, level: Level) -> str:
     """May this level ship, in one sentence: small enough, and not worse."""
     verdicts = [verdict for verdict in reading.verdicts_of(log, level) if verdict.rule.blocks]
     weighed = [verdict for verdict in reading.budgets_of(log, level) if verdict.budget.blocks]
