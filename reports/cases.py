@@ -55,6 +55,15 @@ def cases(log: AuditLog, level: Level) -> list[Case]:
     return found
 
 
+def trouble(log: AuditLog, found: list[Case]) -> str:
+    """What keeps the audit from passing beside all its cases; empty where nothing does."""
+    if log.status == "stopped":
+        return f"the audit stopped before its end: {log.error or 'the log gives no reason'}"
+    if log.decision != "pass" and not any(one.opposes for one in found):
+        return "no rule or budget that blocks was judged"
+    return ""
+
+
 def promise_title(log: AuditLog, promise: Rule | Budget) -> str:
     """The metric and its margin, or the quantity and its limit, on one line."""
     if isinstance(promise, Budget):

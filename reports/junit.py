@@ -12,7 +12,7 @@ from junitparser.junitparser import FinalResult
 
 from audit.records import AuditLog, Level, Variant
 from reports import reading
-from reports.cases import Case, cases
+from reports.cases import Case, cases, trouble
 from reports.wording import visible
 
 FILE = "junit.xml"
@@ -38,11 +38,8 @@ def render(log: AuditLog) -> bytes:
 def _whole(log: AuditLog, found: list[Case]) -> TestSuite:
     """What is wrong with the audit itself, and not with a level."""
     case = TestCase("the audit came to an end and something was judged", "audit")
-    if log.status == "stopped":
-        reason = log.error or "the log gives no reason"
-        case.append(Error(visible(f"the audit stopped before its end: {reason}"), "stopped"))
-    elif log.decision != "pass" and not any(one.opposes for one in found):
-        case.append(Error("no rule or budget that blocks was judged", "inconclusive"))
+    if wrong := trouble(log, found):
+        case.append(Error(visible(wrong), log.status))
     return _counted(_named(log, "audit"), [case])
 
 

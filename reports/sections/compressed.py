@@ -102,7 +102,7 @@ def _making(log: AuditLog) -> Table:
 def _making_row(variant: Variant) -> list[Cell]:
     return [
         _label(variant),
-        _method(variant),
+        method(variant),
         _compressed(variant),
         variant.evaluated_as,
         _shown(variant.reload_error, lambda error: f"{error:g}"),
@@ -126,7 +126,7 @@ def _label(variant: Variant) -> str:
     return variant.name
 
 
-def _method(variant: Variant) -> str:
+def method(variant: Variant) -> str:
     """The method with its options, in a fixed order, and what it looked at."""
     level, text = variant.level, variant.calibration
     if level is None:
