@@ -19,6 +19,15 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def example(session: nox.Session) -> None:
+    """docs/example-report out of the demo's run; takes an installed Chromium."""
+    session.install("-e", ".[gguf]", "playwright")
+    session.run("python", "fixtures/demo_model.py")
+    session.run("shrinkproof", "run", "fixtures/demo.yaml", success_codes=[0, 1, 3])
+    session.run("python", "-m", "fixtures.example_report", "runs/demo")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Types, who may import whom, and all tests, on a tiny model that is trained here in about a minute.
 

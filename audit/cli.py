@@ -23,6 +23,7 @@ from audit.console import (
     print_watched,
 )
 from audit.errors import ConfigError, ShrinkproofError
+from audit.frameworks import installed
 from audit.quiet import quiet
 from audit.records import AuditLog
 from audit.store import read_log, write_report
@@ -192,6 +193,40 @@ def gate(
 
 
 @app.command()
+def sign(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    key: Annotated[Path, typer.Option(help="Private key, a PEM file (EC or Ed25519).")],
+) -> None:
+    """Sign a run's log, answers, reports and weights; nothing leaves this machine."""
+    from audit.signing import sign as signed
+
+    typer.echo(signed(run, key))
+
+
+@app.command()
+def verify(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    key: Annotated[
+        Path | None, typer.Option(help="Public key, a PEM file.", show_default="no signature is checked")
+    ] = None,
+) -> None:
+    """Check signature, log, answers, reports and weights, and name what was changed.
+
+    The exit code is 1 if something was, and 3 if something could not be checked.
+    """
+    from audit.signing import verify as verified
+
+    found = verified(run, key)
+    for one in found:
+        if one.finding != "holds":
+            typer.echo(f"{one.finding.upper()}: {one.what} {one.because}")
+    held = sum(one.finding == "holds" for one in found)
+    typer.echo(f"{held} of {len(found)} hold.")
+    findings = {one.finding for one in found}
+    raise typer.Exit(1 if "lies" in findings else EXIT_CODES["inconclusive"] if len(findings) > 1 else 0)
+
+
+@app.command()
 def watch(
     run: Annotated[Path, typer.Argument(help="Run folder; its run may still go on.")],
     every: Annotated[
@@ -252,7 +287,9 @@ def new_suite(
 
 
 @app.command("list")
-def list_parts(what: Annotated[str, typer.Argument(help="levels, suites, perturbations or formats")]) -> None:
+def list_parts(
+    what: Annotated[str, typer.Argument(help="levels, suites, perturbations, formats or frameworks")],
+) -> None:
     """List what can be named in a config."""
     if what == "levels":
         for name, level in registry.presets().items():
@@ -264,9 +301,14 @@ def list_parts(what: Annotated[str, typer.Argument(help="levels, suites, perturb
         for name, what_it_does in registry.perturbations().items():
             typer.echo(f"{name:19} {what_it_does}")
     elif what == "formats":
-        typer.echo("\n".join(registry.names("audit.report_formats")))
+        for name in registry.names("audit.report_formats"):
+            typer.echo(f"{name:12} {registry.report_format(name).FILE}")
+    elif what == "frameworks":
+        for one in installed():
+            typer.echo(f"{one.id:16} {one.title}: {one.version}, as of {one.as_of}")
     else:
-        raise ConfigError(registry.unknown("list", what, ["levels", "suites", "perturbations", "formats"]))
+        known = ["levels", "suites", "perturbations", "formats", "frameworks"]
+        raise ConfigError(registry.unknown("list", what, known))
 
 
 def _render(log: AuditLog, run: Path, name: str) -> Path:

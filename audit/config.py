@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from audit import claims, registry, weights
 from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
+from audit.frameworks import load_framework
 from audit.pinning import COMMIT, ONE_FILE, ModelEntry, file_digest, found_file, pinned_model
 from audit.policy import load_policy
 from audit.records import (
@@ -100,6 +101,8 @@ class ConfigFile(Record):
     dtype: str | None = None
     device: str | None = None
     threads: int | None = None
+    frameworks: tuple[str, ...] = ()
+    """YAML files of clauses, such as a company's own policy: see `Framework`."""
     out: str | None = None
     cache: str | None = None
 
@@ -148,6 +151,11 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
     if parsed.device_profile is not None:
         place = ("device_profile",)
         device = _located(lines, where, place, lambda name: load_profile(name, home), parsed.device_profile)
+    frameworks = tuple(
+        _located(lines, where, ("frameworks", i), lambda name: load_framework(home / name), name)
+        for i, name in enumerate(parsed.frameworks)
+    )
+    _check_unique("framework", [one.id for one in frameworks])
     own = tuple(
         _located(lines, where, ("rules", i), lambda entry: policy.complete(entry, suites), entry)
         for i, entry in enumerate(parsed.rules)
@@ -165,6 +173,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         "rules",
         "budgets",
         "device_profile",
+        "frameworks",
         "sequential",
         "noise",
     }
@@ -175,7 +184,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         return AuditConfig(
             model=_model(parsed.model, home), levels=levels, suites=_clustered(suites, rules), rules=rules,
             budgets=(*policy.budgets, *parsed.budgets, *(device.budgets if device else ())),
-            device_profile=device, **given,
+            device_profile=device, frameworks=frameworks, **given,
         )  # fmt: skip
     except ValidationError as error:
         raise ConfigError(_explain(error, lines, where)) from None

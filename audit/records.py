@@ -5,6 +5,7 @@ A number that could not be had is `NotMeasured(reason)`, never 0, NaN or None.
 
 from __future__ import annotations
 
+from datetime import date
 from hashlib import sha256
 from typing import Annotated, Literal, Self
 
@@ -937,6 +938,55 @@ class Provenance(Record):
     """UTC, ISO 8601."""
 
 
+EvidenceKey = Literal[
+    "policy", "verdicts", "rationale", "accuracy", "bias", "robustness", "safety", "forgetting", "groups",
+    "intervals", "power", "error-rates", "repeatability", "second-opinion", "samples", "digests", "change",
+    "settings", "provenance", "limits", "efficiency", "impact-ratio",
+]  # fmt: skip
+"""What an audit can hold toward a clause; `reports.evidence` looks for each in a log."""
+
+LegalStatus = Literal["in_force", "future", "superseded", "draft"]
+
+
+class Clause(Record):
+    """One duty of a framework, and what an audit can give toward it."""
+
+    id: str
+    """As the field cites it: `Art. 15(1)`."""
+    title: str
+    asks: str
+    """In our own words."""
+    url: str | None = None
+    """Where it stands; None: see the framework's."""
+    version: str | None = None
+    as_of: date | None = None
+    status: LegalStatus | None = None
+    """Those three: None as the framework's."""
+    applies_from: date | None = None
+    read: Literal["text", "secondary", "memory"]
+    """How its content was checked."""
+    evidenced_by: Annotated[tuple[EvidenceKey, ...], Field(min_length=1)]
+    missing: Annotated[tuple[str, ...], Field(min_length=1)]
+    """What no report of this kind gives toward it."""
+    must_not_claim: str
+
+
+class Framework(Record):
+    """A law, a standard, or a company's own policy, as clauses: one YAML file."""
+
+    id: Annotated[str, Field(pattern=r"[a-z0-9-]+")]
+    title: str
+    version: str
+    """Of the text."""
+    url: str
+    as_of: date
+    """The day up to which the sources that were read about it tell."""
+    status: LegalStatus
+    voluntary: bool = False
+    note: str = ""
+    clauses: Annotated[tuple[Clause, ...], Field(min_length=1)]
+
+
 class AuditConfig(Record):
     """What to audit and what counts as good enough: fixed and hashed before the run."""
 
@@ -971,6 +1021,8 @@ class AuditConfig(Record):
     """`auto`: a CUDA device if there is one, else the CPU."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads of torch; None: torch's own choice."""
+    frameworks: tuple[Framework, ...] = ()
+    """Those of the user's own, shown after ours. No part of the config's identity."""
     out: str = "shrinkproof-run"
     """Run folder; no part of the config's identity."""
     cache: str | None = None
@@ -1079,9 +1131,9 @@ class AuditLog(Record):
     budgets: tuple[BudgetVerdict, ...] = ()
 
     def to_json(self) -> bytes:
-        """The one byte form of the log, canonical JSON (RFC 8785): what `audit.json` holds and what its
-        sha256 is taken of."""
-        return rfc8785.dumps(self.model_dump(mode="json"))
+        """Canonical JSON (RFC 8785) of what was set: of a log that was read, the bytes of its file, though
+        records have gained fields since."""
+        return rfc8785.dumps(self.model_dump(mode="json", exclude_unset=True))
 
     @property
     def decision(self) -> Decision:

@@ -1,4 +1,4 @@
-"""Entry points to parts: compressors, suites, perturbations, corpus statistics, report formats.
+"""Entry points to parts: compressors, suites, perturbations, statistics, report formats, frameworks.
 
 They are loaded on first use.
 
@@ -108,6 +108,11 @@ def perturbations() -> dict[str, str]:
 def report_format(name: str) -> ReportFormat:
     """The renderer of that name."""
     return cast("ReportFormat", _load("audit.report_formats", "report format", name))
+
+
+def framework_folder(name: str) -> Path:
+    """The folder of YAML files of clauses that a package brings along by that name."""
+    return cast("Path", _load("audit.frameworks", "folder of frameworks", name))
 
 
 def corpus_statistic(name: str) -> CorpusStatistic:

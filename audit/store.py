@@ -265,9 +265,9 @@ class Store:
             return NotMeasured("it stopped before its tasks were loaded")
 
     def write_log(self, log: AuditLog) -> Path:
-        """Write `audit.json`, whole or not at all."""
+        """Write `audit.json` in canonical JSON with every field, whole or not at all."""
         path = self.root / "audit.json"
-        _write_whole(path, log.to_json())
+        _write_whole(path, rfc8785.dumps(log.model_dump(mode="json")))
         return path
 
     @contextlib.contextmanager
@@ -364,7 +364,7 @@ def config_digest(config: AuditConfig) -> str:
 
 def _identity(config: AuditConfig) -> dict[str, Any]:
     # Digests pin models and texts, so where they and the run lie is no part of what is audited.
-    identity = config.model_dump(mode="json", exclude={"out", "cache"})
+    identity = config.model_dump(mode="json", exclude={"out", "cache", "frameworks"})
     identity["model"]["path"] = ""
     for suite in identity["suites"]:
         suite["items"] = suite["items"] and ""
@@ -390,7 +390,7 @@ def _claim(root: Path, config: AuditConfig) -> None:
     if not path.exists():
         if any(entry.name != "lock" for entry in root.iterdir()):
             raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")
-        _write_whole(path, json.dumps(ours, indent=1, sort_keys=True).encode())
+        _write_whole(path, rfc8785.dumps(ours))
         return
     try:
         theirs = json.loads(path.read_bytes())

@@ -50,16 +50,33 @@ class Held:
         return self.interval if isinstance(self.interval, NotMeasured) else self._over(self.interval.upper)
 
     @property
+    def in_margins(self) -> float | NotMeasured:
+        """The drop over the margin; of a change either way its size."""
+        if isinstance(self.drop, NotMeasured):
+            return self.drop
+        return (abs(self.drop) if self.unit.two_sided else self.drop) / self._limit
+
+    @property
+    def ends_in_margins(self) -> tuple[float, float] | NotMeasured:
+        """Both ends of the interval over the margin; of a change either way those of its size."""
+        if isinstance(self.interval, NotMeasured):
+            return self.interval
+        lower, upper = self.interval.lower / self._limit, self.interval.upper / self._limit
+        if not self.unit.two_sided:
+            return lower, upper
+        return (0.0 if lower <= 0 <= upper else min(abs(lower), abs(upper))), max(abs(lower), abs(upper))
+
+    @property
     def strain(self) -> float:
         """The upper bound in margins, so that rules of any unit can be ranked; unknown is the most."""
-        if isinstance(self.interval, NotMeasured):
-            return float("inf")
-        return self.interval.upper / self._limit
+        ends = self.ends_in_margins
+        return float("inf") if isinstance(ends, NotMeasured) else ends[1]
 
     @property
     def size(self) -> float:
         """The drop in margins; unknown is the least."""
-        return float("-inf") if isinstance(self.drop, NotMeasured) else self.drop / self._limit
+        seen = self.in_margins
+        return float("-inf") if isinstance(seen, NotMeasured) else seen
 
     @property
     def unread(self) -> bool:

@@ -14,13 +14,18 @@ from reports.badge import badge
 from reports.section import Section
 from reports.sections import (
     changed,
+    clauses,
     compressed,
     drops,
+    efficiency,
     forgetting,
+    glossary,
     limits,
     method,
+    power,
     probe,
     provenance,
+    tradeoff,
     verdict,
 )
 from reports.templating import draw, source
@@ -29,20 +34,24 @@ FILE = "report.html"
 SECTIONS: tuple[Callable[[AuditLog], Section], ...] = (
     verdict.section,
     compressed.section,
+    tradeoff.section,
     drops.section,
     forgetting.section,
     probe.section,
     changed.section,
+    efficiency.section,
     method.section,
+    power.section,
     limits.section,
+    clauses.section,
     provenance.section,
 )
-"""In the order of the page."""
+"""In the order of the page; the glossary, which needs to see the others, ends it."""
 
 
 def render(log: AuditLog) -> bytes:
     """The page, UTF-8; the same log gives the same bytes."""
-    sections = [section(log) for section in SECTIONS]
+    sections = drawn(log)
     scripts = _scripts(plots=any(section.plots for section in sections))
     page = draw(
         "page.html.j2",
@@ -55,6 +64,12 @@ def render(log: AuditLog) -> bytes:
         scripts=[Markup(script) for script in scripts],
     )
     return page.encode("utf-8")
+
+
+def drawn(log: AuditLog) -> list[Section]:
+    """All sections of the page, in order."""
+    sections = [section(log) for section in SECTIONS]
+    return [*sections, glossary.section(sections)]
 
 
 def _scripts(*, plots: bool) -> list[str]:

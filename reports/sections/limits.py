@@ -26,7 +26,6 @@ FEWER_ITEMS = (
     "Suites that stopped early have fewer items, in their groups too. Their intervals are not adjusted for "
     "looking early and may look narrower than they should: read the verdict, not the bar."
 )
-FUTILE = "A rule that was given up as futile is undecided. It was not shown that the level is worse."
 FEW_LARGE_LOSSES = (
     "Scores, perplexities and divergences are judged by Student's t, corrected for skewness. With few very "
     "large losses among many small gains it still passes too often until there are many items: in our "
@@ -58,7 +57,7 @@ def _consequences(log: AuditLog) -> list[str]:
     kinds = {reading.kind_of(log, one.suite, one.metric) for one in wholes}
     lines = [POST_HOC] if reading.post_hoc(log) else []
     if looks.stopped_early(log):
-        lines += [FEWER_ITEMS, FUTILE]
+        lines.append(FEWER_ITEMS)
     lines += [
         f"Of the official tasks for {suite.family}, these have no data here and were not asked: "
         f"{listed(list(dict.fromkeys(suite.absent)))}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.records import DIVERGENCE, AuditLog, Interval, Rule, Suite
-from reports import looks, reading
+from reports import reading
 from reports.marks import REPORTED
 from reports.section import Section
 from reports.tables import Cell, Column, Table
@@ -23,7 +23,6 @@ def section(log: AuditLog) -> Section:
         methods=_methods(log),
         scorers=sorted({cell.scorer for run in log.runs for cell in run.cells}),
         rules=_rules(log),
-        looks=looks.table(log),
         post_hoc=reading.post_hoc(log),
         kinds={metric.kind for suite in log.config.suites for metric in suite.metrics},
         metrics=_metrics(log),

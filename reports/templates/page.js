@@ -60,6 +60,24 @@
     });
   }
 
+  // The contents say where the reader is, and keep that entry in sight.
+  function follow() {
+    const list = document.querySelector("nav ol");
+    const links = new Map([...list.querySelectorAll("a")].map((link) => [link.hash.slice(1), link]));
+    const observer = new IntersectionObserver(
+      (entries) => {
+        for (const entry of entries.filter((one) => one.isIntersecting)) {
+          for (const link of links.values()) link.removeAttribute("aria-current");
+          const link = links.get(entry.target.id);
+          link.setAttribute("aria-current", "location");
+          list.scrollLeft = link.offsetLeft - list.offsetLeft - 16;
+        }
+      },
+      { rootMargin: "-25% 0px -74% 0px" },
+    );
+    for (const id of links.keys()) observer.observe(document.getElementById(id));
+  }
+
   // On paper nothing can be opened, and dark colours cost ink.
   let closed = [];
   addEventListener("beforeprint", () => {
@@ -76,5 +94,6 @@
 
   search();
   draw();
+  follow();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
 })();

@@ -21,7 +21,7 @@ from audit.records import (
     Speed,
 )
 from reports import reading
-from reports.sections import compressed, limits, verdict
+from reports.sections import compressed, efficiency, limits, verdict
 
 Rows = Callable[[str], list[list[str]]]
 Text = Callable[[str], str]
@@ -48,7 +48,7 @@ ENERGY = Energy(
 )  # fmt: skip
 
 
-def efficiency(name: str, **fields: Any) -> Efficiency:
+def cost(name: str, **fields: Any) -> Efficiency:
     conditions = Conditions(
         device="cpu", processor="a slow one", threads=2, dtype="float32", batch=1, prompt_tokens=256,
         decode_tokens=32, rounds=8,
@@ -69,12 +69,12 @@ def phone(gate: AuditLog) -> AuditLog:
         for one in gate.variants
     )
     measured = (
-        efficiency(
+        cost(
             "int8", load_seconds=1.5, peak_memory_bytes=500 * 2**20, runtime_bytes=300 * 2**20,
             prefill=speed(0.98, 1.0, 1.02), decode=speed(1.2, 1.25, 1.3), energy=ENERGY,
         ),
-        efficiency("int4"),
-        efficiency("int2"),
+        cost("int4"),
+        cost("int2"),
     )  # fmt: skip
     config = gate.config.model_copy(update={"device_profile": PHONE, "budgets": (*PHONE.budgets, SLOW)})
     return gate.model_copy(
@@ -153,7 +153,7 @@ def test_a_budget_that_is_undecided_releases_nothing(gate: AuditLog, text_of: Te
 
 
 def test_a_measured_level_has_a_row_and_its_conditions(phone: AuditLog, rows_of: Rows, text_of: Text) -> None:
-    html = str(compressed.section(phone).html)
+    html = str(efficiency.section(phone).html)
     rows = rows_of(html.split("Load time, memory, speed and energy, measured")[-1])
     assert [
         "int8", "1.5 s", "500.0 MiB", "300.0 MiB", "40.0 tokens/s (original 40.0)", "1.000 (0.980 to 1.020)",
@@ -168,7 +168,7 @@ def test_a_measured_level_has_a_row_and_its_conditions(phone: AuditLog, rows_of:
 def test_a_simulated_level_is_named_with_its_reason_and_has_no_row(
     phone: AuditLog, rows_of: Rows, text_of: Text
 ) -> None:
-    html = str(compressed.section(phone).html)
+    html = str(efficiency.section(phone).html)
     rows = rows_of(html.split("Load time, memory, speed and energy, measured")[-1])
     assert [row[0] for row in rows if len(row) == 10] == ["Level", "int8"]
     assert "Memory and speed of int4: not measured: it was computed dequantised to float32." in text_of(html)
@@ -183,10 +183,29 @@ def test_the_device_stands_with_its_assumptions_escaped(phone: AuditLog, text_of
     assert "Least memory is counted and not measured" in text
 
 
-def test_without_a_measurement_the_page_says_nothing_of_it(gate: AuditLog) -> None:
-    html = str(compressed.section(gate).html)
-    assert "Load time" not in html
-    assert "Meant for" not in html
+def test_without_a_measurement_the_page_says_how_to_get_one(gate: AuditLog) -> None:
+    html = str(efficiency.section(gate).html)
+    assert "Load time, memory" not in html
+    assert "<code>efficiency: true</code>" in html
+
+
+def test_a_measurement_that_was_asked_for_and_never_made_is_a_warning(gate: AuditLog) -> None:
+    asked = gate.model_copy(update={"config": gate.config.model_copy(update={"efficiency": True})})
+    html = str(efficiency.section(asked).html)
+    assert "The audit stopped before memory and speed were measured." in html
+    assert "Nobody asked" not in html
+
+
+def test_no_device_is_named_that_nobody_named(gate: AuditLog) -> None:
+    assert "Meant for" not in compressed.section(gate).html
+
+
+def test_speed_is_said_to_be_missing_only_where_it_is(gate: AuditLog, phone: AuditLog) -> None:
+    assert "Speed, memory and energy" in limits.section(gate).html
+    few = phone.model_copy(update={"config": phone.config.model_copy(update={"limit": 5})})
+    html = limits.section(few).html
+    assert "Items past the first 5" in html
+    assert "Speed, memory and energy" not in html
 
 
 def test_every_gap_stands_among_the_limits(phone: AuditLog) -> None:

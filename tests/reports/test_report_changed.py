@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from audit.records import AuditLog, Change
+from audit.records import AuditLog, Change, Run
 from reports.sections import changed
 
 CHANGE = Change(
@@ -33,12 +33,12 @@ def test_a_row_holds_question_answers_and_both_log_likelihoods(
 ) -> None:
     row = rows_of(_html(log, CHANGE))[1]
     assert row == [
-        "▼ lostcapitals",
+        "▼ losta flip under accuracy capitals",
         "The capital of France is",
         "Paris",
         "Paris",
         "Rome",
-        "Paris (right) −1.25 → −3.00 Rome −3.50 → −2.50",
+        "Lead 2.25 → −0.50 Paris (right) −1.25 → −3.00 Rome −3.50 → −2.50",
     ]
 
 
@@ -92,6 +92,40 @@ def test_a_very_long_answer_is_cut_with_a_note(log: AuditLog) -> None:
 def test_an_answer_written_freely_has_no_choices_to_score(log: AuditLog) -> None:
     free = CHANGE.model_copy(update={"choices": (), "before_scores": (), "after_scores": ()})
     assert "none: the answer was written freely" in _html(log, free)
+
+
+def test_the_lead_is_over_the_likeliest_of_the_wrong_choices() -> None:
+    three = CHANGE.model_copy(update={"choices": ("Paris", "Rome", "Oslo"), "target": "Rome"})
+    assert changed.lead(three, (-1.0, -4.0, -2.5)) == -3.0
+    assert changed.lead(three, (-9.0, -4.0, -7.0)) == 3.0
+
+
+@pytest.mark.parametrize(
+    "update", [{"target": "Lyon"}, {"choices": ("Paris",), "before_scores": (-1.0,), "after_scores": (-2.0,)}]
+)
+def test_a_lead_that_there_is_not_gives_its_reason(
+    log: AuditLog, text_of: Callable[[str], str], update: dict[str, object]
+) -> None:
+    text = text_of(_html(log, CHANGE.model_copy(update=update)))
+    assert "lead not measured: the right answer is not one of the choices, or the only one" in text
+
+
+def test_each_block_names_the_files_with_all_items_of_both(log: AuditLog) -> None:
+    html = _html(log, CHANGE)
+    assert "<code>cells/int4/accuracy.parquet</code>" in html
+    assert "<code>cells/original/accuracy.parquet</code>" in html
+    assert "cells/int4/bias.parquet" not in html
+
+
+def test_many_files_are_folded(log: AuditLog) -> None:
+    def split(run: Run) -> Run:
+        cell = run.cells[0]
+        parts = [cell.model_copy(update={"path": f"{cell.path}-{part}"}) for part in range(4)]
+        return run.model_copy(update={"cells": tuple(parts)})
+
+    html = _html(log.model_copy(update={"runs": tuple(map(split, log.runs))}), CHANGE)
+    assert "<summary>8 files of the run folder" in html
+    assert '<details class="files">' in html
 
 
 def test_scores_without_a_partner_are_said_and_not_dropped(log: AuditLog) -> None:

@@ -224,7 +224,7 @@ def test_the_whole_page_holds_it_and_comes_back_from_json(log: AuditLog) -> None
     found = followed(log, control=SPARED, int4=DAMAGED)
     page = render(found)
     assert b'<section id="forgetting"' in page
-    assert render(AuditLog.model_validate_json(found.model_dump_json())) == page
+    assert render(AuditLog.model_validate_json(found.to_json())) == page
 
 
 @pytest.mark.parametrize("module", [forgetting])

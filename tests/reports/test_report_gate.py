@@ -20,7 +20,7 @@ from audit.records import (
 )
 from reports import looks, reading
 from reports.html import render
-from reports.sections import drops, limits, method, provenance, verdict
+from reports.sections import drops, limits, method, power, provenance, verdict
 
 Text = Callable[[str], str]
 Rows = Callable[[str], list[list[str]]]
@@ -104,9 +104,9 @@ def test_what_a_stopped_audit_left_out_was_not_stopped_by_a_rule(gate: AuditLog,
 
 def test_an_audit_of_one_look_has_no_table_of_looks(gate: AuditLog) -> None:
     config = gate.config.model_copy(update={"looks": 1})
-    html = str(method.section(gate.model_copy(update={"config": config})).html)
-    assert "Looks at the data" not in html
-    assert "Looking before the end" not in html
+    once = gate.model_copy(update={"config": config})
+    assert "Looks at the data" not in power.section(once).html
+    assert "Looking before the end" not in method.section(once).html
     assert "O'Brien-Fleming type by alpha spending (Lan &amp; DeMets 1983)" in method.section(gate).html
 
 
@@ -348,7 +348,7 @@ def test_the_divergence_stands_with_its_interval_and_where_a_rule_is_about_it_wi
 def test_what_follows_from_the_way_of_deciding_is_told_only_where_it_applies(
     gate: AuditLog, log: AuditLog
 ) -> None:
-    lines = (limits.FEWER_ITEMS, limits.FUTILE, limits.FEW_LARGE_LOSSES, limits.CLUSTERS)
+    lines = (limits.FEWER_ITEMS, limits.FEW_LARGE_LOSSES, limits.CLUSTERS)
     told = limits.section(gate).html.unescape()
     assert all(line in told for line in lines)
     assert "Reported, without a say in any release: Accuracy (KL divergence)." in told
@@ -372,7 +372,7 @@ def test_a_level_of_noise_is_no_product(gate: AuditLog) -> None:
 
 def _looks(log: AuditLog, rows_of: Rows) -> list[list[str]]:
     """The rows of the table of looks."""
-    return rows_of(str(method.section(log).html).split("Looks at the data")[-1].split("</table>")[0])[1:]
+    return rows_of(str(power.section(log).html).split("Looks at the data")[-1].split("</table>")[0])[1:]
 
 
 def _article(log: AuditLog, title: str) -> str:

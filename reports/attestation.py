@@ -1,0 +1,93 @@
+"""The in-toto statement that is signed: what was tested, by digest, and which rules it passed.
+
+Statement v1 with the predicate test-result v0.1 (in-toto attestation framework). Inconclusive is FAILED
+there, with the open rules as warned ones: the predicate has no third word that holds a release back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import rfc8785
+
+from audit.errors import StoreError
+from audit.records import AuditLog, Decision
+from reports import reading
+
+FILE = "attestation.json"
+STATEMENT = "https://in-toto.io/Statement/v1"
+TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+
+
+def render(log: AuditLog) -> bytes:
+    """The statement, unsigned, in canonical JSON (RFC 8785).
+
+    Raises StoreError if no file of a compressed model was seen, since it would be about nothing.
+    """
+    subjects = list(_subjects(log))
+    if not subjects:
+        raise StoreError(
+            "an attestation is about weight files by their digests, and none of a compressed model was seen."
+        )
+    statement: dict[str, Any] = {
+        "_type": STATEMENT,
+        "subject": subjects,
+        "predicateType": TEST_RESULT,
+        "predicate": _predicate(log),
+    }
+    return rfc8785.dumps(statement)
+
+
+def _subjects(log: AuditLog) -> Iterator[dict[str, Any]]:
+    """Every weight file of every compressed model."""
+    for variant in log.variants:
+        if variant.level is not None and not variant.is_control:
+            for name, digest in variant.files.items():
+                yield _descriptor(f"{variant.name}/{name}", digest)
+
+
+def _predicate(log: AuditLog) -> dict[str, Any]:
+    return {
+        "result": "PASSED" if log.decision == "pass" else "FAILED",
+        "configuration": [_descriptor("config.json", log.provenance.config_sha256)],
+        "passedTests": _tests(log, "pass"),
+        "warnedTests": _tests(log, "inconclusive"),
+        "failedTests": _tests(log, "fail"),
+        "shrinkproof_evidence": [
+            _descriptor("audit.json", sha256(log.to_json()).hexdigest()),
+            *(_descriptor(path, digest) for path, digest in _cell_files(log).items()),
+        ],
+    }
+
+
+def _tests(log: AuditLog, decision: Decision) -> list[str]:
+    """The names of the rules and budgets that ended so, by level; those without a say are marked."""
+    found = [
+        (one.variant, reading.rule_title(log, one.rule), one.rule.blocks)
+        for one in log.verdicts
+        if one.decision == decision
+    ]
+    found += [
+        (one.variant, f"budget on {one.budget.quantity}", one.budget.blocks)
+        for one in log.budgets
+        if one.decision == decision
+    ]
+    return [f"{level}: {rule}{'' if blocks else ' (reported)'}" for level, rule, blocks in found]
+
+
+def _cell_files(log: AuditLog) -> dict[str, str]:
+    """The sha256 of every file of answers, by its path in the run folder."""
+    found = {}
+    for run in log.runs:
+        for cell in run.cells:
+            found[cell.path] = cell.sha256
+            if cell.measured_path:
+                found[cell.measured_path] = cell.measured_sha256
+    return found
+
+
+def _descriptor(name: str, digest: str) -> dict[str, Any]:
+    """A ResourceDescriptor of a file."""
+    return {"name": name, "digest": {"sha256": digest}}
