@@ -71,7 +71,7 @@ def _named(log: AuditLog, name: str) -> TestSuite:
 
 def _artefact(variant: Variant) -> list[tuple[str, str]]:
     """What pins a level's weights."""
-    files = [(f"sha256 of {name}", digest) for name, digest in variant.files.items()]
+    files = [(f"sha256 of {name}", digest) for name, digest in sorted(variant.files.items())]
     return [("artefact sha256", str(variant.digest)), *files]
 
 

@@ -8,11 +8,13 @@ from audit.records import (
     AuditLog,
     Budget,
     BudgetVerdict,
+    Cell,
     Comparison,
     Level,
     NotMeasured,
     Record,
     Rule,
+    Run,
     Variant,
     Verdict,
 )
@@ -153,6 +155,29 @@ def unmeasured(log: AuditLog) -> AuditLog:
             ),
         }
     )
+
+
+def unordered(log: AuditLog) -> AuditLog:
+    """Its maps are not in the order of their names, as those of a log that was read back are."""
+    files = {"b.safetensors": "cd" * 32, "a.safetensors": "ab" * 32}
+    provenance = log.provenance.model_copy(update={"packages": {"torch": "2.13.0", "lm-eval": "0.4.13"}})
+    cells = [cell.model_copy(update={"data": {"z": "ab" * 32, "a": "cd" * 32}}) for cell in _cells(log)]
+    return log.model_copy(
+        update={
+            "variants": tuple(one.model_copy(update={"files": files}) for one in log.variants),
+            "provenance": provenance,
+            "runs": (Run(variant="original", suite=log.config.suites[0].name, cells=tuple(cells)),),
+        }
+    )
+
+
+def _cells(log: AuditLog) -> list[Cell]:
+    """One cell a task of the first suite."""
+    return [
+        Cell(task=task.name, key="4b" * 32, path="", sha256="5c" * 32, n_items=1, task_version="1",
+             num_fewshot=0, scorer="a test", divergence=GONE, seconds=1.0, started="2026-11-24T08:01:00Z")
+        for task in log.config.suites[0].tasks
+    ]  # fmt: skip
 
 
 def _gaps(noun: type[Record]) -> dict[str, NotMeasured]:

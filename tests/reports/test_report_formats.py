@@ -41,6 +41,7 @@ CHANGES: dict[str, Change] = {
     "without verdicts": logs.unjudged,
     "without rules": logs.ruleless,
     "nothing measured": logs.unmeasured,
+    "names in no order": logs.unordered,
 } | {f"hostile {place}": lambda log, text=text: logs.hostile(log, text) for place, text in enumerate(HOSTILE)}
 
 
