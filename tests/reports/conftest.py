@@ -8,6 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 from gate_log import gate_log
+from hostile import HOSTILE
+from opening import browser, opened, rendered  # noqa: F401  (fixtures)
 
 from audit.records import (
     AuditConfig,
@@ -31,16 +33,6 @@ from audit.records import (
     Variant,
     Verdict,
 )
-
-HOSTILE = (
-    "</script><script>alert(1)</script>",
-    "<img src=http://evil.example/x.png onerror=alert(2)>",
-    "Paris\u202esiraP",
-    "bell\x07 nul\x00 escape\x1b[31m",
-    "long " * 400,
-    "{{ 7 * 7 }} {% raw %} &amp; \"quoted\" 'single'",
-)
-"""Answers that a model could give."""
 
 SUITES = {
     "accuracy": ("Accuracy", "Does the model still know facts?", ("capitals", "elements", "arithmetic")),

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, fromstring
 
 import logs
 import pytest
-from conftest import HOSTILE
+from hostile import HOSTILE
 
 from audit.records import AuditLog, Rule
 from reports.junit import render

@@ -8,7 +8,7 @@ from html import unescape
 
 import logs
 import pytest
-from conftest import HOSTILE
+from hostile import HOSTILE
 from markdown_it import MarkdownIt
 
 from audit.records import AuditLog, CheckedClaim, Level, NotMeasured

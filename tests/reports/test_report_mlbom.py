@@ -9,9 +9,9 @@ from uuid import UUID
 
 import logs
 import pytest
-from conftest import HOSTILE
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from hostile import HOSTILE
 
 from audit.records import AuditLog, Calibration, NotMeasured, Variant
 from reports.mlbom import render

@@ -10,7 +10,7 @@ from typing import Any
 import logs
 import pytest
 import yaml
-from conftest import HOSTILE
+from hostile import HOSTILE
 from huggingface_hub import EvalResult, ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from markdown_it import MarkdownIt

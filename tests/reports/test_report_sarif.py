@@ -8,7 +8,7 @@ from typing import Any
 
 import logs
 import pytest
-from conftest import HOSTILE
+from hostile import HOSTILE
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
 
 from audit.records import AuditLog, Rule
