@@ -12,7 +12,7 @@ from pathlib import Path
 
 import logs
 import pytest
-from conftest import HOSTILE
+from hostile import HOSTILE
 from typer.testing import CliRunner
 
 from audit import registry
