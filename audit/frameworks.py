@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from audit import registry
-from audit.errors import ConfigError
-from audit.ready import checked, mapping
+from audit.ready import checked, mapping, own
 from audit.records import Clause, Framework
 
 
@@ -15,11 +14,7 @@ def load_framework(path: Path) -> Framework:
 
     Raises ConfigError naming the file, the key and the value.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"framework {path} can't be read: {error}.") from None
-    data = mapping(text, str(path), "framework", Framework.model_fields)
+    data = mapping(own("framework", path), str(path), "framework", Framework.model_fields)
     return checked(Framework, data, str(path), inside=Clause)
 
 

@@ -28,11 +28,15 @@ def ready_or_own(kind: str, folder: str, name: str, home: Path) -> tuple[str, st
     if not name.endswith((".yaml", ".yml")):
         known = registry.unknown(kind, name, sorted(ready))
         raise ConfigError(f"{kind.replace(' ', '_')}: {known} Or name a YAML file.")
-    where = str(home / name)
+    return own(kind, home / name), str(home / name)
+
+
+def own(kind: str, path: Path) -> str:
+    """The text of a user's file, or ConfigError saying why it can't be read."""
     try:
-        return (home / name).read_text(encoding="utf-8"), where
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{kind} {where} can't be read: {error}.") from None
+        raise ConfigError(f"{kind} {path} can't be read: {error}.") from None
 
 
 def mapping(text: str, where: str, kind: str, keys: Collection[str]) -> dict[str, Any]:

@@ -583,6 +583,12 @@ class Cell(Record):
     started: str
     """UTC, ISO 8601."""
 
+    @property
+    def files(self) -> dict[str, str]:
+        """The sha256 of each of its files, by the path in the run folder."""
+        measured = {self.measured_path: self.measured_sha256} if self.measured_path else {}
+        return {self.path: self.sha256} | measured
+
 
 class Run(Record):
     """One suite on one variant."""

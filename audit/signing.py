@@ -18,7 +18,7 @@ import rfc8785
 from audit import registry
 from audit.errors import ConfigError, StoreError
 from audit.records import AuditLog
-from audit.store import config_digest, read_log, write_report
+from audit.store import config_digest, read_log, run_folder, write_report
 
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 ENVELOPE = "attestation.dsse.json"
 PAYLOAD = "application/vnd.in-toto+json"
+EVIDENCE = "shrinkproof_evidence"
+"""Our own field of the predicate: the log, its answers and the reports by digest."""
+_MAKE_ONE = "Make one by `openssl ecparam -name prime256v1 -genkey -noout -out key.pem`."
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,12 @@ def sign(run: Path, key: Path) -> Path:
     from securesystemslib.dsse import Envelope
     from securesystemslib.signer import CryptoSigner
 
-    log = read_log(run)
-    if lying := [one for one in _files(run, log) if one.finding == "lies"]:
+    log, folder = read_log(run), run_folder(run)
+    if lying := [one for one in _files(folder, log) if one.finding == "lies"]:
         raise StoreError(f"{run}: {lying[0].what} {lying[0].because}. What lies is not signed.")
     statement = json.loads(registry.report_format("attestation").render(log))
-    statement["predicate"]["shrinkproof_evidence"] += [
-        {"name": path.name, "digest": {"sha256": _sha256(path)}} for path in _reports(run)
+    statement["predicate"][EVIDENCE] += [
+        {"name": path.name, "digest": {"sha256": _sha256(path)}} for path in _reports(folder)
     ]
     try:
         signer = CryptoSigner(load_pem_private_key(_read(key), password=None))
@@ -63,22 +66,18 @@ def sign(run: Path, key: Path) -> Path:
     return write_report(run, ENVELOPE, rfc8785.dumps(envelope.to_dict()) + b"\n")
 
 
-_MAKE_ONE = "Make one by `openssl ecparam -name prime256v1 -genkey -noout -out key.pem`."
-
-
 def verify(run: Path, key: Path | None) -> tuple[Checked, ...]:
     """Check signature, log, answers, reports and weights of a run, one after the other.
 
     Without a key the signature is not checked, and what is signed is taken at its word.
     """
-    log = read_log(run)
-    folder = run if run.is_dir() else run.parent
+    log, folder = read_log(run), run_folder(run)
     envelope = folder / ENVELOPE
     if not envelope.exists():
         unsigned = Checked("signature", "not checked", f"there is no {ENVELOPE}: the run was never signed")
-        return (unsigned, *_files(run, log))
+        return (unsigned, *_files(folder, log))
     statement, signature = _opened(envelope, key)
-    return (signature, *_signed_files(folder, log, statement), *_files(run, log))
+    return (signature, *_signed_files(folder, log, statement), *_files(folder, log))
 
 
 def _opened(path: Path, key: Path | None) -> tuple[dict[str, Any], Checked]:
@@ -89,7 +88,7 @@ def _opened(path: Path, key: Path | None) -> tuple[dict[str, Any], Checked]:
     try:
         envelope: Envelope = Envelope.from_dict(json.loads(path.read_bytes()))
         statement: dict[str, Any] = json.loads(envelope.payload)
-        _ = statement["subject"], statement["predicate"]["shrinkproof_evidence"]
+        _ = statement["subject"], statement["predicate"][EVIDENCE]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             f"{path} can't be read as a signed statement: {error}. Was it edited or cut?"
@@ -104,22 +103,19 @@ def _opened(path: Path, key: Path | None) -> tuple[dict[str, Any], Checked]:
 
 
 def _signed_files(folder: Path, log: AuditLog, statement: dict[str, Any]) -> Iterator[Checked]:
-    """The files that are named in the statement, and whether it is about this log."""
+    """Whether the statement is about this log, and the files that it names beyond it."""
     ours = json.loads(registry.report_format("attestation").render(log))
+    signed, own = (one["predicate"].pop(EVIDENCE) for one in (statement, ours))
     for part in ("subject", "predicateType", "predicate"):
-        theirs, expected = statement[part], ours[part]
-        if part == "predicate":  # reports were added when it was signed
-            theirs = {name: value for name, value in theirs.items() if name != "shrinkproof_evidence"}
-            expected = {name: value for name, value in expected.items() if name != "shrinkproof_evidence"}
-        if theirs != expected:
+        if statement[part] != ours[part]:
             yield Checked(f"statement, {part}", "lies", "does not say what the log says")
-    for one in statement["predicate"]["shrinkproof_evidence"]:
-        yield _held(folder / one["name"], one["name"], one["digest"]["sha256"])
+    for one in signed:
+        if one not in own:  # what the log says as well is looked at with the log
+            yield _held(folder / one["name"], one["name"], one["digest"]["sha256"])
 
 
-def _files(run: Path, log: AuditLog) -> Iterator[Checked]:
+def _files(folder: Path, log: AuditLog) -> Iterator[Checked]:
     """What the log says of the other files of its run: answers, weights, the config, the registration."""
-    folder = run if run.is_dir() else run.parent
     path = folder / "audit.json"
     if path.exists():
         whole = path.read_bytes() == log.to_json()
@@ -132,9 +128,8 @@ def _files(run: Path, log: AuditLog) -> Iterator[Checked]:
         )
     for run_of in log.runs:
         for cell in run_of.cells:
-            yield _held(folder / cell.path, cell.path, cell.sha256)
-            if cell.measured_path:
-                yield _held(folder / cell.measured_path, cell.measured_path, cell.measured_sha256)
+            for name, digest in cell.files.items():
+                yield _held(folder / name, name, digest)
     for variant in log.variants:
         place = Path(variant.path)
         for name, digest in variant.files.items():
@@ -157,9 +152,8 @@ def _held(path: Path, name: str, digest: str, *, gone: Literal["lies", "not chec
     return Checked(name, "lies", f"has another sha256 than {digest}")
 
 
-def _reports(run: Path) -> list[Path]:
+def _reports(folder: Path) -> list[Path]:
     """The reports that lie in a run folder; the unsigned statement is in the envelope itself."""
-    folder = run if run.is_dir() else run.parent
     names = {registry.report_format(name).FILE for name in registry.names("audit.report_formats")}
     return sorted(folder / name for name in names - {"attestation.json"} if (folder / name).is_file())
 

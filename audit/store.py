@@ -302,10 +302,7 @@ def _whole_cell(root: Path, folder: Path) -> Cell | None:
     """The cell in a folder under `root`, if all of its files are there and have their digests."""
     try:
         cell = Cell.model_validate_json((folder / "cell.json").read_bytes())
-        files = {cell.path: cell.sha256}
-        if cell.measured_path:
-            files[cell.measured_path] = cell.measured_sha256
-        whole = all(_sha256(root / path) == digest for path, digest in files.items())
+        whole = all(_sha256(root / path) == digest for path, digest in cell.files.items())
     except (FileNotFoundError, ValidationError):
         return None
     return cell if whole else None
@@ -349,9 +346,14 @@ def read_progress(root: Path) -> tuple[AuditConfig, tuple[Run, ...], Reader]:
     return config, runs, lambda cell: _read(root, cell.path)
 
 
+def run_folder(run: Path) -> Path:
+    """The run folder, where that or its log was named."""
+    return run if run.is_dir() else run.parent
+
+
 def write_report(run: Path, name: str, data: bytes) -> Path:
     """Write a rendered report into the run folder, whole or not at all."""
-    folder = run if run.is_dir() else run.parent
+    folder = run_folder(run)
     with _disk_errors(folder):
         _write_whole(folder / name, data)
     return folder / name

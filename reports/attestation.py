@@ -7,7 +7,6 @@ there, with the open rules as warned ones: the predicate has no third word that 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Any
 
 import rfc8785
@@ -56,8 +55,13 @@ def _predicate(log: AuditLog) -> dict[str, Any]:
         "warnedTests": _tests(log, "inconclusive"),
         "failedTests": _tests(log, "fail"),
         "shrinkproof_evidence": [
-            _descriptor("audit.json", sha256(log.to_json()).hexdigest()),
-            *(_descriptor(path, digest) for path, digest in _cell_files(log).items()),
+            _descriptor("audit.json", reading.log_sha256(log)),
+            *(
+                _descriptor(path, digest)
+                for run in log.runs
+                for cell in run.cells
+                for path, digest in cell.files.items()
+            ),
         ],
     }
 
@@ -75,17 +79,6 @@ def _tests(log: AuditLog, decision: Decision) -> list[str]:
         if one.decision == decision
     ]
     return [f"{level}: {rule}{'' if blocks else ' (reported)'}" for level, rule, blocks in found]
-
-
-def _cell_files(log: AuditLog) -> dict[str, str]:
-    """The sha256 of every file of answers, by its path in the run folder."""
-    found = {}
-    for run in log.runs:
-        for cell in run.cells:
-            found[cell.path] = cell.sha256
-            if cell.measured_path:
-                found[cell.measured_path] = cell.measured_sha256
-    return found
 
 
 def _descriptor(name: str, digest: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def _policy(log: AuditLog) -> Evidence:
 
 
 def _verdicts(log: AuditLog) -> Evidence:
-    judged = [one for one in log.verdicts if one.variant in {level.name for level in reading.products(log)}]
+    judged = [one for one in log.verdicts if one.variant in _products(log)]
     if not judged:
         return NotMeasured("no level was judged")
     counts = [

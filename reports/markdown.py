@@ -14,7 +14,7 @@ from reports.held import Held, held
 from reports.markdown_text import code, head, inline, row
 from reports.marks import REPORTED
 from reports.proof import contradictions
-from reports.sections.limits import absent, unmeasured
+from reports.sections.limits import POST_HOC, absent, unmeasured
 from reports.sections.verdict import overall, sentence
 from reports.wording import count, listed, mebibytes, plural
 
@@ -51,7 +51,7 @@ def _start(log: AuditLog) -> list[str]:
     if log.status == "stopped":
         lines += ["", f"**The audit stopped:** {inline(log.error or 'the log gives no reason')}"]
     if reading.post_hoc(log):
-        lines += ["", "**The rules were changed after the items were scored: the verdicts are exploratory.**"]
+        lines += ["", f"**{POST_HOC}**"]
     return lines
 
 

@@ -18,13 +18,18 @@ _BREAK = "&#8203;"
 """A space of no width."""
 
 
+def one_line(text: object, most: int = MOST) -> str:
+    """Somebody else's text, cut, on one line, with what hides in it spelled out."""
+    return " ".join(clipped(visible(str(text)), most).split())
+
+
 def inline(text: object, most: int = MOST) -> str:
     """A text inside a line: no markup in it has a meaning.
 
     >>> inline("a|b *c* <i> @me www.x.y")
     'a\\\\|b \\\\*c\\\\* &lt;i&gt; @&#8203;me www&#8203;.x.y'
     """
-    words = " ".join(clipped(visible(str(text)), most).split())
+    words = one_line(text, most)
     words = words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     words = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", words)
     words = re.sub(r"^(\d*)([-+=#.)])(?=\s|$|#)", r"\1\\\2", words)
@@ -34,7 +39,7 @@ def inline(text: object, most: int = MOST) -> str:
 
 def code(text: object, most: int = MOST) -> str:
     """A name or a digest in the letters of code, between as many backticks as it takes."""
-    words = " ".join(clipped(visible(str(text)), most).split())
+    words = one_line(text, most)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", words)), default=0))
     edge = " " if words.startswith("`") or words.endswith("`") else ""
     return f"{fence}{edge}{words}{edge}{fence}".replace("|", "\\|") if words else "(no name)"

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from audit.records import AuditLog, Calibration, Suite, Variant
+from reports.sections.provenance import SHA256_DIGITS
 from reports.wording import visible
 
 Component = dict[str, Any]
-_SHA256 = 64
-"""Hex digits; a commit has fewer."""
 
 
 def data(log: AuditLog) -> list[Component]:
@@ -76,6 +75,6 @@ def _component(ref: str, name: str) -> Component:
 
 def _pin(pin: str) -> Component:
     """The sha256 of a file, or the commit of a data set on a hub; nothing where the log has neither."""
-    if len(pin) == _SHA256:
+    if len(pin) == SHA256_DIGITS:
         return {"hashes": [{"alg": "SHA-256", "content": pin}]}
     return {"version": visible(pin)} if pin else {}

@@ -14,12 +14,10 @@ from huggingface_hub.repocard_data import CardData, eval_results_to_model_index
 from audit.records import AuditLog, Comparison, Interval, Level, NotMeasured, Suite
 from reports import model_card_text as text
 from reports import reading
-from reports.wording import clipped, visible
+from reports.markdown_text import one_line
 
 FILE = "model-card.md"
 TASK = "text-generation"
-MOST = 400
-"""Characters of one foreign text."""
 
 
 def render(log: AuditLog) -> bytes:
@@ -29,12 +27,15 @@ def render(log: AuditLog) -> bytes:
 
 
 def _metadata(log: AuditLog) -> dict[str, Any]:
-    """What the hub reads. A folder is no model of the hub, so its name is none either."""
+    """What the hub reads. A folder is no model of the hub, so its name is none either.
+
+    Foreign text stands on one line: a line `---` would end the metadata.
+    """
     model = log.config.model
     data: dict[str, Any] = ModelCardData(
-        base_model=_said(model.name.partition("@")[0]) if model.revision else None,
+        base_model=one_line(model.name.partition("@")[0]) if model.revision else None,
         pipeline_tag=TASK,
-        tags=["compressed", "shrinkproof", *(_said(level.method) for level in reading.products(log))],
+        tags=["compressed", "shrinkproof", *(one_line(level.method) for level in reading.products(log))],
     ).to_dict()
     entries = [entry for level in reading.products(log) for entry in _entry(log, level)]
     return data | ({"model-index": entries} if entries else {})
@@ -42,7 +43,7 @@ def _metadata(log: AuditLog) -> dict[str, Any]:
 
 def _entry(log: AuditLog, level: Level) -> list[dict[str, Any]]:
     """The level's place in the `model-index`; none where nothing was measured."""
-    name = f"{_said(reading.model_title(log))} {_said(level.name)}"
+    name = f"{one_line(reading.model_title(log))} {one_line(level.name)}"
     results = _results(log, level)
     return eval_results_to_model_index(name, results) if results else []
 
@@ -58,15 +59,15 @@ def _results(log: AuditLog, level: Level) -> list[EvalResult]:
 
 
 def _result(log: AuditLog, suite: Suite, comparison: Comparison, value: float) -> EvalResult:
-    tasks = [_said(task.name) for task in suite.tasks]
+    tasks = [one_line(task.name) for task in suite.tasks]
     unit = next((one.unit for one in suite.metrics if one.name == comparison.metric), "")
     return EvalResult(
         task_type=TASK,
-        dataset_type=tasks[0] if len(tasks) == 1 else _said(suite.name),
-        dataset_name=", ".join(tasks) if len(tasks) <= 3 else _said(suite.title),
-        dataset_args={"suite": _said(suite.name), "tasks": tasks},
-        metric_type=_said(comparison.metric),
-        metric_name=_said(f"{comparison.metric} ({unit})" if unit else comparison.metric),
+        dataset_type=tasks[0] if len(tasks) == 1 else one_line(suite.name),
+        dataset_name=", ".join(tasks) if len(tasks) <= 3 else one_line(suite.title),
+        dataset_args={"suite": one_line(suite.name), "tasks": tasks},
+        metric_type=one_line(comparison.metric),
+        metric_name=one_line(f"{comparison.metric} ({unit})" if unit else comparison.metric),
         metric_value=value,
         metric_args=_args(log, comparison),
     )
@@ -88,7 +89,7 @@ def _args(log: AuditLog, comparison: Comparison) -> dict[str, Any]:
         return found | {
             "drop_interval": [interval.lower, interval.upper],
             "drop_interval_confidence": interval.confidence,
-            "drop_interval_method": _said(interval.method),
+            "drop_interval_method": one_line(interval.method),
         }
     return found | {"drop_interval": _number(interval)}
 
@@ -101,9 +102,4 @@ def _drop_is(log: AuditLog, comparison: Comparison) -> str:
 
 
 def _number(value: object) -> object:
-    return _said(str(value)) if isinstance(value, NotMeasured) else value
-
-
-def _said(words: str) -> str:
-    """Somebody else's text, on one line: a line `---` would end the metadata."""
-    return " ".join(clipped(visible(words), MOST).split())
+    return one_line(value) if isinstance(value, NotMeasured) else value

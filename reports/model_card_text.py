@@ -9,7 +9,7 @@ from reports.disclaimer import DISCLAIMER
 from reports.markdown_text import code, head, inline, row
 from reports.proof import contradictions
 from reports.sections.compressed import method
-from reports.sections.limits import absent, unmeasured
+from reports.sections.limits import POST_HOC, absent, unmeasured
 from reports.sections.verdict import overall
 from reports.units import Unit
 from reports.wording import count, mebibytes
@@ -27,7 +27,7 @@ def _verdict(log: AuditLog) -> list[str]:
     if log.status == "stopped":
         lines += ["", f"The audit stopped: {inline(log.error or 'the log gives no reason')}"]
     if reading.post_hoc(log):
-        lines += ["", "The rules were changed after the items were scored: the verdicts are exploratory."]
+        lines += ["", POST_HOC]
     if note := log.config.model.note:
         lines += ["", f"Of the original: {inline(note)}"]
     return [*lines, "", "The licence and the terms of the original hold for what was made from it."]

@@ -56,7 +56,6 @@ class Item:
     """One clause."""
 
     clause: Clause
-    url: str
     standing: str
     """Version, status and dates in words."""
     read: str
@@ -99,7 +98,6 @@ def _item(framework: Framework, clause: Clause, known: Mapping[EvidenceKey, Evid
     held = [(TITLES[key], known[key]) for key in clause.evidenced_by]
     return Item(
         clause,
-        clause.url or framework.url,
         _standing(
             clause.version or framework.version,
             clause.status or framework.status,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,7 +22,7 @@ from audit.errors import ConfigError, StoreError
 from audit.provenance import collect
 from audit.records import AuditLog, Registration, Run
 from audit.signing import ENVELOPE, sign, verify
-from audit.store import Store, config_digest, write_report
+from audit.store import Store, config_digest, read_log, write_report
 
 
 @pytest.fixture
@@ -86,8 +88,6 @@ def test_a_changed_byte_of_any_file_is_found_and_the_file_is_named(
 
 
 def test_a_row_that_was_rewritten_is_found(run: Path, keys: tuple[Path, Path]) -> None:
-    import pandas as pd
-
     sign(run, keys[0])
     path = run / "cells/k/samples.parquet"
     rows = pd.read_parquet(path)
@@ -99,8 +99,6 @@ def test_a_row_that_was_rewritten_is_found(run: Path, keys: tuple[Path, Path]) -
 def test_a_number_changed_together_with_its_digest_is_found(run: Path, keys: tuple[Path, Path]) -> None:
     sign(run, keys[0])
     envelope = run / ENVELOPE
-    import base64
-
     told = json.loads(envelope.read_bytes())
     statement = base64.b64decode(told["payload"]).replace(b"FAILED", b"PASSED")
     told["payload"] = base64.b64encode(statement).decode()
@@ -132,8 +130,6 @@ def test_openssl_agrees_that_the_signature_is_the_keys(
     run: Path, keys: tuple[Path, Path], tmp_path: Path
 ) -> None:
     # DSSE v1: the signature is over PAE = "DSSEv1" SP LEN(type) SP type SP LEN(body) SP body
-    import base64
-
     told = json.loads(sign(run, keys[0]).read_bytes())
     body, kind = base64.b64decode(told["payload"]), told["payloadType"].encode()
     pae = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(body), body)
@@ -153,8 +149,6 @@ def test_openssl_agrees_that_the_signature_is_the_keys(
 
 
 def test_the_statement_is_one_by_the_frameworks_own_library(run: Path) -> None:
-    from audit.store import read_log
-
     told = json.loads(registry.report_format("attestation").render(read_log(run)))
     subjects = [ResourceDescriptor(name=one["name"], digest=one["digest"]).pb for one in told["subject"]]
     Statement(subjects, told["predicateType"], told["predicate"]).validate()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from audit.errors import ConfigError
 from audit.records import AuditLog
 from reports.html import render
+from reports.pdf import find_browser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 WATCH = """
 window.alerts = [];
@@ -49,9 +48,10 @@ Open = Callable[..., Opened]
 def browser() -> Iterator[Browser]:
     """An installed Chromium; of a module, since its event loop must not run beside other folders' tests."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        pytest.skip(f"none of these browsers is installed: {', '.join(NAMES)}")
+    try:
+        program = find_browser()
+    except ConfigError:
+        pytest.skip("no Chromium, Chrome or Edge is installed here")
     # root has no sandbox in Chromium
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_api.sync_playwright() as playwright:
