@@ -26,7 +26,7 @@ from audit.errors import ConfigError, ShrinkproofError
 from audit.frameworks import installed
 from audit.quiet import quiet
 from audit.records import AuditLog
-from audit.store import read_log, write_report
+from audit.store import read_log, write_file, write_report
 from audit.suite_entry import write_suite
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -190,6 +190,29 @@ def gate(
         )
     print_verdicts(Console(), log)
     raise typer.Exit(EXIT_CODES[log.decision])
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="Run folder of the last release, or its audit.json.")],
+    after: Annotated[Path, typer.Argument(help="The same, of this one.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write too: .html or .md.", show_default=False)
+    ] = None,
+) -> None:
+    """Say what changed since the last release: promises, answers, artefacts, settings. Prints Markdown.
+
+    The exit code is 1 if a promise fails that did not, and 3 if one that was kept is open now or gone.
+    """
+    from audit.diff import diff as changed
+
+    ending = out.suffix.removeprefix(".") if out else "md"
+    render = registry.diff_format(ending).render
+    found = changed(before, after)
+    if out is not None:
+        write_file(out, render(found))
+    typer.echo(registry.diff_format("md").render(found).decode(), nl=False)
+    raise typer.Exit(EXIT_CODES[found.decision])
 
 
 @app.command()
