@@ -17,6 +17,7 @@ from audit.config import load_config
 from audit.console import (
     TerminalProgress,
     print_plan,
+    print_reproduction,
     print_side_by_side,
     print_variants,
     print_verdicts,
@@ -213,6 +214,33 @@ def diff(
         write_file(out, render(found))
     typer.echo(registry.diff_format("md").render(found).decode(), nl=False)
     raise typer.Exit(EXIT_CODES[found.decision])
+
+
+@app.command()
+def reproduce(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the repetition.", show_default="RUN-again")
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Of a number below 1 so far, of a larger one this share.", show_default="0.001"),
+    ] = None,
+) -> None:
+    """Run again what a run's log says, from nothing, and say which numbers come out the same.
+
+    The exit code is 1 if one does not, and 3 if the answers are not there to be compared.
+    """
+    from audit.reproduce import TOLERANCE
+    from audit.reproduce import reproduce as reproduced
+
+    tolerance = TOLERANCE if tolerance is None else tolerance
+    if not tolerance >= 0:
+        raise ConfigError(f"--tolerance {tolerance:g}: a distance, so 0 or above.")
+    with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
+        found = reproduced(run, out, tolerance, progress)
+    print_reproduction(Console(), found)
+    raise typer.Exit(1 if not found.agrees else EXIT_CODES["inconclusive"] if found.unread else 0)
 
 
 @app.command()
