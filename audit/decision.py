@@ -121,13 +121,17 @@ class _Case:
 
     @property
     def worse_over_looks(self) -> float | NotMeasured:
-        """`worse_p` at the look that decided, for all the looks up to it."""
+        """`worse_p` at the look that decided, for all the looks up to it.
+
+        Spent after Pocock: a level that is ruined is told at the first look, where O'Brien and Fleming leave
+        next to nothing to spend.
+        """
         seen = self.looks[: self.looks.index(self.at) + 1]
         p_values = [self.worse_p(look) for look in seen]
         if isinstance(p_values[-1], NotMeasured):
             return p_values[-1]
         known = [1.0 if isinstance(p, NotMeasured) else p for p in p_values]
-        return sequential.p_value_over_looks(known, [look.n_pairs / self.planned for look in seen])
+        return sequential.p_value_over_looks(known, [look.n_pairs / self.planned for look in seen], "pocock")
 
     @property
     def bounds(self) -> Interval | NotMeasured:

@@ -837,8 +837,8 @@ class Verdict(Record):
     p_value: Share | NotMeasured
     """Of H0: drop ≥ margin, one-sided."""
     p_worse: Share | NotMeasured = NotMeasured("no drop was tested")
-    """Of H0: drop ≤ 0, one-sided, over all the looks up to the one that decided (Liu & Anderson 2008): is the
-    variant detectably worse?"""
+    """Of H0: drop ≤ 0, one-sided, over all the looks up to the one that decided (Liu & Anderson 2008, with
+    Pocock's spending): is the variant detectably worse?"""
     p_worse_adjusted: Share | NotMeasured = NotMeasured("no drop was tested")
     """Holm's, over all levels and rules of the audit: what a claim of damage rests on."""
     n_to_decide: int | NotMeasured
