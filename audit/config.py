@@ -321,6 +321,11 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
     method = options.pop("method", None)
     if method is None:
         raise ConfigError(f"a level written as a mapping needs `method:` (given {entry}).")
+    if nested := [key for key, value in options.items() if not isinstance(value, bool | int | float | str)]:
+        raise ConfigError(
+            f"level of method '{method}': option '{nested[0]}' is {options[nested[0]]!r}, and an option is one value. "
+            "Write options beside `method:`, as in {method: rtn, bits: 4, group_size: 32}."
+        )
     named = registry.files(method)
     given = options.pop("name", None)
     shown = [f"{key}{value}" for key, value in options.items() if key not in named]
@@ -334,11 +339,6 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
                 f"level '{name}' looks at text while it compresses, and none is named. Add "
                 "`calibration: FILE` to the config, for all levels or for this one, or use --calibration."
             )
-    if nested := [key for key, value in options.items() if not isinstance(value, bool | int | float | str)]:
-        raise ConfigError(
-            f"level '{name}': option '{nested[0]}' is {options[nested[0]]!r}, and an option is one value. "
-            "Write options beside `method:`, as in {method: rtn, bits: 4, group_size: 32}."
-        )
     files = {key: found_file(str(options[key]), home, key) for key in named & options.keys()}
     options |= {key: str(path) for key, path in files.items()}
     level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
