@@ -120,7 +120,7 @@ def test_a_level_named_twice_is_refused(tmp_path: Path, model: Path) -> None:
 
 def test_options_of_a_level_stand_beside_its_method(tmp_path: Path, model: Path) -> None:
     told = refused(tmp_path, f"model: {model}\nlevels:\n  - {{method: rtn, options: {{bits: 4}}}}\n")
-    assert "option 'options' is {'bits': 4}, and an option is one value" in told
+    assert "option 'options' is {'bits': 4}, no single value" in told
 
 
 def test_a_level_may_not_take_the_name_of_the_original(tmp_path: Path, model: Path) -> None:
