@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from audit.decision import Ruling, rule_on
-from audit.records import Comparison, Estimate, Look, Metric, NotMeasured, Rule
+from audit.records import Comparison, Estimate, Interval, Look, Metric, NotMeasured, Rule
 from audit.statistics import drop, proportions
 from audit.statistics.noninferiority import Bounds
 
@@ -570,3 +570,24 @@ def test_a_decision_is_settled_and_only_a_pass_shows_a_drop_below_the_margin(
         assert ruling.p_value < 0.05
     if ruling.decision == "inconclusive" and looks[-1].n_pairs == planned:
         assert ruling.settled
+
+
+def test_a_ruined_level_is_told_at_the_first_look_and_a_chance_drop_is_not() -> None:
+    """121 lost and 9 gained of 186: no doubt. 17 and 4 of 125: .004 by itself, picked from four looks."""
+    ruined = after(look(121, 9, 186), planned=745)
+    chance = after(look(17, 4, 125), planned=500)
+    assert isinstance(ruined.p_worse, float)
+    assert isinstance(chance.p_worse, float)
+    assert ruined.p_worse < 1e-5
+    by_itself = stats.binomtest(17, 21, alternative="greater").pvalue
+    assert chance.p_worse > 2 * by_itself
+
+
+def test_the_bounds_are_those_of_the_look_that_decided() -> None:
+    looks = look(50, 50, 1000), look(90, 90, 2000)
+    ruling = after(*looks, planned=4000)
+    assert isinstance(ruling.bounds, Interval)
+    assert ruling.bounds.confidence == pytest.approx(1 - 2 * stats.norm.sf(2.53994), abs=1e-5)
+    at = drop.bounds(looks[1], float(stats.norm.sf(2.53994)))
+    assert isinstance(at, Bounds)
+    assert (ruling.bounds.lower, ruling.bounds.upper) == pytest.approx((at.lower, at.upper), abs=1e-5)

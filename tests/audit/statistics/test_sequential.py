@@ -286,3 +286,41 @@ def test_the_examples_in_the_docstrings_hold() -> None:
     result = doctest.testmod(sequential)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+# gsDesign: α .05, four equal looks, O'Brien-Fleming type spending
+@pytest.mark.parametrize(("look", "z"), [(1, 3.74955), (2, 2.53994), (3, 2.01607), (4, 1.72018)])
+def test_what_lies_on_a_published_bound_has_its_alpha_as_p_value_over_looks(look: int, z: float) -> None:
+    p_values = [1.0] * (look - 1) + [float(norm.sf(z))]
+    fractions = [0.25, 0.5, 0.75, 1.0][:look]
+    assert sequential.p_value_over_looks(p_values, fractions) == pytest.approx(0.05, rel=2e-3)
+
+
+def test_after_pocock_the_first_look_costs_a_known_factor() -> None:
+    """What may be spent at a quarter is α ln(1 + (e − 1)/4) by definition (Lan & DeMets 1983)."""
+    factor = math.log1p((math.e - 1) / 4)
+    found = sequential.p_value_over_looks([1e-4], [0.25], "pocock")
+    assert found == pytest.approx(1e-4 / factor, rel=2e-3)
+
+
+def test_of_a_single_look_at_all_the_p_value_is_its_own() -> None:
+    assert sequential.p_value_over_looks([0.0123], [1.0]) == 0.0123
+
+
+@pytest.mark.parametrize("spending", ["obrien-fleming", "pocock"])
+def test_stopping_at_will_claims_no_more_often_than_alpha(spending: sequential.Spending) -> None:
+    """Whoever stops at the look that suits best is still held to α: 4,000 nulls, 3 errors off."""
+    draw = np.random.default_rng(5)
+    fractions = [0.25, 0.5, 0.75, 1.0]
+    steps = draw.normal(size=(4000, 4)) * 0.5
+    z = np.cumsum(steps, axis=1) / np.sqrt(fractions)
+    nominal = np.array(boundaries(fractions, 0.05, spending).nominal)
+    claimed = (norm.sf(z) <= nominal).any(axis=1)
+    once = [sequential.p_value_over_looks(list(norm.sf(row)), fractions, spending) for row in z[:40]]
+    assert [p <= 0.05 for p in once] == claimed[:40].tolist()
+    assert claimed.mean() == pytest.approx(0.05, abs=3 * math.sqrt(0.05 * 0.95 / 4000))
+
+
+def test_p_values_and_looks_have_to_match() -> None:
+    with pytest.raises(ValueError, match="2 p-values of 1 looks"):
+        sequential.p_value_over_looks([0.1, 0.2], [0.5])
