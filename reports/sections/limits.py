@@ -16,6 +16,7 @@ from audit.records import (
     Record,
 )
 from reports import looks, reading
+from reports.disclaimer import DISCLAIMER, OF_A_MODEL
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
@@ -43,6 +44,8 @@ def section(log: AuditLog) -> Section:
     html = draw(
         "limits.html.j2",
         log=log,
+        disclaimer=DISCLAIMER,
+        of_a_model=OF_A_MODEL,
         suites=[suite for suite in log.config.suites if suite.limits],
         missing=_missing(log),
         absent=absent(log),
