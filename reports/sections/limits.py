@@ -39,6 +39,10 @@ CLUSTERS = (
 )
 
 
+ON_PAPER = 20
+"""So many places of missing numbers are printed, the others are for the screen."""
+
+
 def section(log: AuditLog) -> Section:
     """The disclaimer, the suites' own limits, and every reason for a missing number."""
     html = draw(
@@ -104,7 +108,17 @@ def _where(places: list[str]) -> Cell:
     text = "; ".join(places)
     if len(places) <= 3:
         return text
-    return Markup("<details><summary>{}, …</summary>{}</details>").format(visible(places[0]), visible(text))
+    start, rest = "; ".join(places[:ON_PAPER]), "".join(f"; {place}" for place in places[ON_PAPER:])
+    return Markup("<details><summary>{}, …</summary>{}{}</details>").format(
+        visible(places[0]), visible(start), _on_screen(visible(rest), len(places) - ON_PAPER) if rest else ""
+    )
+
+
+def _on_screen(text: str, number: int) -> Markup:
+    """What paper leaves out, and there that it does."""
+    return Markup(
+        '<span class="on-screen">{}</span><span class="on-paper">; and {} more, shown on the screen</span>'
+    ).format(text, number)
 
 
 def unmeasured(log: AuditLog) -> Iterator[tuple[str, NotMeasured]]:

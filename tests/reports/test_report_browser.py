@@ -13,6 +13,21 @@ from audit.records import AuditLog
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
+HIDDEN_ROWS = """Object.fromEntries(
+  [...document.querySelectorAll("table")]
+    .map((table) => [
+      table.closest("[id]").id,
+      [...table.rows].filter((row) => getComputedStyle(row).display === "none").length,
+    ])
+    .filter(([, hidden]) => hidden),
+)"""
+"""How many rows of a table are not shown, by the id of the block that it stands in."""
+CUT = """[...document.querySelectorAll(".scroll")]
+  .filter((box) => box.scrollWidth > box.clientWidth + 1)
+  .map((box) => [box.ariaLabel, box.scrollWidth - box.clientWidth])"""
+"""Tables that reach beyond their place, and by how many pixels."""
+A4, LETTER = 703, 725
+"""Pixels between the margins that the style sheet sets."""
 HOSTILE = (
     "</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)><!-- ]]> "
     "\u202e\x00 {{ 7 * 7 }}" + "long " * 200_000
@@ -94,6 +109,34 @@ def test_paper_holds_what_is_folded_on_the_screen(opened: Any, log: AuditLog) ->
     assert not page.get_by_text(folded).first.is_visible()
     printed = "".join(one.extract_text() for one in PdfReader(BytesIO(page.pdf(format="A4"))).pages)
     assert folded in printed
+
+
+def test_paper_holds_all_rows_but_of_long_lists_and_says_how_many_it_leaves_out(
+    opened: Any, log: AuditLog
+) -> None:
+    page = opened(log).page
+    page.evaluate(OPEN_ALL)
+    assert page.evaluate(HIDDEN_ROWS) == {}
+    assert not page.locator(".on-paper").first.is_visible()
+    page.emulate_media(media="print")
+    hidden = page.evaluate(HIDDEN_ROWS)
+    assert hidden == {
+        f"changed-{one.variant}-{one.suite}-accuracy": len(one.changed) - 5
+        for one in log.comparisons
+        if len(one.changed) > 5
+    }
+    told = page.locator("#changed-int2-accuracy-accuracy .on-paper").inner_text()
+    assert told == "Printed: the first 5 of 20. The page on the screen shows the others."
+
+
+@pytest.mark.parametrize("width", [A4, LETTER])
+def test_no_table_is_cut_on_paper_and_none_becomes_cards(opened: Any, any_log: AuditLog, width: int) -> None:
+    page = opened(any_log, width).page
+    page.emulate_media(media="print")
+    page.evaluate(OPEN_ALL)
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    assert page.evaluate(CUT) == []
+    assert page.locator("table").first.evaluate("one => getComputedStyle(one).display") == "table"
 
 
 def test_without_scripts_every_number_is_still_there(opened: Any, log: AuditLog) -> None:
