@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from contrast import COLOURS, faint
 from pypdf import PdfReader
 
 from audit.records import AuditLog
@@ -101,6 +102,23 @@ def test_the_keyboard_skips_to_the_verdict(opened: Any, log: AuditLog) -> None:
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     assert page.url.endswith("#main")
+
+
+@pytest.mark.parametrize("schemes", [("dark", "light"), ("light", "dark")])
+def test_plots_are_readable_in_either_scheme_and_when_it_is_changed(
+    opened: Any, any_log: AuditLog, schemes: tuple[str, str]
+) -> None:
+    page = opened(any_log, color_scheme=schemes[0]).page
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
+        for plot in page.locator(".plot").all():
+            plot.scroll_into_view_if_needed()
+            plot.locator("svg.main-svg").first.wait_for()
+            seen = plot.evaluate(COLOURS)
+            assert seen["text"]
+            assert seen["graphics"]
+            assert faint(seen, "text", 4.5) == []
+            assert faint(seen, "graphics", 3) == []
 
 
 def test_paper_holds_what_is_folded_on_the_screen(opened: Any, log: AuditLog) -> None:
