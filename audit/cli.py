@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 import traceback
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -105,8 +106,9 @@ def run(
     )  # fmt: skip
     console = Console()
     # The progress holds the real stderr, since quiet() takes sys.stderr away from the libraries.
-    with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
-        log = run_audit(settings, progress=progress, command=shlex.join(["shrinkproof", *sys.argv[1:]]))
+    with TerminalProgress(Console(file=sys.stderr)) as progress:
+        with quiet():
+            log = run_audit(settings, progress=progress, command=shlex.join(["shrinkproof", *sys.argv[1:]]))
         progress.stage("writing the report")
         report_path = _render(log, Path(settings.out), "html")
     print_verdicts(console, log)
@@ -363,8 +365,15 @@ def list_parts(
 
 
 def _render(log: AuditLog, run: Path, name: str) -> Path:
+    """Write a report; what it lacks is said on stderr and changes no exit code, which is the verdict's."""
     made = registry.report_format(name)
-    return write_report(run, made.FILE, made.render(log))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        path = write_report(run, made.FILE, made.render(log))
+    for one in said:
+        typer.echo(f"shrinkproof: {one.message}", err=True)
+    return path
 
 
 def main() -> None:

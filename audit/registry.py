@@ -66,6 +66,8 @@ class DiffFormat(Protocol):
         ...
 
 
+ReportSection = Callable[[AuditLog], object]
+"""The log to a `reports.section.Section`: a part of the page. The page checks what it gets."""
 CorpusStatistic = Callable[["pd.DataFrame"], float]
 """Rows with the columns of `Sample` to the one number that they have together; an `OfSums` is resampled
 faster. ValueError, or NaN, where rows have none."""
@@ -120,6 +122,11 @@ def report_format(name: str) -> ReportFormat:
     return cast("ReportFormat", _load("audit.report_formats", "report format", name))
 
 
+def report_section(name: str) -> ReportSection:
+    """The function of that name that draws a section of the HTML report."""
+    return cast("ReportSection", _load("audit.report_sections", "report section", name))
+
+
 def diff_format(name: str) -> DiffFormat:
     """The renderer of diffs into files of that ending."""
     return cast("DiffFormat", _load("audit.diff_formats", "format of a diff", name))
@@ -138,6 +145,11 @@ def corpus_statistic(name: str) -> CorpusStatistic:
 def names(group: str) -> tuple[str, ...]:
     """The names registered in an entry-point group, sorted."""
     return tuple(sorted(_points(group)))
+
+
+def packages(group: str, name: str) -> str:
+    """The package that registers a name, with its version; all of them, where several claim it."""
+    return ", ".join(sorted(_package(point) for point in entry_points(group=group, name=name)))
 
 
 def presets() -> dict[str, Level]:
@@ -197,8 +209,17 @@ def _points(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=group)}
 
 
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+
+
 def _load(group: str, kind: str, name: str) -> object:
-    points = _points(group)
-    if name not in points:
-        raise ConfigError(unknown(kind, name, points))
-    return points[name].load()
+    found = tuple(entry_points(group=group, name=name))
+    if not found:
+        raise ConfigError(unknown(kind, name, _points(group)))
+    if len(found) > 1:
+        raise ConfigError(
+            f"Several packages register a {kind} named '{name}': {packages(group, name)}. "
+            "Uninstall all but one."
+        )
+    return found[0].load()

@@ -1,7 +1,8 @@
-"""What every report says of itself, on one line."""
+"""What every report says of itself."""
 
 DISCLAIMER = (
-    "Evidence that software produced under a stated protocol: no legal advice, no conformity assessment, no "
-    "audit in the legal sense, no certification. It holds only for the artefacts with the digests given, on "
-    "these tasks, with these settings, on this date."
+    "This is evidence that software produced under a stated protocol. It is not legal advice, not a "
+    "conformity assessment, not an audit in the legal sense and not a certification. It holds only for the "
+    "artefacts with the digests given here, on these tasks, with these settings, on this date."
 )
+OF_A_MODEL = "A benchmark of a model is no test of a system in its intended use."

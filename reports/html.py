@@ -3,50 +3,38 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
 from hashlib import sha256
 
 from markupsafe import Markup
 
+from audit import registry
 from audit.records import AuditLog
 from reports import reading
 from reports.badge import badge
+from reports.plugged import foreign, own
 from reports.section import Section
-from reports.sections import (
-    changed,
-    clauses,
-    compressed,
-    drops,
-    efficiency,
-    forgetting,
-    glossary,
-    limits,
-    method,
-    power,
-    probe,
-    provenance,
-    tradeoff,
-    verdict,
-)
+from reports.sections import glossary
 from reports.templating import draw, source
 
 FILE = "report.html"
-SECTIONS: tuple[Callable[[AuditLog], Section], ...] = (
-    verdict.section,
-    compressed.section,
-    tradeoff.section,
-    drops.section,
-    forgetting.section,
-    probe.section,
-    changed.section,
-    efficiency.section,
-    method.section,
-    power.section,
-    limits.section,
-    clauses.section,
-    provenance.section,
+FIRST = (
+    "verdict",
+    "compressed",
+    "tradeoff",
+    "drops",
+    "forgetting",
+    "probe",
+    "changed",
+    "efficiency",
+    "method",
+    "power",
+    "limits",
+    "clauses",
 )
-"""In the order of the page; the glossary, which needs to see the others, ends it."""
+"""The sections in the order of the page, by the names that they are registered by; then come those of other
+packages, by name."""
+LAST = ("provenance",)
+"""Behind them; the glossary, which needs to see the others, ends the page."""
 
 
 def render(log: AuditLog) -> bytes:
@@ -67,8 +55,15 @@ def render(log: AuditLog) -> bytes:
 
 
 def drawn(log: AuditLog) -> list[Section]:
-    """All sections of the page, in order."""
-    sections = [section(log) for section in SECTIONS]
+    """All sections of the page, in order; one that fails says so in its place."""
+    first, last = ([own(name, log) for name in names] for names in (FIRST, LAST))
+    taken = {"main", "glossary", *(section.id for section in (*first, *last))}
+    others = []
+    for name in registry.names("audit.report_sections"):
+        if name not in (*FIRST, *LAST):
+            others.append(foreign(name, log, taken))
+            taken.add(others[-1].id)
+    sections = [*first, *others, *last]
     return [*sections, glossary.section(sections)]
 
 

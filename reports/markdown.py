@@ -11,12 +11,12 @@ from reports.badge import WORDS
 from reports.cases import Case, cases, promise_title
 from reports.disclaimer import DISCLAIMER
 from reports.held import Held, held
-from reports.markdown_text import code, head, inline, row
+from reports.markdown_text import bits_and_size, code, head, inline, row
 from reports.marks import REPORTED
 from reports.proof import contradictions
 from reports.sections.limits import POST_HOC, absent, unmeasured
 from reports.sections.verdict import overall, sentence
-from reports.wording import count, listed, mebibytes, plural
+from reports.wording import count, listed, plural
 
 FILE = "report.md"
 ROOM = 30_000
@@ -78,26 +78,9 @@ def _level(log: AuditLog, level: Level) -> list[str]:
     return [
         code(level.name, 100) + control,
         f"**{WORDS[reading.decision_on(log, level)]}**",
-        _bits(log, level),
-        _size(log, level),
+        *bits_and_size(reading.variant_of(log, level)),
         _worst(log, level),
     ]
-
-
-def _bits(log: AuditLog, level: Level) -> str:
-    variant = reading.variant_of(log, level)
-    if variant is None:
-        return "not made"
-    bits = variant.bits_per_weight
-    return inline(bits) if isinstance(bits, NotMeasured) else f"{bits:.2f}"
-
-
-def _size(log: AuditLog, level: Level) -> str:
-    variant = reading.variant_of(log, level)
-    if variant is None:
-        return "not made"
-    size = variant.size_bytes
-    return inline(size) if isinstance(size, NotMeasured) else mebibytes(size)
 
 
 def _worst(log: AuditLog, level: Level) -> str:

@@ -1,4 +1,4 @@
-"""Foreign text in Markdown: shown as it is, and nothing else.
+"""Foreign text in Markdown: shown as it is, and nothing else; and the cells that its tables share.
 
 A name or a reason must not become a link, a tag, a mention of somebody, or one more cell of a table. What
 GitHub turns into links only after it has read the Markdown (mentions, issues, addresses) can't be escaped by
@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from reports.wording import clipped, visible
+from audit.records import NotMeasured, Variant
+from reports.wording import clipped, mebibytes, visible
 
 MOST = 400
 """Characters of one foreign text."""
@@ -53,3 +54,14 @@ def row(cells: Sequence[str]) -> str:
 def head(titles: Sequence[str], numeric: Sequence[str] = ()) -> list[str]:
     """The head of a table, the numeric columns aligned right."""
     return [row(titles), row(["---:" if title in numeric else "---" for title in titles])]
+
+
+def bits_and_size(variant: Variant | None) -> list[str]:
+    """Two cells: bits a weight, and the size of the files."""
+    if variant is None:
+        return ["not made", "not made"]
+    bits, size = variant.bits_per_weight, variant.size_bytes
+    return [
+        inline(bits) if isinstance(bits, NotMeasured) else f"{bits:.2f}",
+        inline(size) if isinstance(size, NotMeasured) else mebibytes(size),
+    ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from audit.records import AuditLog, Comparison, Level, NotMeasured, Suite, Variant
 from reports import reading
 from reports.badge import WORDS
-from reports.disclaimer import DISCLAIMER
-from reports.markdown_text import code, head, inline, row
+from reports.disclaimer import DISCLAIMER, OF_A_MODEL
+from reports.markdown_text import bits_and_size, code, head, inline, row
 from reports.proof import contradictions
 from reports.sections.compressed import method
 from reports.sections.limits import POST_HOC, absent, unmeasured
 from reports.sections.verdict import overall
 from reports.units import Unit
-from reports.wording import count, mebibytes
+from reports.wording import count
 
 
 def body(log: AuditLog) -> str:
@@ -54,15 +54,8 @@ def _artefact(log: AuditLog, level: Level) -> list[str]:
     verdict = f"**{WORDS[reading.decision_on(log, level)]}**"
     if variant is None:
         return [code(level.name), verdict, *["not made"] * 4]
-    bits, size = variant.bits_per_weight, variant.size_bytes
-    return [
-        code(level.name),
-        verdict,
-        inline(variant.stored_as),
-        inline(bits) if isinstance(bits, NotMeasured) else f"{bits:.2f}",
-        inline(size) if isinstance(size, NotMeasured) else mebibytes(size),
-        inline(method(variant)),
-    ]
+    stored, made = inline(variant.stored_as), inline(method(variant))
+    return [code(level.name), verdict, stored, *bits_and_size(variant), made]
 
 
 def _results(log: AuditLog) -> list[str]:
@@ -102,12 +95,11 @@ def _result(log: AuditLog, one: Comparison) -> list[str]:
 
 
 def _limits(log: AuditLog) -> list[str]:
-    use = "A benchmark of a model is no test of a system in its intended use."
     lines = [f"- {inline(one.title)}: {inline(one.limits)}" for one in log.config.suites if one.limits]
     lines += [f"- {inline(line)}" for line in absent(log)]
     reasons = dict.fromkeys(gap.reason for _, gap in unmeasured(log))
     missing = ["", "Numbers that could not be had:", "", *(f"- {inline(reason)}" for reason in reasons)]
-    return ["", "## Limits", "", use, "", *lines, *(missing if reasons else [])]
+    return ["", "## Limits", "", OF_A_MODEL, "", *lines, *(missing if reasons else [])]
 
 
 def _verify(log: AuditLog) -> list[str]:

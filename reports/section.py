@@ -16,6 +16,6 @@ class Section:
     title: str
     """Heading, and the entry in the table of contents."""
     html: Markup
-    """Body, escaped."""
+    """Body, escaped; what is text and no Markup is escaped by the page."""
     plots: bool = False
     """Whether the body holds plots, so that the page needs plotly.js."""

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from markupsafe import Markup
+
 from audit.frameworks import installed
 from audit.records import AuditLog, Clause, EvidenceKey, Framework, LegalStatus, NotMeasured
 from reports.evidence import Evidence, Found, evidence
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count, plural
+from reports.wording import count, plural, visible
 
 STATUS: dict[LegalStatus, str] = {
     "in_force": "in force",
@@ -56,7 +58,7 @@ class Item:
     """One clause."""
 
     clause: Clause
-    standing: str
+    standing: Markup
     """Version, status and dates in words."""
     read: str
     found: list[tuple[str, Found]]
@@ -73,7 +75,7 @@ class Block:
     """One framework."""
 
     framework: Framework
-    standing: str
+    standing: Markup
     items: list[Item]
 
 
@@ -110,9 +112,14 @@ def _item(framework: Framework, clause: Clause, known: Mapping[EvidenceKey, Evid
     )
 
 
-def _standing(version: str, status: LegalStatus, as_of: date, applies_from: date | None) -> str:
-    start = f", applies from {applies_from.isoformat()}" if applies_from else ""
-    return f"{version}; {STATUS[status]}{start}; as of {as_of.isoformat()}"
+def _standing(version: str, status: LegalStatus, as_of: date, applies_from: date | None) -> Markup:
+    start = Markup(", applies from {}").format(_day(applies_from)) if applies_from else ""
+    return Markup("{}; {}{}; as of {}").format(visible(version), STATUS[status], start, _day(as_of))
+
+
+def _day(day: date) -> Markup:
+    """A date that no line break tears."""
+    return Markup("<time>{}</time>").format(day.isoformat())
 
 
 def _overview(blocks: list[Block]) -> Table:
@@ -129,7 +136,7 @@ def _overview(blocks: list[Block]) -> Table:
     rows: list[list[Cell]] = [
         [
             block.framework.title,
-            f"{STATUS[block.framework.status]}, as of {block.framework.as_of.isoformat()}",
+            Markup("{}, as of {}").format(STATUS[block.framework.status], _day(block.framework.as_of)),
             "voluntary here" if block.framework.voluntary else "where it applies",
             count(len(block.items)),
             count(sum(not item.gaps for item in block.items)),

@@ -16,6 +16,7 @@ from audit.records import (
     Record,
 )
 from reports import looks, reading
+from reports.disclaimer import DISCLAIMER, OF_A_MODEL
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
@@ -38,11 +39,17 @@ CLUSTERS = (
 )
 
 
+ON_PAPER = 20
+"""So many places of missing numbers are printed, the others are for the screen."""
+
+
 def section(log: AuditLog) -> Section:
     """The disclaimer, the suites' own limits, and every reason for a missing number."""
     html = draw(
         "limits.html.j2",
         log=log,
+        disclaimer=DISCLAIMER,
+        of_a_model=OF_A_MODEL,
         suites=[suite for suite in log.config.suites if suite.limits],
         missing=_missing(log),
         absent=absent(log),
@@ -101,7 +108,17 @@ def _where(places: list[str]) -> Cell:
     text = "; ".join(places)
     if len(places) <= 3:
         return text
-    return Markup("<details><summary>{}, …</summary>{}</details>").format(visible(places[0]), visible(text))
+    start, rest = "; ".join(places[:ON_PAPER]), "".join(f"; {place}" for place in places[ON_PAPER:])
+    return Markup("<details><summary>{}, …</summary>{}{}</details>").format(
+        visible(places[0]), visible(start), _on_screen(visible(rest), len(places) - ON_PAPER) if rest else ""
+    )
+
+
+def _on_screen(text: str, number: int) -> Markup:
+    """What paper leaves out, and there that it does."""
+    return Markup(
+        '<span class="on-screen">{}</span><span class="on-paper">; and {} more, shown on the screen</span>'
+    ).format(text, number)
 
 
 def unmeasured(log: AuditLog) -> Iterator[tuple[str, NotMeasured]]:

@@ -7,12 +7,28 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from contrast import COLOURS, faint
 from pypdf import PdfReader
 
 from audit.records import AuditLog
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
+HIDDEN_ROWS = """Object.fromEntries(
+  [...document.querySelectorAll("table")]
+    .map((table) => [
+      table.closest("[id]").id,
+      [...table.rows].filter((row) => getComputedStyle(row).display === "none").length,
+    ])
+    .filter(([, hidden]) => hidden),
+)"""
+"""How many rows of a table are not shown, by the id of the block that it stands in."""
+CUT = """[...document.querySelectorAll(".scroll")]
+  .filter((box) => box.scrollWidth > box.clientWidth + 1)
+  .map((box) => [box.ariaLabel, box.scrollWidth - box.clientWidth])"""
+"""Tables that reach beyond their place, and by how many pixels."""
+A4, LETTER = 703, 725
+"""Pixels between the margins that the style sheet sets."""
 HOSTILE = (
     "</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)><!-- ]]> "
     "\u202e\x00 {{ 7 * 7 }}" + "long " * 200_000
@@ -88,12 +104,57 @@ def test_the_keyboard_skips_to_the_verdict(opened: Any, log: AuditLog) -> None:
     assert page.url.endswith("#main")
 
 
+@pytest.mark.parametrize("schemes", [("dark", "light"), ("light", "dark")])
+def test_plots_are_readable_in_either_scheme_and_when_it_is_changed(
+    opened: Any, any_log: AuditLog, schemes: tuple[str, str]
+) -> None:
+    page = opened(any_log, color_scheme=schemes[0]).page
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
+        for plot in page.locator(".plot").all():
+            plot.scroll_into_view_if_needed()
+            plot.locator("svg.main-svg").first.wait_for()
+            seen = plot.evaluate(COLOURS)
+            assert seen["text"]
+            assert seen["graphics"]
+            assert faint(seen, "text", 4.5) == []
+            assert faint(seen, "graphics", 3) == []
+
+
 def test_paper_holds_what_is_folded_on_the_screen(opened: Any, log: AuditLog) -> None:
     page = opened(log, color_scheme="dark").page
     folded = "Must not be claimed"
     assert not page.get_by_text(folded).first.is_visible()
     printed = "".join(one.extract_text() for one in PdfReader(BytesIO(page.pdf(format="A4"))).pages)
     assert folded in printed
+
+
+def test_paper_holds_all_rows_but_of_long_lists_and_says_how_many_it_leaves_out(
+    opened: Any, log: AuditLog
+) -> None:
+    page = opened(log).page
+    page.evaluate(OPEN_ALL)
+    assert page.evaluate(HIDDEN_ROWS) == {}
+    assert not page.locator(".on-paper").first.is_visible()
+    page.emulate_media(media="print")
+    hidden = page.evaluate(HIDDEN_ROWS)
+    assert hidden == {
+        f"changed-{one.variant}-{one.suite}-accuracy": len(one.changed) - 5
+        for one in log.comparisons
+        if len(one.changed) > 5
+    }
+    told = page.locator("#changed-int2-accuracy-accuracy .on-paper").inner_text()
+    assert told == "Printed: the first 5 of 20. The page on the screen shows the others."
+
+
+@pytest.mark.parametrize("width", [A4, LETTER])
+def test_no_table_is_cut_on_paper_and_none_becomes_cards(opened: Any, any_log: AuditLog, width: int) -> None:
+    page = opened(any_log, width).page
+    page.emulate_media(media="print")
+    page.evaluate(OPEN_ALL)
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    assert page.evaluate(CUT) == []
+    assert page.locator("table").first.evaluate("one => getComputedStyle(one).display") == "table"
 
 
 def test_without_scripts_every_number_is_still_there(opened: Any, log: AuditLog) -> None:

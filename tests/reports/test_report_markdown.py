@@ -12,6 +12,7 @@ from hostile import HOSTILE
 from markdown_it import MarkdownIt
 
 from audit.records import AuditLog, CheckedClaim, Level, NotMeasured
+from reports.disclaimer import DISCLAIMER
 from reports.markdown import render
 from reports.markdown_text import code, inline
 from reports.reading import log_sha256
@@ -118,7 +119,7 @@ def test_the_commonest_reasons_of_missing_numbers_stand_there(log: AuditLog) -> 
 def test_the_log_is_pinned_and_the_last_line_is_the_disclaimer(log: AuditLog) -> None:
     lines = render(log).decode().splitlines()
     assert any(f"`audit.json` sha256 `{log_sha256(log)}`" in line for line in lines)
-    assert lines[-1].startswith("_Evidence that software produced")
+    assert lines[-1] == f"_{DISCLAIMER}_"
 
 
 def test_a_huge_log_is_cut_and_says_what_is_missing(log: AuditLog) -> None:
@@ -128,7 +129,7 @@ def test_a_huge_log_is_cut_and_says_what_is_missing(log: AuditLog) -> None:
     assert 25_000 < len(text) < 32_000
     (note,) = [line for line in text.splitlines() if line.startswith("**Cut here, ")]
     assert "levels of the table, reasons of " in note
-    assert text.splitlines()[-1].startswith("_Evidence")
+    assert text.splitlines()[-1] == f"_{DISCLAIMER}_"
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, *MARKUP])

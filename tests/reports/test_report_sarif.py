@@ -12,6 +12,7 @@ from hostile import HOSTILE
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
 
 from audit.records import AuditLog, Rule
+from reports.cases import cases
 from reports.reading import log_sha256
 from reports.sarif import render
 
@@ -55,9 +56,12 @@ def test_it_is_valid_by_the_official_schema(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_passes_has_no_level_and_what_does_not_has_one(gate: AuditLog, change: Change) -> None:
-    for result in _run(change(gate))["results"]:
-        assert (result["kind"] == "pass") == (result["level"] == "none")
+def test_what_passes_is_no_result_and_what_does_not_is_one(gate: AuditLog, change: Change) -> None:
+    log = change(gate)
+    asked = [one for level in log.config.levels for one in cases(log, level)]
+    missed = [one.decision for one in asked if one.decision != "pass"]
+    results = [one for one in _run(log)["results"] if one["ruleId"] != "audit"]
+    assert [one["properties"]["decision"] for one in results] == missed
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -72,7 +76,6 @@ def test_there_is_an_error_or_a_warning_exactly_when_the_audit_does_not_pass(
 def test_a_fail_is_an_error_and_an_open_rule_a_warning(gate: AuditLog) -> None:
     assert _result(gate, "int2", "accuracy/accuracy")["level"] == "error"
     assert _result(gate, "int2", "bias/pair%20accuracy")["level"] == "warning"
-    assert _result(gate, "int8", "accuracy/accuracy")["level"] == "none"
 
 
 def test_what_has_no_say_is_a_note(gate: AuditLog) -> None:
@@ -96,10 +99,14 @@ def test_every_rule_of_a_result_is_described_once(gate: AuditLog) -> None:
 
 def test_a_result_is_known_again_in_the_next_audit(gate: AuditLog) -> None:
     later = gate.provenance.model_copy(update={"finished": "2027-01-01T00:00:00Z"})
-    again = logs.passing(gate.model_copy(update={"provenance": later}))
-    marks = [[one["partialFingerprints"] for one in _run(log)["results"]] for log in (gate, again)]
-    assert marks[0] == marks[1]
-    assert len({mark["primaryLocationLineHash"] for mark in marks[0]}) == len(marks[0])
+    worse = tuple(
+        one if one.decision == "pass" else one.model_copy(update={"decision": "fail", "because": "worse"})
+        for one in gate.verdicts
+    )
+    again = gate.model_copy(update={"provenance": later, "verdicts": worse})
+    before, after = ([one["partialFingerprints"] for one in _run(log)["results"]] for log in (gate, again))
+    assert before == after
+    assert len({mark["primaryLocationLineHash"] for mark in before}) == len(before)
 
 
 def test_a_stopped_audit_is_an_error_of_its_own(log: AuditLog) -> None:
