@@ -195,11 +195,24 @@ def gate(
 @app.command()
 def sign(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    key: Annotated[Path, typer.Option(help="Private key, a PEM file (EC or Ed25519).")],
+    key: Annotated[
+        Path | None, typer.Option(help="Private key, a PEM file (EC or Ed25519).", show_default=False)
+    ] = None,
+    keyless: Annotated[
+        bool,
+        typer.Option(
+            "--keyless", help="As this CI job, or as you in a browser, by Sigstore.", show_default=False
+        ),
+    ] = False,
 ) -> None:
-    """Sign a run's log, answers, reports and weights; nothing leaves this machine."""
+    """Sign a run's log, answers, reports and weights.
+
+    By a key nothing leaves this machine; keyless, who signed and the digest go into Sigstore's public log.
+    """
     from audit.signing import sign as signed
 
+    if (key is None) is not keyless:
+        raise ConfigError("sign by --key KEY.pem or --keyless, one of them.")
     typer.echo(signed(run, key))
 
 
@@ -207,16 +220,30 @@ def sign(
 def verify(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     key: Annotated[
-        Path | None, typer.Option(help="Public key, a PEM file.", show_default="no signature is checked")
+        Path | None, typer.Option(help="Public key, a PEM file.", show_default="no such signature is checked")
+    ] = None,
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            help="Who has to have signed keyless: e-mail address, or URL of a workflow with its ref.",
+            show_default="no such signature is checked",
+        ),
+    ] = None,
+    issuer: Annotated[
+        str | None, typer.Option(help="URL of who vouched for the identity.", show_default=False)
     ] = None,
 ) -> None:
-    """Check signature, log, answers, reports and weights, and name what was changed.
+    """Check signature, log, answers, reports and weights, and name what was changed, and where.
 
     The exit code is 1 if something was, and 3 if something could not be checked.
     """
+    from audit.signing import Who
     from audit.signing import verify as verified
 
-    found = verified(run, key)
+    if (identity is None) is not (issuer is None):
+        raise ConfigError("--identity and --issuer belong together: anybody can vouch for a name.")
+    who = Who(identity, issuer) if identity and issuer else None
+    found = verified(run, key, who)
     for one in found:
         if one.finding != "holds":
             typer.echo(f"{one.finding.upper()}: {one.what} {one.because}")

@@ -359,22 +359,27 @@ def write_report(run: Path, name: str, data: bytes) -> Path:
     return folder / name
 
 
-def config_digest(config: AuditConfig) -> str:
-    """sha256 of the canonical JSON (RFC 8785) of all that determines the results."""
-    return hashlib.sha256(rfc8785.dumps(_identity(config))).hexdigest()
+def config_digest(config: AuditConfig, *, as_read: bool = False) -> str:
+    """sha256 of the canonical JSON (RFC 8785) of all that determines the results.
+
+    `as_read`: of a config that was read from a log, though configs have gained fields since.
+    """
+    return hashlib.sha256(rfc8785.dumps(identity(config, as_read=as_read))).hexdigest()
 
 
-def _identity(config: AuditConfig) -> dict[str, Any]:
+def identity(config: AuditConfig, *, as_read: bool = False) -> dict[str, Any]:
+    """What `config.json` holds: all that determines the results. For `as_read` see `config_digest`."""
     # Digests pin models and texts, so where they and the run lie is no part of what is audited.
-    identity = config.model_dump(mode="json", exclude={"out", "cache", "frameworks"})
+    identity = config.model_dump(mode="json", exclude={"out", "cache", "frameworks"}, exclude_unset=as_read)
     identity["model"]["path"] = ""
     for suite in identity["suites"]:
-        suite["items"] = suite["items"] and ""
+        if suite.get("items"):
+            suite["items"] = ""
     for level in identity["levels"]:
-        level["options"] = {
-            key: value for key, value in level["options"].items() if key not in level["files"]
-        }
-        if level["artefact"]:
+        files = level.get("files", {})
+        if "options" in level:
+            level["options"] = {key: value for key, value in level["options"].items() if key not in files}
+        if level.get("artefact"):
             level["artefact"]["path"] = ""
     return identity
 
@@ -388,7 +393,7 @@ def _clear_half_written(root: Path) -> None:
 
 
 def _claim(root: Path, config: AuditConfig) -> None:
-    path, ours = root / "config.json", _identity(config)
+    path, ours = root / "config.json", identity(config)
     if not path.exists():
         if any(entry.name != "lock" for entry in root.iterdir()):
             raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")
