@@ -39,7 +39,8 @@ class Who:
 def sealed(payload: bytes) -> bytes:
     """The bundle of a statement, signed as whoever runs this: a CI job, or a person in a browser.
 
-    It is sent to the public log, for ever. Raises ConfigError without the library, a network or an identity.
+    Its digest and the identity stay in a public log for ever. Raises ConfigError without the library, a
+    network or an identity.
     """
     with _library():
         from sigstore.dsse import Statement
@@ -51,7 +52,8 @@ def sealed(payload: bytes) -> bytes:
         trusted = ClientTrustConfig.production()
         token = ours or Issuer(trusted.signing_config.get_oidc_url()).identity_token()
         with SigningContext.from_trust_config(trusted).signer(token) as signer:
-            return signer.sign_dsse(Statement(payload)).to_json().encode() + b"\n"
+            bundle: str = signer.sign_dsse(Statement(payload)).to_json()
+    return bundle.encode() + b"\n"
 
 
 def opened(path: Path, who: Who | None) -> tuple[bytes, str, Checked]:
@@ -78,7 +80,7 @@ def opened(path: Path, who: Who | None) -> tuple[bytes, str, Checked]:
     try:
         # What is verified counts, however else the file could be read
         kind, payload = verifier.verify_dsse(Bundle.from_json(data), wanted)
-    except Error as error:
+    except Exception as error:  # whatever the library trips over in a hostile file, it proves nothing
         because = f"is not that of {who.identity} ({who.issuer}) over this statement: {_line(error)}"
         return payload, kind, Checked(SIGNATURE, "lies", because)
     return payload, kind, Checked(SIGNATURE, "holds", f"by {who.identity} ({who.issuer})")
