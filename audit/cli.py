@@ -26,7 +26,7 @@ from audit.errors import ConfigError, ShrinkproofError
 from audit.frameworks import installed
 from audit.quiet import quiet
 from audit.records import AuditLog
-from audit.store import read_log, write_report
+from audit.store import log_sha256, read_log, write_report
 from audit.suite_entry import write_suite
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -189,6 +189,7 @@ def gate(
             f"Post hoc: policy '{policy}' was not fixed before the run, so this verdict is exploratory."
         )
     print_verdicts(Console(), log)
+    typer.echo(f"Judged from the log with sha256 {log_sha256(run)}.")
     raise typer.Exit(EXIT_CODES[log.decision])
 
 

@@ -17,7 +17,7 @@ from audit.signing.files import BUNDLE, ENVELOPE, Files, Promise
 from audit.signing.keyless import Who
 from audit.signing.numbers import recomputed
 from audit.signing.statement import LOG, Statement, contradictions, make, read, words
-from audit.store import read_log, run_folder, write_report
+from audit.store import log_path, read_log, run_folder, write_report
 
 __all__ = ["BUNDLE", "ENVELOPE", "Checked", "Who", "sign", "verify"]
 
@@ -93,4 +93,4 @@ def _rests_on(promise: Promise) -> bool:
 
 
 def _files(run: Path) -> Files:
-    return Files(read_log(run), run_folder(run), run / LOG if run.is_dir() else run)
+    return Files(read_log(run), run_folder(run), log_path(run))
