@@ -25,10 +25,11 @@ _COUNTED = ("n_pairs", "n_unpaired_before", "n_unpaired_after", "before", "after
 def recomputed(log: AuditLog, root: Path) -> Iterator[Checked]:
     """Each comparison and verdict that does not follow from what it rests on.
 
-    It is a lie if this version computed the log, and else not known.
+    It is a lie if this version computed the log, and else not known. A stopped audit may have answers that it
+    did not come to compare or judge.
     """
     try:
-        found = [*_numbers(log, root), *_verdicts(log)]
+        found = [*_numbers(log, root), *(_verdicts(log) if log.status == "finished" else ())]
     except (ShrinkproofError, OSError, ValueError, KeyError, TypeError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         found = [Checked(f"{LOG}, comparisons", "not checked", f"can't be computed again: {why}")]
@@ -51,7 +52,7 @@ def _numbers(log: AuditLog, root: Path) -> Iterator[Checked]:
                 because = f"says {here}, and the answers give {there} ({of})"
                 yield _unlike(log, f"comparisons.{i}.{name}", because)
                 break
-    for place in found:
+    for place in found if log.status == "finished" else ():
         of = ", ".join(map(str, filter(None, place)))
         yield _unlike(log, "comparisons", f"has none of {of}, and there are answers")
 

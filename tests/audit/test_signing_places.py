@@ -113,11 +113,14 @@ def test_a_record_is_written_again_from_the_log_to_find_the_byte(
     assert _because(run, key)[name].startswith(f"first differs at byte {at:,} (from 0), in {path}")
 
 
-def test_white_space_in_the_log_is_found_to_the_byte(run: Path, key: Path) -> None:
+@pytest.mark.parametrize("signed", [True, False])
+def test_white_space_in_the_log_is_found_to_the_byte(run: Path, key: Path, signed: bool) -> None:
+    if not signed:
+        (run / "attestation.dsse.json").unlink()
     data = (run / "audit.json").read_bytes()
     at = data.index(b'"status"')
     (run / "audit.json").write_bytes(data[:at] + b" " + data[at:])
-    assert _because(run, key)["audit.json"].startswith(f"first differs at byte {at:,} (from 0)")
+    assert f"first differs at byte {at:,} (from 0)" in _because(run, key)["audit.json"]
 
 
 @pytest.mark.parametrize("signed", [True, False])
@@ -201,6 +204,22 @@ def test_a_log_of_another_version_whose_numbers_come_out_otherwise_is_no_lie(run
     assert found["audit.json, comparisons.0.after"].because == (
         "says 0.96, and the answers give 0.95 (int8, s, accuracy); version 9.9 computed it, and this is 0.1.0"
     )
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_stopped_audit_did_not_come_to_compare_its_answers(run: Path, key: Path, scored: bool) -> None:
+    (run / "attestation.dsse.json").unlink()
+    (run / "report.html").unlink()
+
+    def stop(log: Any) -> None:
+        log.update(status="stopped", error="Ctrl-C")
+        log["verdicts"].clear()
+        log["comparisons"].pop()
+        if not scored:
+            log.update(runs=[], comparisons=[])
+
+    _rewrite(run, stop)
+    assert not _because(run, key)
 
 
 def _target(rows: pd.DataFrame) -> None:
