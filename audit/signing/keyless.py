@@ -133,5 +133,5 @@ def _refusals() -> Iterator[None]:
 
 def _line(error: Exception) -> str:
     """An error and what is behind it, on one line."""
-    said = [str(error)] + ([str(error.__cause__)] if error.__cause__ else [])
+    said = dict.fromkeys([str(error), str(error.__cause__ or "")])
     return ": ".join(" ".join(one.split()) for one in said if one) or type(error).__name__
