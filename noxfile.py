@@ -33,7 +33,7 @@ def tests(session: nox.Session) -> None:
 
     In one environment, since installing it takes minutes; with arguments, pytest alone.
     """
-    session.install("-e", ".[dev]")
+    session.install("-e", ".[dev,sigstore]")
     if not session.posargs:
         session.run("mypy")
         session.run("lint-imports")

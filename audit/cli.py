@@ -28,7 +28,7 @@ from audit.errors import ConfigError, ShrinkproofError
 from audit.frameworks import installed
 from audit.quiet import quiet
 from audit.records import AuditLog
-from audit.store import read_log, write_file, write_report
+from audit.store import log_sha256, read_log, write_file, write_report
 from audit.suite_entry import write_suite
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -192,6 +192,7 @@ def gate(
             f"Post hoc: policy '{policy}' was not fixed before the run, so this verdict is exploratory."
         )
     print_verdicts(Console(), log)
+    typer.echo(f"Judged from the log with sha256 {log_sha256(run)}.")
     raise typer.Exit(EXIT_CODES[log.decision])
 
 
@@ -248,11 +249,24 @@ def reproduce(
 @app.command()
 def sign(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    key: Annotated[Path, typer.Option(help="Private key, a PEM file (EC or Ed25519).")],
+    key: Annotated[
+        Path | None, typer.Option(help="Private key, a PEM file (EC or Ed25519).", show_default=False)
+    ] = None,
+    keyless: Annotated[
+        bool,
+        typer.Option(
+            "--keyless", help="As this CI job, or as you in a browser, by Sigstore.", show_default=False
+        ),
+    ] = False,
 ) -> None:
-    """Sign a run's log, answers, reports and weights; nothing leaves this machine."""
+    """Sign a run's log, answers, reports and weights.
+
+    By a key nothing leaves this machine; keyless, who signed and the digest go into Sigstore's public log.
+    """
     from audit.signing import sign as signed
 
+    if (key is None) is not keyless:
+        raise ConfigError("sign by --key KEY.pem or --keyless, one of them.")
     typer.echo(signed(run, key))
 
 
@@ -260,16 +274,30 @@ def sign(
 def verify(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     key: Annotated[
-        Path | None, typer.Option(help="Public key, a PEM file.", show_default="no signature is checked")
+        Path | None, typer.Option(help="Public key, a PEM file.", show_default="no such signature is checked")
+    ] = None,
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            help="Who has to have signed keyless: e-mail address, or URL of a workflow with its ref.",
+            show_default="no such signature is checked",
+        ),
+    ] = None,
+    issuer: Annotated[
+        str | None, typer.Option(help="URL of who vouched for the identity.", show_default=False)
     ] = None,
 ) -> None:
-    """Check signature, log, answers, reports and weights, and name what was changed.
+    """Check signature, log, answers, reports and weights, and name what was changed, and where.
 
     The exit code is 1 if something was, and 3 if something could not be checked.
     """
+    from audit.signing import Who
     from audit.signing import verify as verified
 
-    found = verified(run, key)
+    if (identity is None) is not (issuer is None):
+        raise ConfigError("--identity and --issuer belong together: anybody can vouch for a name.")
+    who = Who(identity, issuer) if identity and issuer else None
+    found = verified(run, key, who)
     for one in found:
         if one.finding != "holds":
             typer.echo(f"{one.finding.upper()}: {one.what} {one.because}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import ConfigError
-from audit.records import Record
+from audit.records import Record, spelled
 
 NEEDED = ("question", "choices", "answer")
 FORMS = (".csv", ".jsonl", ".parquet")
@@ -38,6 +38,12 @@ def read(path: Path) -> list[Item]:
     for line, row in _rows(path):
         where = f"{path}, line {line}"
         item = _item(row, where)
+        for text in (item.question, *item.choices, item.group or ""):
+            if spelled(text) != text:
+                raise ConfigError(
+                    f"{where}: {spelled(text)!r:.80} holds half of a character (a lone surrogate), which no "
+                    "model can be asked. Write the character."
+                )
         if items and (item.group is None) is not (items[0].group is None):
             raise ConfigError(
                 f"{where}: `group` is given in some rows and not in others. Fill it in everywhere."

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import date
 from hashlib import sha256
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 """A proportion, 0 to 1."""
@@ -19,6 +19,35 @@ Difference = Annotated[float, Field(ge=-1, le=1)]
 """A difference of two proportions, before − after: positive is a loss."""
 
 Decision = Literal["pass", "fail", "inconclusive"]
+
+
+def spelled(text: str) -> str:
+    """The text with each lone surrogate, half of a character, written out as `\\ud800`: no file holds one.
+
+    >>> print(spelled("half of \\ud83d"))
+    half of \\ud83d
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+Text = Annotated[str, AfterValidator(spelled)]
+"""What a model or somebody's data may have written."""
+
+
+def canonical(value: Any) -> bytes:
+    """Canonical JSON (RFC 8785); lone surrogates, which it refuses, are spelled out."""
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError:
+        return rfc8785.dumps(_spelled_in(value))
+
+
+def _spelled_in(value: Any) -> Any:
+    if isinstance(value, str):
+        return spelled(value)
+    if isinstance(value, dict):
+        return {_spelled_in(key): _spelled_in(one) for key, one in value.items()}
+    return [_spelled_in(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 class Record(BaseModel):
@@ -508,9 +537,9 @@ class Sample(Record):
     doc_hash: str
     prompt_hash: str
     target_hash: str
-    group: str | None
-    pair: str | None
-    cluster: str | None = None
+    group: Text | None
+    pair: Text | None
+    cluster: Text | None = None
     """Items with the same are not independent."""
     metric: str
     """lm-eval's name of the metric."""
@@ -518,12 +547,12 @@ class Sample(Record):
     weight: float = 1.0
     """What the outcome is a sum over: the words, bytes or tokens of a perplexity's document, the denominator
     of a ratio. 0 where an item adds nothing, or has no number of its own, as under BLEU."""
-    question: str
+    question: Text
     """What the model was shown; the last part of it where shots precede."""
-    choices: tuple[str, ...]
+    choices: tuple[Text, ...]
     """The answers on offer; empty for free generation."""
-    target: str
-    answer: str
+    target: Text
+    answer: Text
     """What the model chose or wrote."""
     scores: tuple[float, ...]
     """Log-likelihood of each choice; empty for free generation."""
@@ -1143,7 +1172,7 @@ class AuditLog(Record):
     def to_json(self) -> bytes:
         """Canonical JSON (RFC 8785) of what was set: of a log that was read, the bytes of its file, though
         records have gained fields since."""
-        return rfc8785.dumps(self.model_dump(mode="json", exclude_unset=True))
+        return canonical(self.model_dump(mode="json", exclude_unset=True))
 
     @property
     def decision(self) -> Decision:

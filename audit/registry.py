@@ -53,7 +53,7 @@ class ReportFormat(Protocol):
 
     @staticmethod
     def render(log: AuditLog) -> bytes:
-        """The file's bytes, from the log alone: the same log gives the same."""
+        """The file's bytes, from the log alone: the same log gives the same, unless `REPEATABLE` is False."""
         ...
 
 

@@ -47,6 +47,8 @@ from audit.records import (
     Run,
     Sample,
     Variant,
+    canonical,
+    spelled,
 )
 
 if TYPE_CHECKING:
@@ -75,9 +77,11 @@ class Store:
     def open(cls, config: AuditConfig) -> Iterator[Store]:
         """The run folder of `config`, made if need be.
 
-        Raises StoreError if the folder belongs to another config or another run holds it.
+        Raises StoreError if the folder belongs to another config or another run holds it, ConfigError for a
+        config that no file can hold.
         """
         root = Path(config.out)
+        _check_text(config)
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -267,7 +271,7 @@ class Store:
     def write_log(self, log: AuditLog) -> Path:
         """Write `audit.json` in canonical JSON with every field, whole or not at all."""
         path = self.root / "audit.json"
-        _write_whole(path, rfc8785.dumps(log.model_dump(mode="json")))
+        _write_whole(path, canonical(log.model_dump(mode="json")))
         return path
 
     @contextlib.contextmanager
@@ -319,12 +323,22 @@ def _whole_cell(root: Path, folder: Path) -> Cell | None:
     return cell if whole else None
 
 
+def log_path(run: Path) -> Path:
+    """The log of a run folder, or the log that was named itself."""
+    return run / "audit.json" if run.is_dir() else run
+
+
+def log_sha256(run: Path) -> str:
+    """Of the log's file, as reports print it."""
+    return _sha256(log_path(run))
+
+
 def read_log(run: Path) -> AuditLog:
     """The log of a run folder (or the log file itself).
 
     Raises StoreError where there is none or it can't be read.
     """
-    path = run / "audit.json" if run.is_dir() else run
+    path = log_path(run)
     try:
         return AuditLog.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -377,24 +391,53 @@ def write_file(path: Path, data: bytes) -> None:
     write_report(path.parent, path.name, data)
 
 
-def config_digest(config: AuditConfig) -> str:
-    """sha256 of the canonical JSON (RFC 8785) of all that determines the results."""
-    return hashlib.sha256(rfc8785.dumps(_identity(config))).hexdigest()
+def config_digest(config: AuditConfig, *, as_read: bool = False) -> str:
+    """sha256 of the canonical JSON (RFC 8785) of all that determines the results.
+
+    `as_read`: of a config that was read from a log, though configs have gained fields since.
+    """
+    return hashlib.sha256(rfc8785.dumps(identity(config, as_read=as_read))).hexdigest()
 
 
-def _identity(config: AuditConfig) -> dict[str, Any]:
+def identity(config: AuditConfig, *, as_read: bool = False) -> dict[str, Any]:
+    """What `config.json` holds: all that determines the results. For `as_read` see `config_digest`."""
     # Digests pin models and texts, so where they and the run lie is no part of what is audited.
-    identity = config.model_dump(mode="json", exclude={"out", "cache", "frameworks"})
+    identity = config.model_dump(mode="json", exclude={"out", "cache", "frameworks"}, exclude_unset=as_read)
     identity["model"]["path"] = ""
     for suite in identity["suites"]:
-        suite["items"] = suite["items"] and ""
+        if suite.get("items"):
+            suite["items"] = ""
     for level in identity["levels"]:
-        level["options"] = {
-            key: value for key, value in level["options"].items() if key not in level["files"]
-        }
-        if level["artefact"]:
+        files = level.get("files", {})
+        if "options" in level:
+            level["options"] = {key: value for key, value in level["options"].items() if key not in files}
+        if level.get("artefact"):
             level["artefact"]["path"] = ""
     return identity
+
+
+def _check_text(config: AuditConfig) -> None:
+    try:
+        config.model_dump_json()
+    except ValueError:
+        held = config.model_dump(mode="json")
+        where, text = next((path, one) for path, one in _texts(held) if spelled(one) != one)
+        raise ConfigError(
+            f"{where} {spelled(text)!r} holds half of a character, as file names do that are not UTF-8: no "
+            "file of ours can hold it. Rename it, or write it otherwise."
+        ) from None
+
+
+def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in JSON, keys too, with the path that leads to it."""
+    if isinstance(value, str):
+        yield path, value
+    pairs = value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+    for key, one in pairs:
+        within = f"{path}.{key}" if path else str(key)
+        if isinstance(key, str):
+            yield within, key
+        yield from _texts(one, within)
 
 
 def _clear_half_written(root: Path) -> None:
@@ -406,7 +449,7 @@ def _clear_half_written(root: Path) -> None:
 
 
 def _claim(root: Path, config: AuditConfig) -> None:
-    path, ours = root / "config.json", _identity(config)
+    path, ours = root / "config.json", identity(config)
     if not path.exists():
         if any(entry.name != "lock" for entry in root.iterdir()):
             raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")

@@ -1,7 +1,8 @@
 """The in-toto statement that is signed: what was tested, by digest, and which rules it passed.
 
 Statement v1 with the predicate test-result v0.1 (in-toto attestation framework). Inconclusive is FAILED
-there, with the open rules as warned ones: the predicate has no third word that holds a release back.
+there, with the open rules as warned ones, also those that nobody judged: the predicate has no third word that
+holds a release back.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 import rfc8785
 
 from audit.errors import StoreError
-from audit.records import AuditLog, Decision
+from audit.records import AuditLog, Budget, Decision, Rule
 from reports import reading
+from reports.cases import Case, cases
 
 FILE = "attestation.json"
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -67,18 +69,23 @@ def _predicate(log: AuditLog) -> dict[str, Any]:
 
 
 def _tests(log: AuditLog, decision: Decision) -> list[str]:
-    """The names of the rules and budgets that ended so, by level; those without a say are marked."""
-    found = [
-        (one.variant, reading.rule_title(log, one.rule), one.rule.blocks)
-        for one in log.verdicts
-        if one.decision == decision
-    ]
-    found += [
-        (one.variant, f"budget on {one.budget.quantity}", one.budget.blocks)
-        for one in log.budgets
-        if one.decision == decision
-    ]
-    return [f"{level}: {rule}{'' if blocks else ' (reported)'}" for level, rule, blocks in found]
+    """The names of the rules and budgets that ended so, by level.
+
+    Those without a say are marked, and those that nobody judged, which are among the inconclusive ones.
+    """
+    found = [one for level in log.config.levels for one in cases(log, level) if one.decision == decision]
+    return [f"{one.level.name}: {_name(log, one.promise)}{_marks(one)}" for one in found]
+
+
+def _name(log: AuditLog, promise: Rule | Budget) -> str:
+    if isinstance(promise, Rule):
+        return reading.rule_title(log, promise)
+    return f"budget on {promise.quantity}"
+
+
+def _marks(one: Case) -> str:
+    marks = ["reported"] * (not one.promise.blocks) + ["not judged"] * (not one.judged)
+    return f" ({', '.join(marks)})" if marks else ""
 
 
 def _descriptor(name: str, digest: str) -> dict[str, Any]:

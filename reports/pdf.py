@@ -18,6 +18,8 @@ from audit.records import AuditLog
 from reports import html
 
 FILE = "report.pdf"
+REPEATABLE = False
+"""Whether the same log gives the same bytes."""
 SECONDS = 120
 """After which the browser is ended: the page asks nobody for anything, so it hangs."""
 COMMANDS = (

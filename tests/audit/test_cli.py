@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -8,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from signed_run import make_run
+from typer.testing import CliRunner
 
 from audit import load_config, run_audit
+from audit.cli import app
 from audit.store import read_log
 
 PROGRAM = [sys.executable, "-c", "from audit.cli import main; main()"]
@@ -172,6 +176,14 @@ def _flags() -> dict[str, Any]:
         name: sorted(option for parameter in command.params for option in parameter.opts)
         for name, command in inside(get_command(app))
     }
+
+
+def test_gate_prints_the_digest_of_the_log_that_it_judged(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    digest = hashlib.sha256((run / "audit.json").read_bytes()).hexdigest()
+    for asked in ([], ["--policy", "strict"]):
+        found = CliRunner().invoke(app, ["gate", str(run), *asked])
+        assert f"Judged from the log with sha256 {digest}." in found.stdout.splitlines()
 
 
 def test_the_promised_commands_and_flags_are_there() -> None:

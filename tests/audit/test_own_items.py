@@ -35,6 +35,16 @@ def test_csv_json_lines_and_parquet_hold_the_same_items(tmp_path: Path) -> None:
         assert read(tmp_path / name) == ITEMS, name
 
 
+@pytest.mark.parametrize("place", ["question", "choices", "group"])
+def test_half_of_a_character_is_refused_with_its_line(tmp_path: Path, place: str) -> None:
+    good = {"question": "Which?", "choices": ["a", "b"], "answer": 0, "group": "x"}
+    bad = {**good, place: ["\ud800", "b"] if place == "choices" else "\ud800"}
+    path = tmp_path / "a.jsonl"
+    path.write_text(f"{json.dumps(good)}\n{json.dumps(bad)}\n")
+    with pytest.raises(ConfigError, match=r"line 2: '.*ud800' holds half of a character"):
+        read(path)
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [

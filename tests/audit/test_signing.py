@@ -4,120 +4,236 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
+import rfc8785
+from google.protobuf.json_format import ParseDict
+from in_toto_attestation.v1 import statement_pb2 as pb
 from in_toto_attestation.v1.statement import Statement
-from test_store import cell, config, sample, variant
+from signed_run import kept_run, new_key
 from typer.testing import CliRunner
 
 from audit import registry
 from audit.cli import app
 from audit.errors import ConfigError, StoreError
-from audit.provenance import collect
-from audit.records import AuditLog, Registration, Run
-from audit.signing import ENVELOPE, sign, verify
-from audit.store import Store, config_digest, read_log, write_report
+from audit.signing import ENVELOPE, Checked, sign, verify
+from audit.store import config_digest, read_log
+from reports import attestation
 
 
 @pytest.fixture
 def keys(tmp_path: Path) -> tuple[Path, Path]:
     """A private EC key and its public one, in PEM files."""
-    return _key(tmp_path / "key.pem"), tmp_path / "key.pub.pem"
+    return new_key(tmp_path / "key.pem"), tmp_path / "key.pub.pem"
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kept_run(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """A small finished run with one level, one cell and a report."""
-    asked = config(tmp_path / "run")
-    with Store.open(asked) as store:
-        with store.new_variant("int8") as folder:
-            made = variant(folder)
-            store.add_variant(made, folder)
-        written = store.add_cell(cell(), [sample()])
-        store.register(Registration(policy_sha256="p", items_sha256="i", at="now"))
-        told = collect(
-            command="c", device="cpu", threads=1, config_sha256=config_digest(asked), started="now"
-        )
-        store.write_log(
-            AuditLog(
-                status="finished",
-                config=asked,
-                provenance=told,
-                registered=store.registration(),
-                variants=(store.located(made),),
-                runs=(Run(variant="int8", suite="s", cells=(written,)),),
-            )
-        )
-        write_report(store.root, "report.html", b"<p>as it was made</p>")
-    return tmp_path / "run"
+def run(tmp_path: Path, kept: Path) -> Path:
+    """A small finished run that was not signed."""
+    return Path(shutil.copytree(kept, tmp_path / "run"))
 
 
 def test_what_was_signed_and_not_touched_holds(run: Path, keys: tuple[Path, Path]) -> None:
     sign(run, keys[0])
     found = verify(run, keys[1])
     assert {one.finding for one in found} == {"holds"}
-    assert "report.html" in {one.what for one in found}
+    assert {"signature", "audit.json", "report.html", "int8/model.safetensors"} <= {one.what for one in found}
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "audit.json",
-        "config.json",
-        "registration.json",
-        "report.html",
-        "cells/k/samples.parquet",
-        "variants/int8/model.safetensors",
-    ],
+FILES = (
+    "audit.json",
+    "config.json",
+    "registration.json",
+    "runs.json",
+    "report.html",
+    "cells/of-int8/cell.json",
+    "cells/of-int8/measured.safetensors",
+    "cells/of-int8/samples.parquet",
+    "cells/of-original/cell.json",
+    "cells/of-original/measured.safetensors",
+    "cells/of-original/samples.parquet",
+    "efficiency/int8.json",
+    "variants/int8/config.json",
+    "variants/int8/model.safetensors",
+    "variants/int8/tokenizer.json",
+    "variants/int8/variant.json",
 )
+
+
+def test_every_kind_of_file_of_a_run_is_among_those_that_are_tried(run: Path) -> None:
+    found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert found == {*FILES, "lock"}
+
+
+@pytest.mark.parametrize("place", FILES)
 def test_a_changed_byte_of_any_file_is_found_and_the_file_is_named(
     run: Path, keys: tuple[Path, Path], place: str
 ) -> None:
     sign(run, keys[0])
-    path = run / place
-    data = path.read_bytes()
-    path.write_bytes(data.replace(b"int8", b"int9", 1) if b"int8" in data else _turned(data))
-    lying = {one.what for one in verify(run, keys[1]) if one.finding == "lies"}
-    assert any(what == place or place.endswith(what) for what in lying)
+    data = (run / place).read_bytes()
+    (run / place).write_bytes(data.replace(b"int8", b"int9", 1) if b"int8" in data else _turned(data))
+    assert place.removeprefix("variants/") in {what.removeprefix("variants/") for what in _lies(run, keys[1])}
+
+
+@pytest.mark.parametrize("place", [place for place in FILES if place != "audit.json"])
+def test_a_file_that_is_gone_is_named(run: Path, keys: tuple[Path, Path], place: str) -> None:
+    sign(run, keys[0])
+    (run / place).unlink()
+    gone = {one.what for one in verify(run, keys[1]) if one.because == "is not there"}
+    assert {what.removeprefix("variants/") for what in gone} == {place.removeprefix("variants/")}
+
+
+def test_a_file_that_was_added_is_named(run: Path, keys: tuple[Path, Path]) -> None:
+    sign(run, keys[0])
+    added = "variants/int8/modeling.py"
+    (run / added).write_text("import os")
+    assert [one for one in verify(run, keys[1]) if one.finding != "holds"] == [
+        Checked(added, "not checked", "was not signed")
+    ]
+
+
+def test_a_report_that_was_made_after_signing_holds_if_the_log_gives_it(
+    run: Path, keys: tuple[Path, Path]
+) -> None:
+    sign(run, keys[0])
+    made = registry.report_format("md").render(read_log(run))
+    (run / "report.md").write_bytes(made)
+    assert {one.finding for one in verify(run, keys[1])} == {"holds"}
+    (run / "report.md").write_bytes(made + b"It is fine.")
+    (found,) = (one for one in verify(run, keys[1]) if one.finding != "holds")
+    assert (found.what, found.finding) == ("report.md", "not checked")
+    assert f"byte {len(made):,} " in found.because
+
+
+def test_a_run_folder_that_was_copied_is_checked_where_it_lies(run: Path, keys: tuple[Path, Path]) -> None:
+    sign(run, keys[0])
+    copy = Path(shutil.copytree(run, run.parent / "copy"))
+    weights = copy / "variants/int8/model.safetensors"
+    weights.write_bytes(_turned(weights.read_bytes()))
+    assert _lies(copy, keys[1]) == {"int8/model.safetensors"}
 
 
 def test_a_row_that_was_rewritten_is_found(run: Path, keys: tuple[Path, Path]) -> None:
     sign(run, keys[0])
-    path = run / "cells/k/samples.parquet"
+    path = run / "cells/of-int8/samples.parquet"
     rows = pd.read_parquet(path)
-    rows["outcome"] = 1 - rows["outcome"]
+    rows.loc[3, "answer"] = rows.loc[3, "target"]
     rows.to_parquet(path, index=False)
-    assert "cells/k/samples.parquet" in {one.what for one in verify(run, keys[1]) if one.finding == "lies"}
+    assert "cells/of-int8/samples.parquet" in _lies(run, keys[1])
 
 
-def test_a_number_changed_together_with_its_digest_is_found(run: Path, keys: tuple[Path, Path]) -> None:
+def test_a_statement_that_was_edited_is_found_by_its_signature(run: Path, keys: tuple[Path, Path]) -> None:
     sign(run, keys[0])
-    envelope = run / ENVELOPE
-    told = json.loads(envelope.read_bytes())
-    statement = base64.b64decode(told["payload"]).replace(b"FAILED", b"PASSED")
-    told["payload"] = base64.b64encode(statement).decode()
-    envelope.write_text(json.dumps(told))
-    assert {one.what for one in verify(run, keys[1]) if one.finding == "lies"} >= {
-        "signature", "statement, predicate",
-    }  # fmt: skip
+    _edit(run, lambda told: told["predicate"]["warnedTests"].append("int8: another rule"))
+    assert _lies(run, keys[1]) == {"signature"}
+
+
+def test_a_result_that_was_edited_is_found_without_a_key(run: Path, keys: tuple[Path, Path]) -> None:
+    sign(run, keys[0])
+    _edit(run, lambda told: told["predicate"].update(result="FAILED"))
+    assert _lies(run, None) == {"statement, result"}
+
+
+def test_rules_that_were_edited_are_shown_without_a_key(run: Path, keys: tuple[Path, Path]) -> None:
+    sign(run, keys[0])
+    _edit(run, lambda told: told["predicate"]["passedTests"].clear())
+    shown = {one.what: one.because for one in verify(run, None) if one.finding == "not checked"}
+    assert set(shown) == {"signature", "statement, predicate.passedTests"}
+    assert 'would say ["int8: Sums"]' in shown["statement, predicate.passedTests"]
+
+
+@pytest.mark.parametrize("part", ["subject", "configuration", "evidence"])
+def test_a_digest_that_was_edited_is_found_without_a_key(
+    run: Path, keys: tuple[Path, Path], part: str
+) -> None:
+    def edit(told: dict[str, Any]) -> None:
+        named = {**told, **told["predicate"], "evidence": told["predicate"]["shrinkproof_evidence"]}[part]
+        named[0]["digest"]["sha256"] = "0" * 64
+
+    sign(run, keys[0])
+    _edit(run, edit)
+    what = {"subject": "statement, subject int8/model.safetensors", "evidence": "audit.json"}
+    assert _lies(run, None) == {what.get(part, "statement, configuration")}
+
+
+def test_a_statement_without_the_log_is_about_nothing(run: Path, keys: tuple[Path, Path]) -> None:
+    sign(run, keys[0])
+    _edit(run, lambda told: told["predicate"]["shrinkproof_evidence"].pop(0))
+    assert "statement, evidence" in _lies(run, None)
+
+
+def test_the_statement_of_another_run_does_not_fit(run: Path, keys: tuple[Path, Path]) -> None:
+    sign(run, keys[0])
+    other = Path(shutil.copytree(run, run.parent / "other"))
+    log = json.loads((other / "audit.json").read_bytes())
+    log["provenance"]["started"] = "later"
+    (other / "audit.json").write_bytes(rfc8785.dumps(log))
+    assert "audit.json" in _lies(other, keys[1])
+
+
+def test_a_statement_that_names_files_outside_its_run_is_refused(run: Path, keys: tuple[Path, Path]) -> None:
+    sign(run, keys[0])
+    _edit(run, lambda told: told["predicate"]["shrinkproof_evidence"][1].update(name="../elsewhere"))
+    with pytest.raises(StoreError, match=r"'\.\./elsewhere' is no file of a run folder"):
+        verify(run, keys[1])
+
+
+def test_what_is_signed_but_no_statement_is_refused(run: Path, keys: tuple[Path, Path]) -> None:
+    told = json.loads(sign(run, keys[0]).read_bytes())
+    (run / ENVELOPE).write_text(json.dumps({**told, "payloadType": "text/plain"}))
+    with pytest.raises(StoreError, match=r"holds a text/plain, no in-toto statement"):
+        verify(run, keys[1])
+
+
+def test_another_version_with_other_words_calls_no_honest_signature_a_lie(
+    run: Path, keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign(run, keys[0])
+    monkeypatch.setattr(attestation, "_tests", lambda log, decision: ["in other words"])
+    monkeypatch.setattr(attestation, "TEST_RESULT", "https://in-toto.io/attestation/test-result/v9")
+    assert {one.finding for one in verify(run, keys[1])} == {"holds"}
+    assert {one.finding for one in verify(run, None)} == {"holds", "not checked"}
+
+
+def test_another_version_with_more_settings_calls_no_honest_log_a_lie(
+    run: Path, keys: tuple[Path, Path]
+) -> None:
+    # A log of a version that did not know these two fields yet
+    log = json.loads((run / "audit.json").read_bytes())
+    config = json.loads((run / "config.json").read_bytes())
+    for one in (log["config"], config):
+        del one["efficiency"], one["suites"][0]["chat"]
+    (run / "config.json").write_bytes(rfc8785.dumps(config))
+    asked = type(read_log(run).config).model_validate(log["config"])
+    log["provenance"]["config_sha256"] = config_digest(asked, as_read=True)
+    (run / "audit.json").write_bytes(rfc8785.dumps(log))
+    (run / "report.html").write_bytes(registry.report_format("html").render(read_log(run)))
+    assert config_digest(asked) != config_digest(asked, as_read=True)
+    sign(run, keys[0])
+    assert {one.finding for one in verify(run, keys[1])} == {"holds"}
 
 
 def test_another_key_does_not_verify(run: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
     sign(run, keys[0])
-    other = _key(tmp_path / "other.pem")
-    assert [one.what for one in verify(run, other) if one.finding == "lies"] == ["signature"]
+    assert _lies(run, new_key(tmp_path / "other.pem")) == {"signature"}
 
 
 def test_a_run_that_lies_already_is_not_signed(run: Path, keys: tuple[Path, Path]) -> None:
-    (run / "cells/k/samples.parquet").write_bytes(b"made up")
-    with pytest.raises(StoreError, match=r"samples\.parquet has another sha256"):
+    (run / "cells/of-int8/samples.parquet").write_bytes(b"made up")
+    with pytest.raises(StoreError, match=r"samples\.parquet was changed.*What lies is not signed"):
         sign(run, keys[0])
+    assert not (run / ENVELOPE).exists()
 
 
 def test_a_file_that_is_no_key_is_named(run: Path, tmp_path: Path) -> None:
@@ -150,9 +266,7 @@ def test_openssl_agrees_that_the_signature_is_the_keys(
 
 def test_the_statement_is_one_by_the_frameworks_own_library(run: Path) -> None:
     told = json.loads(registry.report_format("attestation").render(read_log(run)))
-    subjects = [ResourceDescriptor(name=one["name"], digest=one["digest"]).pb for one in told["subject"]]
-    Statement(subjects, told["predicateType"], told["predicate"]).validate()
-    assert told["predicate"]["result"] == "FAILED"  # nothing was judged, so nothing passed
+    Statement.copy_from_pb(ParseDict(told, pb.Statement())).validate()
     assert [one["name"] for one in told["subject"]] == ["int8/model.safetensors"]
 
 
@@ -174,11 +288,14 @@ def _turned(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
-def _key(path: Path) -> Path:
-    """A new private key, its public one beside it."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    kinds = serialization.PrivateFormat.PKCS8, serialization.PublicFormat.SubjectPublicKeyInfo
-    pem = serialization.Encoding.PEM
-    path.write_bytes(private.private_bytes(pem, kinds[0], serialization.NoEncryption()))
-    path.with_suffix(".pub.pem").write_bytes(private.public_key().public_bytes(pem, kinds[1]))
-    return path
+def _lies(run: Path, key: Path | None) -> set[str]:
+    return {one.what for one in verify(run, key) if one.finding == "lies"}
+
+
+def _edit(run: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Change the statement in an envelope, and leave the signature."""
+    told = json.loads((run / ENVELOPE).read_bytes())
+    statement = json.loads(base64.b64decode(told["payload"]))
+    edit(statement)
+    told["payload"] = base64.b64encode(rfc8785.dumps(statement)).decode()
+    (run / ENVELOPE).write_text(json.dumps(told))

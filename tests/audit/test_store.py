@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from audit.errors import StoreError
-from audit.records import AuditConfig, Cell, Level, ModelRef, NotMeasured, Sample, Variant
+from audit.errors import ConfigError, StoreError
+from audit.provenance import collect
+from audit.records import AuditConfig, AuditLog, Cell, Level, ModelRef, NotMeasured, Sample, Variant
 from audit.store import Store, config_digest, read_log, write_report
 
 
@@ -56,6 +57,38 @@ def test_a_cell_reads_back_as_it_was_written(tmp_path: Path) -> None:
         assert store.cell("k") == written
         assert list(store.read(written)["doc_id"]) == [0, 1]
         assert list(store.read(written)["scores"][0]) == [-1.0, -2.0]
+
+
+def test_half_of_a_character_is_written_spelled_out_and_read_back(tmp_path: Path) -> None:
+    answers = ["\ud800", "\udc00", "both"]
+    with Store.open(config(tmp_path / "run")) as store:
+        # As a server answers, in JSON, or a tokenizer decodes with errors="surrogateescape"
+        samples = [
+            Sample.model_validate({**sample(place).model_dump(), "answer": answer})
+            for place, answer in enumerate(answers)
+        ]
+        written = store.add_cell(cell(), samples)
+        assert list(store.read(written)["answer"]) == [r"\ud800", r"\udc00", "both"]
+
+
+def test_a_finished_audit_is_not_lost_by_half_of_a_character(tmp_path: Path) -> None:
+    told = collect(command="run --out m\udce9", device="cpu", threads=1, config_sha256="c", started="now")
+    with Store.open(config(tmp_path / "run")) as store:
+        log = AuditLog(status="stopped", error="no \ud800", config=config(tmp_path / "run"), provenance=told)
+        path = store.write_log(log)
+    found = read_log(tmp_path / "run")
+    assert (found.error, found.provenance.command) == (r"no \ud800", r"run --out m\udce9")
+    assert found.to_json() == path.read_bytes()
+    assert log.model_copy(update={"status": "finished"}).to_json()  # which raised
+
+
+def test_a_config_that_no_file_can_hold_is_refused_before_the_audit(tmp_path: Path) -> None:
+    asked = config(tmp_path / "run")
+    with (
+        pytest.raises(ConfigError, match=r"out '.*run.*udce9' holds half of a character"),
+        Store.open(asked.model_copy(update={"out": f"{tmp_path}/run\udce9"})),
+    ):
+        pass
 
 
 def test_a_cell_whose_samples_were_changed_is_not_believed(tmp_path: Path) -> None:

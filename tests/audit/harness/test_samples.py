@@ -83,3 +83,16 @@ def test_an_item_without_a_pair_or_a_cluster_has_none() -> None:
     entry = {"doc": {"subject": None}}
     assert _cluster(entry, loaded(cluster_by="subject")) is None
     assert _column(entry, "subject", loaded(pair_by="subject")) is None
+
+
+def test_half_of_a_character_in_an_answer_is_spelled_out_and_two_halves_stay_two() -> None:
+    entry = {
+        "doc_id": 0, "doc": {"kind": "\udc80"}, "doc_hash": "d", "prompt_hash": "p", "target_hash": "t",
+        "filter": "none", "target": "\ude00", "arguments": [("q \ud83d", {})], "filtered_resps": ["a \ud83d"],
+        "metrics": ["m"], "m": 1.0,
+    }  # fmt: skip
+    task = SimpleNamespace(OUTPUT_TYPE="generate_until")
+    (one,) = to_samples([entry], replace(loaded(group_by="kind"), task=task))
+    assert (one.question, one.answer, one.target, one.group) == (
+        r"q \ud83d", r"a \ud83d", r"\ude00", r"\udc80",
+    )  # fmt: skip
