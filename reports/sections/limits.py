@@ -16,6 +16,7 @@ from audit.records import (
     Record,
 )
 from reports import looks, reading
+from reports.room import only
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
@@ -37,18 +38,30 @@ CLUSTERS = (
     "that the cluster key doesn't name is not seen."
 )
 
+MOST_PLACES = 100
+"""Named of one reason."""
+
 
 def section(log: AuditLog) -> Section:
     """The disclaimer, the suites' own limits, and every reason for a missing number."""
     html = draw(
         "limits.html.j2",
         log=log,
-        suites=[suite for suite in log.config.suites if suite.limits],
+        suites=_stated(log),
         missing=_missing(log),
         absent=absent(log),
         consequences=_consequences(log),
     )
     return Section("limits", "Limits and gaps", html)
+
+
+def _stated(log: AuditLog) -> list[tuple[str, str]]:
+    """The suites' own limits, those that share them together."""
+    by_limits: dict[str, list[str]] = {}
+    for suite in log.config.suites:
+        if suite.limits:
+            by_limits.setdefault(suite.limits, []).append(suite.title)
+    return [(", ".join(titles), limits) for limits, titles in by_limits.items()]
 
 
 def _consequences(log: AuditLog) -> list[str]:
@@ -93,12 +106,13 @@ def _missing(log: AuditLog) -> Table | None:
         return None
     columns = (Column("Reason", wide=True), Column("Numbers", numeric=True), Column("Where", wide=True))
     rows: list[list[Cell]] = [[reason, str(len(where)), _where(where)] for reason, where in places.items()]
-    return Table("Numbers that could not be had", columns, rows)
+    return only(Table("Numbers that could not be had", columns, rows))
 
 
 def _where(places: list[str]) -> Cell:
     """A few places as they are, many behind a fold."""
-    text = "; ".join(places)
+    more = len(places) - MOST_PLACES
+    text = "; ".join(places[:MOST_PLACES]) + (f"; and {count(more)} more" if more > 0 else "")
     if len(places) <= 3:
         return text
     return Markup("<details><summary>{}, …</summary>{}</details>").format(visible(places[0]), visible(text))

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from opening import OPEN_ALL
 from pypdf import PdfReader
 
 from audit.records import AuditLog
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 HOSTILE = (
     "</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)><!-- ]]> "
     "\u202e\x00 {{ 7 * 7 }}" + "long " * 200_000
