@@ -78,6 +78,13 @@ def real_flips(session: nox.Session) -> None:
 
 
 @nox.session
+def report_size(session: nox.Session) -> None:
+    """How large a large report is and how fast it opens, into docs/report-size.md; takes a Chromium."""
+    session.install("-e", ".", "playwright")
+    session.run("python", "-m", "fixtures.report_size")
+
+
+@nox.session
 def acceptance(session: nox.Session) -> None:
     """Vendors' formats, made by their libraries; every standard profile on a real model, against lm-eval."""
     builders = ("auto-round>=0.15", "onnxruntime-genai>=0.14", "onnx-ir")

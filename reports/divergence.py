@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 from audit.records import DIVERGENCE, AuditLog, Comparison, NotMeasured, Suite, Verdict
 from reports import reading
 from reports.badge import badge
 from reports.held import divergence_interval
+from reports.index import index
 from reports.marks import reported
+from reports.room import few, only
 from reports.tables import Cell, Column, Table
 from reports.units import Unit
 from reports.wording import count, points, signed
 
 
-def table(log: AuditLog, suite: Suite) -> Table | NotMeasured:
+def table(log: AuditLog, suite: Suite, among: int) -> Table | NotMeasured:
     """One row a level, controls included, whatever its metrics; the decision where a rule is about it.
+
+    Of many levels and `among` many suites those that moved most.
 
     Only the reason where no level has one.
     """
@@ -35,8 +41,17 @@ def table(log: AuditLog, suite: Suite) -> Table | NotMeasured:
         Column("Same likeliest token, %", numeric=True),
         Column("Positions", numeric=True),
     ]
+    if few(len(firsts), among) < len(firsts):
+        firsts.sort(key=_moved)
     rows = [[one.variant, *([_decision(log, one)] if rules else []), *_distance(one, unit)] for one in firsts]
-    return Table(f"{suite.title}: how far the next token's probabilities moved", columns, rows)
+    moved = Table(f"{suite.title}: how far the next token's probabilities moved", columns, rows)
+    return only(moved, among, "most moved")
+
+
+def _moved(comparison: Comparison) -> float:
+    """Sorting key: what moved most, or could not be had, comes first."""
+    found = comparison.divergence
+    return -math.inf if isinstance(found, NotMeasured) else -found.kl
 
 
 def _distance(comparison: Comparison, unit: Unit) -> list[Cell]:
@@ -60,5 +75,4 @@ def _decision(log: AuditLog, comparison: Comparison) -> Cell:
 
 
 def _verdict(log: AuditLog, comparison: Comparison) -> Verdict | None:
-    place = (comparison.variant, comparison.suite, DIVERGENCE)
-    return next((one for one in log.verdicts if (one.variant, one.rule.suite, one.metric) == place), None)
+    return next(iter(index(log).on[comparison.variant, comparison.suite, DIVERGENCE]), None)

@@ -40,16 +40,18 @@ LAST = ("provenance",)
 def render(log: AuditLog) -> bytes:
     """The page, UTF-8; the same log gives the same bytes."""
     sections = drawn(log)
-    scripts = _scripts(plots=any(section.plots for section in sections))
+    plotly = _plotly() if any(section.plots for section in sections) else ""
+    script = source("page.js")
     page = draw(
         "page.html.j2",
         log=log,
         title=reading.model_title(log),
         badge=badge,
         sections=sections,
-        policy=content_policy(scripts),
+        policy=content_policy([script, plotly] if plotly else [script]),
         style=Markup(source("page.css")),
-        scripts=[Markup(script) for script in scripts],
+        plotly=Markup(plotly),
+        scripts=[Markup(script)],
     )
     return page.encode("utf-8")
 
@@ -67,14 +69,11 @@ def drawn(log: AuditLog) -> list[Section]:
     return [*sections, glossary.section(sections)]
 
 
-def _scripts(*, plots: bool) -> list[str]:
-    """The scripts of the page; plotly.js only where there is something to plot: it is 4.8 MB."""
-    own = source("page.js")
-    if not plots:
-        return [own]
+def _plotly() -> str:
+    """plotly.js, 4.8 MB: only where there is something to plot, and run by page.js when it comes in sight."""
     from plotly.offline import get_plotlyjs
 
-    return [get_plotlyjs(), own]
+    return str(get_plotlyjs())
 
 
 def content_policy(scripts: list[str]) -> str:

@@ -10,6 +10,9 @@ WIDTH, HEIGHT = 300, 300
 LETTER, LINE, MARK = 7.0, 16.0, 8.0
 """Pixels: of an average letter, of a line of text, of half a mark with some air."""
 
+CROWDED = 12
+"""Marks from here on may go without a name that would lie on others: the table has them all."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -30,7 +33,7 @@ class Box:
 def places(names: Sequence[str], spots: Sequence[tuple[float, float]]) -> list[str]:
     """For each mark plotly's name of a place for its text; spots as shares of the plot area.
 
-    Never right above or below a mark: its interval is there.
+    Never right above or below a mark: its interval is there. Empty where a crowd leaves it no place.
     """
     centres = [(x * WIDTH, y * HEIGHT) for x, y in spots]
     taken = [Box(x - MARK, x + MARK, y - MARK, y + MARK) for x, y in centres]
@@ -38,6 +41,9 @@ def places(names: Sequence[str], spots: Sequence[tuple[float, float]]) -> list[s
     for name, (x, y) in zip(names, centres, strict=True):
         options = _options(x, y, LETTER * len(name))
         best = min(options, key=lambda place: _cost(options[place], taken))
+        if len(names) >= CROWDED and _cost(options[best], taken) > LINE * LETTER * len(name) / 4:
+            chosen.append("")
+            continue
         taken.append(options[best])
         chosen.append(best)
     return chosen

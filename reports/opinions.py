@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from audit.records import Comparison, Estimate, Interval, NotMeasured
 from reports.panels import Panel
+from reports.room import only
 from reports.tables import Cell, Column, Table
 from reports.wording import count, plain
 
+_YES = "yes"
 
-def tables(panel: Panel, rows: list[Comparison]) -> list[Table]:
-    """The intervals by other methods, and the estimates, where there are any."""
+
+def tables(panel: Panel, rows: list[Comparison], among: int) -> list[Table]:
+    """The intervals by other methods, and the estimates, where there are any; `among` so many panels."""
     found = []
     if any(comparison.sensitivity for comparison in rows):
-        found.append(_sensitivity(panel, rows))
+        found.append(_sensitivity(panel, rows, among))
     if any(isinstance(comparison.estimate, Estimate) for comparison in rows):
         found.append(_estimates(panel, rows))
     return found
 
 
-def _sensitivity(panel: Panel, rows: list[Comparison]) -> Table:
+def _sensitivity(panel: Panel, rows: list[Comparison], among: int) -> Table:
     """The interval beside others, all at the same confidence."""
     methods = list(dict.fromkeys(one.method for comparison in rows for one in comparison.sensitivity))
     columns = [
@@ -29,7 +34,12 @@ def _sensitivity(panel: Panel, rows: list[Comparison]) -> Table:
         Column("Do they agree on the margin?", wide=True),
     ]
     cells = [_opinions(panel, comparison, methods) for comparison in rows]
-    return Table(f"{panel.title}: the drop's interval by other methods", columns, cells)
+    table = Table(f"{panel.title}: the drop's interval by other methods", columns, cells)
+    return only(table, among, "least agreed", first=_agreed)
+
+
+def _agreed(row: Sequence[Cell]) -> bool:
+    return str(row[-1]).startswith(_YES)
 
 
 def _opinions(panel: Panel, comparison: Comparison, methods: list[str]) -> list[Cell]:
@@ -53,7 +63,7 @@ def _same_side(panel: Panel, comparison: Comparison, others: list[Interval | Not
     margin = panel.unit.limit(min(rule.margin for rule in panel.rules))
     places = [_place(one, margin) for one in (comparison.interval, *others) if isinstance(one, Interval)]
     if len(set(places)) == 1:
-        return f"yes: {places[0]}"
+        return f"{_YES}: {places[0]}"
     return f"no: it is close ({', '.join(sorted(set(places)))})"
 
 

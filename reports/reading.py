@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from audit.records import (
     DIVERGENCE,
     AuditLog,
@@ -21,6 +19,7 @@ from audit.records import (
     Verdict,
 )
 from audit.scale import Kind
+from reports.index import index
 
 
 def model_title(log: AuditLog) -> str:
@@ -31,7 +30,7 @@ def model_title(log: AuditLog) -> str:
 
 def log_sha256(log: AuditLog) -> str:
     """Of `audit.json`, which is the log's one byte form."""
-    return sha256(log.to_json()).hexdigest()
+    return index(log).sha256
 
 
 def products(log: AuditLog) -> list[Level]:
@@ -66,7 +65,7 @@ def groups(log: AuditLog, suite: Suite, level: Level) -> list[Comparison]:
 
 def verdicts_of(log: AuditLog, level: Level) -> list[Verdict]:
     """The verdicts on a level, in the order of the rules."""
-    return [verdict for verdict in log.verdicts if verdict.variant == level.name]
+    return list(index(log).verdicts[level.name])
 
 
 def budgets_of(log: AuditLog, level: Level) -> list[BudgetVerdict]:
@@ -79,12 +78,7 @@ def verdict_on(log: AuditLog, comparison: Comparison) -> Verdict | None:
 
     None for a metric that no rule judges.
     """
-    found = [
-        verdict
-        for verdict in log.verdicts
-        if (verdict.variant, verdict.rule.suite, verdict.metric)
-        == (comparison.variant, comparison.suite, comparison.metric)
-    ]
+    found = index(log).on[comparison.variant, comparison.suite, comparison.metric]
     return next((verdict for verdict in found if verdict.rule.blocks), next(iter(found), None))
 
 
@@ -96,11 +90,8 @@ def comparison_of(log: AuditLog, verdict: Verdict) -> Comparison | None:
     metric = verdict.metric
     if metric == DIVERGENCE:
         metric = next((s.metrics[0].name for s in log.config.suites if s.name == verdict.rule.suite), metric)
-    for comparison in log.comparisons:
-        place = (comparison.variant, comparison.suite, comparison.metric, comparison.group)
-        if place == (verdict.variant, verdict.rule.suite, metric, None):
-            return comparison
-    return None
+    found = index(log).comparisons[verdict.rule.suite, verdict.variant]
+    return next((one for one in found if one.group is None and one.metric == metric), None)
 
 
 def decision_on(log: AuditLog, level: Level) -> Decision:
@@ -199,4 +190,4 @@ def _metrics(log: AuditLog, suite: str) -> tuple[Metric, ...]:
 
 def _of(log: AuditLog, suite: Suite, level: Level) -> list[Comparison]:
     """All comparisons of one suite and level."""
-    return [c for c in log.comparisons if (c.suite, c.variant) == (suite.name, level.name)]
+    return list(index(log).comparisons[suite.name, level.name])

@@ -91,7 +91,7 @@ class _Window:
                 strict=True,
             )
         )
-        """Of each mark, where its name stands."""
+        """Of each mark, where its name stands; empty where there is no place for it."""
 
     def at(self, x: float) -> float:
         """A place on the axis, as plotly's ranges want it."""
@@ -131,12 +131,12 @@ def _marks(spots: Sequence[Spot], kind: Decision, window: _Window) -> dict[str, 
         "name": WORDS[kind],
         "x": [spot.x for spot in shown],
         "y": [height(spot.loss) for spot in shown],
-        "text": [escape(visible(spot.label), quote=False) for spot in shown],
-        "textposition": [window.text[spot.label] for spot in shown],
+        "text": [_name(spot) if window.text[spot.label] else "" for spot in shown],
+        "textposition": [window.text[spot.label] or "middle right" for spot in shown],
         "textfont": {"size": 12, "color": "var(--ink)"},
         "cliponaxis": False,
-        "customdata": [escape(visible(spot.told)) for spot in shown],
-        "hovertemplate": "%{text}: %{customdata}<extra></extra>",
+        "customdata": [f"{_name(spot)}: {escape(visible(spot.told))}" for spot in shown],
+        "hovertemplate": "%{customdata}<extra></extra>",
         "marker": {
             "symbol": SYMBOLS[kind],
             "size": 11,
@@ -148,6 +148,10 @@ def _marks(spots: Sequence[Spot], kind: Decision, window: _Window) -> dict[str, 
             {"error_x": _bars([(s.x, s.x_ends) for s in shown], kind)} if any(s.x_ends for s in shown) else {}
         ),
     }
+
+
+def _name(spot: Spot) -> str:
+    return escape(visible(spot.label), quote=False)
 
 
 def _bars(middles: Sequence[tuple[float, tuple[float, ...] | None]], kind: Decision) -> dict[str, Any]:

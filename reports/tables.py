@@ -30,3 +30,5 @@ class Table:
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
+    left_out: str = ""
+    """How many rows are not shown, and where they are; empty where none is missing."""

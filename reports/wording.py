@@ -159,7 +159,7 @@ def visible(text: str) -> str:
     >>> visible("a\\u202eb")
     'a⟦U+202E⟧b'
     """
-    return "".join(character if _harmless(character) else f"⟦U+{ord(character):04X}⟧" for character in text)
+    return text.translate(_SPELLED)
 
 
 def clipped(text: str, limit: int) -> str:
@@ -167,6 +167,17 @@ def clipped(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return f"{text[:limit]}… [cut here: {count(len(text))} characters in all]"
+
+
+class _Spelled(dict[int, str]):
+    """What `str.translate` puts for a character, looked up once for each."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = chr(code) if _harmless(chr(code)) else f"⟦U+{code:04X}⟧"
+        return self[code]
+
+
+_SPELLED = _Spelled()
 
 
 def _harmless(character: str) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from audit.records import AuditLog, Comparison, Interval, NotMeasured, Suite, Verdict
 from reports import controls, divergence, links, looks, opinions, reading
-from reports.badge import badge
+from reports.badge import WORDS, badge
 from reports.forest import Kind, Mark, forest
-from reports.held import deciding
+from reports.held import deciding, held
 from reports.marks import reported
 from reports.panels import Panel, panels
+from reports.room import MANY
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
@@ -45,6 +47,8 @@ class Drop:
 
     suite: Suite
     id: str
+    told: str
+    """How many levels came out how, and the largest drop, in a line."""
     plots: list[Plot]
     moved: Table | NotMeasured
     """How far the distributions moved, flips or none."""
@@ -59,7 +63,7 @@ def section(log: AuditLog) -> Section:
     """All suites in the order of the config."""
     drops = [_drop(log, suite) for suite in log.config.suites if _rows(log, suite)]
     missing = [suite.title for suite in log.config.suites if not _rows(log, suite)]
-    html = draw("drops.html.j2", drops=drops, missing=missing)
+    html = draw("drops.html.j2", drops=drops, missing=missing, fold=len(drops) >= MANY)
     return Section("drops", "What was lost", html, plots=bool(drops))
 
 
@@ -69,20 +73,33 @@ def _rows(log: AuditLog, suite: Suite) -> list[Comparison]:
 
 
 def _drop(log: AuditLog, suite: Suite) -> Drop:
-    rows, shown = _rows(log, suite), panels(log, suite)
+    rows, shown, among = _rows(log, suite), panels(log, suite), len(log.config.suites)
     return Drop(
         suite=suite,
         id=f"drop-{anchor(suite.name)}",
+        told=_told(log, rows),
         plots=[_plot(log, panel, mine) for panel in shown if (mine := panel.of(rows))],
-        moved=divergence.table(log, suite),
+        moved=divergence.table(log, suite, among),
         links=[table for panel in shown if (table := links.table(log, suite, panel))],
-        opinions=[table for panel in shown for table in opinions.tables(panel, panel.of(rows))],
+        opinions=[table for panel in shown for table in opinions.tables(panel, panel.of(rows), among)],
         controls=[
             controls.of_suite(log, level, comparison)
             for level in reading.controls(log)
             for comparison in reading.wholes(log, suite, level)
         ],
     )
+
+
+def _told(log: AuditLog, rows: list[Comparison]) -> str:
+    """The verdicts on a suite, and the worst of them."""
+    verdicts = [found for one in rows if (found := reading.verdict_on(log, one))]
+    if not verdicts:
+        return "judged by no rule"
+    counts = Counter(verdict.decision for verdict in verdicts)
+    told = ", ".join(f"{counts[kind]} {kind}" for kind in WORDS if counts[kind])
+    worst = max((held(log, verdict) for verdict in verdicts), key=lambda one: one.size)
+    drop = worst.drop if isinstance(worst.drop, NotMeasured) else worst.unit.phrase(worst.drop)
+    return f"{told}; worst: {worst.verdict.variant}, {drop}, margin {worst.margin}"
 
 
 def _plot(log: AuditLog, panel: Panel, rows: list[Comparison]) -> Plot:

@@ -19,6 +19,7 @@ from audit.records import (
 )
 from reports import looks, reading
 from reports.held import DAMAGE
+from reports.room import MANY, Wish, granted, only
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
@@ -38,6 +39,10 @@ from reports.wording import (
 
 TEXT_LIMIT = 600
 """Characters shown of a question or an answer."""
+ROOM = 600_000
+"""Bytes that the forgotten facts of all levels together may take on the page."""
+_BLOCK, _ROW = 1100, 750
+"""Bytes of markup, about: of a level's block, of a fact's row."""
 _MOST_TIMES = 1000
 """Ratios from here on are said to be larger."""
 
@@ -58,6 +63,8 @@ class Knowledge:
 
     id: str
     suite: Suite
+    told: str
+    """The level that forgot most, in a line."""
     asked: str
     """When a fact counts as known here."""
     table: Table
@@ -74,15 +81,40 @@ class Knowledge:
 
 def section(log: AuditLog) -> Section:
     """One part per suite that asks for facts."""
-    suites = [suite for suite in log.config.suites if suite.knowledge]
+    suites, shown = [suite for suite in log.config.suites if suite.knowledge], _granted(log)
     html = draw(
         "forgetting.html.j2",
-        parts=[part for suite in suites if (part := _knowledge(log, suite))],
+        parts=[part for suite in suites if (part := _knowledge(log, suite, shown))],
+        fold=len(suites) >= MANY,
         missing=[suite.title for suite in suites if not _of(log, suite)],
         asks=bool(suites),
         not_adjusted=looks.stopped_early(log),
     )
     return Section("forgetting", "What was forgotten", html)
+
+
+def _granted(log: AuditLog) -> dict[tuple[str, str], int]:
+    """How many forgotten facts of each suite and variant are shown: products before controls, and first of
+    those that forgot most."""
+    controls = {level.name for level in reading.controls(log)}
+    found = [(one, one.found) for one in log.forgetting if isinstance(one.found, Forgotten)]
+    found.sort(key=lambda pair: (pair[0].variant in controls, _most_first(pair[1].whole)[0]))
+    wishes = [Wish(int(one.variant in controls), _sizes(forgotten)) for one, forgotten in found]
+    places = [(one.suite, one.variant) for one, _ in found]
+    return dict(zip(places, granted(wishes, ROOM), strict=True))
+
+
+def _sizes(found: Forgotten) -> list[int]:
+    """Bytes that each fact takes on the page, about; the first pays for the block."""
+    sizes = [
+        _ROW + sum(len(text[:TEXT_LIMIT].encode("utf-8", "replace")) for text in _texts(fact))
+        for fact in found.lost
+    ]
+    return [_BLOCK + sizes[0], *sizes[1:]] if sizes else []
+
+
+def _texts(fact: LostFact) -> tuple[str, str, str]:
+    return fact.question, fact.target, fact.after
 
 
 def _of(log: AuditLog, suite: Suite) -> list[Forgetting]:
@@ -91,8 +123,8 @@ def _of(log: AuditLog, suite: Suite) -> list[Forgetting]:
     return [found[level.name] for level in log.config.levels if level.name in found]
 
 
-def _knowledge(log: AuditLog, suite: Suite) -> Knowledge | None:
-    results = _of(log, suite)
+def _knowledge(log: AuditLog, suite: Suite, shown: dict[tuple[str, str], int]) -> Knowledge | None:
+    results, among = _of(log, suite), sum(one.knowledge for one in log.config.suites)
     if not results:
         return None
     controls = {level.name for level in reading.controls(log)}
@@ -101,15 +133,30 @@ def _knowledge(log: AuditLog, suite: Suite) -> Knowledge | None:
     return Knowledge(
         id=f"forgetting-{anchor(suite.name)}",
         suite=suite,
+        told=_told(products),
         asked=_asked(measured),
         table=_table(suite, results, controls),
         noise=[_noise(name, found) for name, found in measured.items() if name in controls],
         contrasts=[_contrast(name, found.tail) for name, found in products.items()],
         worst=[_worst(name, found) for name, found in products.items() if _outstanding(found)],
-        parts=_parts(suite, products),
+        parts=_parts(suite, products, among),
         chains=[_chain(name, found) for name, found in products.items() if _ends_chain(log, name, found)],
-        lost=[_lost(suite, name, found) for name, found in measured.items() if found.lost],
+        lost=[
+            _lost(suite, name, found, shown[suite.name, name])
+            for name, found in measured.items()
+            if found.lost
+        ],
     )
+
+
+def _told(products: dict[str, Forgotten]) -> str:
+    """The most that any level forgot."""
+    if not products:
+        return "not measured on any level"
+    name = min(products, key=lambda one: _most_first(products[one].whole)[0])
+    whole = products[name].whole
+    known = plural(whole.n_known, "known fact")
+    return f"most forgotten: {name}, {count(whole.n_forgotten)} of {known} ({_percent(whole)})"
 
 
 def _asked(measured: dict[str, Forgotten]) -> str:
@@ -211,7 +258,7 @@ def _most_first(one: ForgettingRate) -> tuple[float, str, str]:
     return (1.0 if isinstance(one.rate, NotMeasured) else -one.rate), one.by, one.name
 
 
-def _parts(suite: Suite, products: dict[str, Forgotten]) -> Table | None:
+def _parts(suite: Suite, products: dict[str, Forgotten], among: int) -> Table | None:
     """The groups and tasks of all levels, the most forgotten first."""
     found = [(name, one) for name, forgotten in products.items() for one in forgotten.parts]
     if not found:
@@ -226,6 +273,7 @@ def _parts(suite: Suite, products: dict[str, Forgotten]) -> Table | None:
         Column("p, more than elsewhere", numeric=True),
         Column("p adjusted (Benjamini-Hochberg)", numeric=True),
     )
+    found.sort(key=lambda pair: (*_most_first(pair[1]), pair[0]))
     rows: list[list[Cell]] = [
         [
             one.name,
@@ -237,9 +285,9 @@ def _parts(suite: Suite, products: dict[str, Forgotten]) -> Table | None:
             probability(one.p_value),
             probability(one.p_adjusted),
         ]
-        for name, one in sorted(found, key=lambda pair: (*_most_first(pair[1]), pair[0]))
+        for name, one in found
     ]
-    return Table(f"{suite.title}: groups and tasks, most forgotten first", columns, rows)
+    return only(Table(f"{suite.title}: groups and tasks, most forgotten first", columns, rows), among)
 
 
 def _ends_chain(log: AuditLog, name: str, found: Forgotten) -> bool:
@@ -257,7 +305,7 @@ def _chain(name: str, found: Forgotten) -> Table:
     return Table(f"{name}: which link lost the {plural(total, 'fact')} forgotten at its end", columns, rows)
 
 
-def _lost(suite: Suite, name: str, found: Forgotten) -> Lost:
+def _lost(suite: Suite, name: str, found: Forgotten, kept: int) -> Lost:
     columns = [
         Column("Task and group"),
         Column("Question", wide=True),
@@ -267,13 +315,24 @@ def _lost(suite: Suite, name: str, found: Forgotten) -> Lost:
         Column("Right over best wrong answer, before → after", numeric=True),
         *([Column("Lost at link")] if found.links else []),
     ]
-    shown = f"showing {count(len(found.lost))} of {plural(found.whole.n_forgotten, 'forgotten fact')}"
-    rows = [_lost_row(fact, chained=bool(found.links)) for fact in found.lost]
+    shown = f"showing {count(kept)} of {plural(found.whole.n_forgotten, 'forgotten fact')}"
+    rows = [_lost_row(fact, chained=bool(found.links)) for fact in found.lost[:kept]]
     return Lost(
         id=f"lost-{anchor(suite.name)}-{anchor(name)}",
         level=name,
         shown=shown,
-        table=Table(f"{name}: {shown}, those first that were known most firmly", columns, rows),
+        table=Table(
+            f"{name}: {shown}, those first that were known most firmly", columns, rows,
+            _no_room(kept, len(found.lost)),
+        ),
+    )  # fmt: skip
+
+
+def _no_room(kept: int, held: int) -> str:
+    """Where the facts of the log are that the page does not show; empty where it shows them all."""
+    more = plural(held - kept, "more fact")
+    return f"The page has no room for {more} of audit.json; all answers lie in the parquet files." * (
+        kept < held
     )
 
 

@@ -17,6 +17,7 @@ from audit.records import (
 )
 from reports import looks, reading
 from reports.disclaimer import DISCLAIMER, OF_A_MODEL
+from reports.room import only
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
@@ -38,6 +39,9 @@ CLUSTERS = (
     "that the cluster key doesn't name is not seen."
 )
 
+MOST_PLACES = 100
+"""Named of one reason."""
+
 
 ON_PAPER = 20
 """So many places of missing numbers are printed, the others are for the screen."""
@@ -50,12 +54,21 @@ def section(log: AuditLog) -> Section:
         log=log,
         disclaimer=DISCLAIMER,
         of_a_model=OF_A_MODEL,
-        suites=[suite for suite in log.config.suites if suite.limits],
+        suites=_stated(log),
         missing=_missing(log),
         absent=absent(log),
         consequences=_consequences(log),
     )
     return Section("limits", "Limits and gaps", html)
+
+
+def _stated(log: AuditLog) -> list[tuple[str, str]]:
+    """The suites' own limits, those that share them together."""
+    by_limits: dict[str, list[str]] = {}
+    for suite in log.config.suites:
+        if suite.limits:
+            by_limits.setdefault(suite.limits, []).append(suite.title)
+    return [(", ".join(titles), limits) for limits, titles in by_limits.items()]
 
 
 def _consequences(log: AuditLog) -> list[str]:
@@ -100,12 +113,13 @@ def _missing(log: AuditLog) -> Table | None:
         return None
     columns = (Column("Reason", wide=True), Column("Numbers", numeric=True), Column("Where", wide=True))
     rows: list[list[Cell]] = [[reason, str(len(where)), _where(where)] for reason, where in places.items()]
-    return Table("Numbers that could not be had", columns, rows)
+    return only(Table("Numbers that could not be had", columns, rows))
 
 
 def _where(places: list[str]) -> Cell:
     """A few places as they are, many behind a fold."""
-    text = "; ".join(places)
+    more = len(places) - MOST_PLACES
+    text = "; ".join(places[:MOST_PLACES]) + (f"; and {count(more)} more" if more > 0 else "")
     if len(places) <= 3:
         return text
     start, rest = "; ".join(places[:ON_PAPER]), "".join(f"; {place}" for place in places[ON_PAPER:])

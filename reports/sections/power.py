@@ -9,6 +9,7 @@ from audit.records import AuditLog, Comparison, Interval, NotMeasured, Rule, Ver
 from reports import budgets, looks, reading
 from reports.held import Held, held
 from reports.marks import aside, reported
+from reports.room import only
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
@@ -36,7 +37,7 @@ def section(log: AuditLog) -> Section:
         ],
         futile=FUTILE if looks.stopped_early(log) else "",
         reach=_reach(log),
-        looks=looks.table(log),
+        looks=None if (seen := looks.table(log)) is None else only(seen),
     )
     return Section("power", "What could not be decided", html)
 
@@ -58,7 +59,7 @@ def _open(log: AuditLog) -> Table:
         for verdict in reading.verdicts_of(log, level)
         if verdict.decision == "inconclusive"
     ]
-    return Table("Rules that ended inconclusive", columns, rows)
+    return only(Table("Rules that ended inconclusive", columns, rows))
 
 
 def _open_row(log: AuditLog, verdict: Verdict) -> list[Cell]:

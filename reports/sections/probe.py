@@ -10,6 +10,7 @@ from audit.records import AuditLog, Comparison, Level, NotMeasured, Suite
 from reports import looks, reading
 from reports.held import CONFIDENCE
 from reports.panels import Panel, panels
+from reports.room import only
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
@@ -17,6 +18,8 @@ from reports.wording import count, listed, points, probability, rate
 
 HEADLINE_PAIRS = 20
 """Pairs that a group needs to stand in a headline: the worst of many tiny groups is noise."""
+
+_ABLE = "yes"
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,13 @@ class Groups:
 
 def section(log: AuditLog) -> Section:
     """Chance, the floor and the groups."""
+    shown = [(suite, panel) for suite in log.config.suites for panel in panels(log, suite)]
     html = draw(
         "probe.html.j2",
         original=_original(log),
         levels=_levels(log),
         unguessed=listed(_unguessed(log)),
-        groups=[
-            found
-            for suite in log.config.suites
-            for panel in panels(log, suite)
-            if (found := _groups(log, suite, panel))
-        ],
+        groups=[found for suite, panel in shown if (found := _groups(log, suite, panel, len(shown)))],
         together=rate(CONFIDENCE, 0),
         not_adjusted=looks.stopped_early(log),
     )
@@ -114,7 +113,8 @@ def _levels(log: AuditLog) -> Table:
         for comparison in _guessed(log, suite, level)
         if reading.higher_is_better(log, suite.name, comparison.metric)
     ]
-    return Table("Each level against guessing", columns, rows)
+    table = Table("Each level against guessing", columns, rows)
+    return only(table, which="least able", first=lambda row: row[-1] == _ABLE)
 
 
 def _level_row(level: Level, suite: Suite, comparison: Comparison) -> list[Cell]:
@@ -133,7 +133,7 @@ def _level_row(level: Level, suite: Suite, comparison: Comparison) -> list[Cell]
 
 def _able(comparison: Comparison) -> Cell:
     reason = sunk(comparison)
-    return f"no: {reason}" if isinstance(reason, str) else reason or "yes"
+    return f"no: {reason}" if isinstance(reason, str) else reason or _ABLE
 
 
 def _word(answer: bool | NotMeasured, no: str) -> Cell:
@@ -142,7 +142,7 @@ def _word(answer: bool | NotMeasured, no: str) -> Cell:
     return "yes" if answer else no
 
 
-def _groups(log: AuditLog, suite: Suite, panel: Panel) -> Groups | None:
+def _groups(log: AuditLog, suite: Suite, panel: Panel, among: int) -> Groups | None:
     """The groups of a suite in one unit, worst first; None when it has none."""
     found = panel.of([c for level in reading.products(log) for c in reading.groups(log, suite, level)])
     if not found:
@@ -159,10 +159,11 @@ def _groups(log: AuditLog, suite: Suite, panel: Panel) -> Groups | None:
         *(_TESTED if panel.unit.kind == "binary" else ()),
     )
     rows = [_group_row(panel, comparison) for comparison in found]
+    table = Table(f"{panel.title}: groups, worst first", columns, rows)
     return Groups(
         panel.title,
         _worst(panel, next((c for c in found if c.n_pairs >= HEADLINE_PAIRS), found[0])),
-        Table(f"{panel.title}: groups, worst first", columns, rows),
+        only(table, among, which="worst"),
     )
 
 

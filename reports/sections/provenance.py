@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from audit.records import AuditLog
+from collections.abc import Sequence
+
+from audit import records
+from audit.records import AuditLog, Run
 from reports import reading
+from reports.room import few
 from reports.section import Section
 from reports.sections.compressed import digest
 from reports.tables import Cell, Column, Table
@@ -23,6 +27,7 @@ def section(log: AuditLog) -> Section:
         post_hoc=reading.post_hoc(log),
         packages=_packages(log),
         cells=_cells(log),
+        n_cells=count(sum(len(run.cells) for run in log.runs)),
         data=_data(log),
         chats=_chats(log),
     )
@@ -35,6 +40,10 @@ def _packages(log: AuditLog) -> Table:
 
 
 def _cells(log: AuditLog) -> Table:
+    """One row a cell or, of more than a page has room for, one a task; audit.json holds each."""
+    cells = [(run, cell) for run in log.runs for cell in run.cells]
+    if few(len(cells), 1) < len(cells):
+        return _tasks(cells)
     columns = (
         Column("Variant"),
         Column("Suite"),
@@ -62,10 +71,44 @@ def _cells(log: AuditLog) -> Table:
             digest(cell.key),
             digest(cell.sha256),
         ]
-        for run in log.runs
-        for cell in run.cells
+        for run, cell in cells
     ]
     return Table("Scored cells", columns, rows)
+
+
+def _tasks(cells: Sequence[tuple[Run, records.Cell]]) -> Table:
+    """The cells of each task together."""
+    by_task: dict[tuple[str, str, str, int], list[tuple[Run, records.Cell]]] = {}
+    for run, cell in cells:
+        asked = (run.suite, cell.task, cell.task_version, cell.num_fewshot)
+        by_task.setdefault(asked, []).append((run, cell))
+    columns = (
+        Column("Suite"),
+        Column("Task"),
+        Column("Task version"),
+        Column("Shots", numeric=True),
+        Column("Variants", numeric=True),
+        Column("Cells", numeric=True),
+        Column("Items asked of all", numeric=True),
+        Column("Time", numeric=True),
+        Column("First started (UTC)"),
+    )
+    rows: list[list[Cell]] = [
+        [
+            suite,
+            task,
+            version,
+            str(shots),
+            count(len({run.variant for run, _ in found})),
+            count(len(found)),
+            count(sum(cell.n_items for _, cell in found)),
+            seconds(sum(cell.seconds for _, cell in found)),
+            min(cell.started for _, cell in found),
+        ]
+        for (suite, task, version, shots), found in by_task.items()
+    ]
+    told = f"All {count(len(cells))} cells, with their keys and digests, lie in audit.json."
+    return Table("Scored cells, by task", columns, rows, told)
 
 
 def _chats(log: AuditLog) -> Table | None:

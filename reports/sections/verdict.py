@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from markupsafe import Markup
 
@@ -25,6 +26,10 @@ STRICTNESS: dict[Decision, str] = {
     "inconclusive": "The audit as a whole passes only when every rule passes on every level.",
 }
 """Why the audit's one word is what it is."""
+FEW = 5
+"""Rulings of a level that are read at a glance; more are folded, the worst of them shown."""
+WIDE = 8
+"""Columns of a table that fit on a screen."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Ruling:
     gap: str
     """How far over the limit, in numbers."""
     because: str
+    size: float
+    """The drop in margins; of a budget, which has none, the most."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +57,18 @@ class Answer:
     """Why it is not what it is said to be."""
     artefact: str
     open: list[Ruling]
+    more: list[Ruling]
+    """Those that are open as well, behind a fold."""
     damage: str
     """The rules on which it is detectably worse; empty where on none."""
     passed: list[Ruling]
+
+    @property
+    def kept(self) -> str:
+        """What passed: by name, or how many."""
+        named = ", ".join(ruling.title for ruling in self.passed)
+        every = len(self.open) + len(self.more) + len(self.passed)
+        return named if len(self.passed) <= FEW else f"{len(self.passed)} of {every} rules and budgets"
 
 
 def section(log: AuditLog) -> Section:
@@ -69,6 +85,7 @@ def section(log: AuditLog) -> Section:
         spared=looks.spared(log),
         answers=answers,
         matrix=_matrix(log) if log.verdicts else None,
+        wide=WIDE,
         not_adjusted=looks.unadjusted(log),
         budgets=budgets.table(log) if log.budgets else None,
         controls=[controls.over_all(log, level) for level in reading.controls(log)],
@@ -103,14 +120,19 @@ def overall(log: AuditLog) -> str:
 def _answer(log: AuditLog, level: Level) -> Answer:
     rulings = [_ruling(log, verdict) for verdict in reading.verdicts_of(log, level)]
     rulings += [_weighed(verdict) for verdict in reading.budgets_of(log, level)]
-    missed = [ruling for ruling in rulings if ruling.decision != "pass"]
+    missed = sorted(
+        (ruling for ruling in rulings if ruling.decision != "pass"), key=lambda one: not one.blocks
+    )
+    if len(missed) > FEW:
+        missed.sort(key=lambda one: (not one.blocks, one.decision != "fail", -one.size))
     return Answer(
         level=level.name,
         decision=reading.decision_on(log, level),
         sentence=sentence(log, level),
         contradictions=contradictions(variant) if (variant := reading.variant_of(log, level)) else [],
         artefact=_artefact(log, level),
-        open=sorted(missed, key=lambda ruling: not ruling.blocks),
+        open=missed[:FEW],
+        more=missed[FEW:],
         damage=_damage(log, level),
         passed=[ruling for ruling in rulings if ruling.decision == "pass"],
     )
@@ -184,10 +206,14 @@ def _damage(log: AuditLog, level: Level) -> str:
     worse = [
         one for verdict in reading.verdicts_of(log, level) if (one := held(log, verdict)).detectably_worse
     ]
+    if len(worse) > FEW:
+        worse.sort(key=lambda one: -one.size)
     named = [
         f"{reading.rule_title(log, one.verdict.rule)} (p {probability(one.verdict.p_worse_adjusted)})"
         for one in worse
     ]
+    if len(named) > FEW + 1:
+        named = [*named[:FEW], f"{len(named) - FEW} more rules"]
     return listed(named) if named else ""
 
 
@@ -205,12 +231,14 @@ def _artefact(log: AuditLog, level: Level) -> str:
 
 
 def _ruling(log: AuditLog, verdict: Verdict) -> Ruling:
+    seen = held(log, verdict)
     return Ruling(
         title=reading.rule_title(log, verdict.rule),
         decision=verdict.decision,
         blocks=verdict.rule.blocks,
-        gap=gap(held(log, verdict)),
+        gap=gap(seen),
         because=verdict.because,
+        size=seen.size,
     )
 
 
@@ -221,18 +249,24 @@ def _weighed(verdict: BudgetVerdict) -> Ruling:
         blocks=verdict.budget.blocks,
         gap=budgets.against(verdict),
         because=verdict.because,
+        size=inf,
     )
 
 
 def _matrix(log: AuditLog) -> Table:
-    """Every rule on every level at one glance."""
-    rules = log.config.rules
-    rows: list[list[Cell]] = []
-    for level in reading.products(log):
-        judged = {verdict.rule: verdict for verdict in reading.verdicts_of(log, level)}
-        rows.append([level.name, *(_matrix_cell(log, judged.get(rule)) for rule in rules)])
-    columns = [Column("Level"), *(Column(_matrix_title(log, rule)) for rule in rules)]
-    return Table("Decision, and the upper bound that it rests on", columns, rows)
+    """Every rule on every level at one glance; the rules go down where they would not fit across."""
+    rules, levels = log.config.rules, reading.products(log)
+    judged = [{one.rule: one for one in reading.verdicts_of(log, level)} for level in levels]
+    names, titles = [level.name for level in levels], [_matrix_title(log, rule) for rule in rules]
+    cells: list[list[Cell]] = [
+        [_matrix_cell(log, of_level.get(rule)) for rule in rules] for of_level in judged
+    ]
+    caption = "Decision, and the upper bound that it rests on"
+    if len(rules) > max(WIDE, len(levels)):
+        turned = [[title, *row] for title, row in zip(titles, zip(*cells, strict=True), strict=True)]
+        return Table(caption, [Column("Rule"), *map(Column, names)], turned)
+    rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
+    return Table(caption, [Column("Level"), *map(Column, titles)], rows)
 
 
 def _matrix_title(log: AuditLog, rule: Rule) -> str:

@@ -19,38 +19,75 @@
     return value;
   }
 
-  function draw(width) {
-    const style = getComputedStyle(root);
-    for (const { plot, source } of figures) {
-      const figure = coloured(JSON.parse(source), style);
-      if (width) Object.assign(figure.layout, { width, height: 0.65 * figure.layout.height });
-      Plotly.react(plot, figure.data, figure.layout, {
-        displayModeBar: false,
-        displaylogo: false,
-        responsive: !width,
-        scrollZoom: false,
-        doubleClick: false,
-        showTips: false,
-      });
-    }
+  // plotly takes longer to start than the rest of the page to load; the policy holds its hash as well.
+  function start() {
+    if (window.Plotly) return;
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.body.append(script);
+    script.remove();
+  }
+
+  function draw({ plot, source }, width) {
+    start();
+    const figure = coloured(JSON.parse(source), getComputedStyle(root));
+    if (width) Object.assign(figure.layout, { width, height: 0.65 * figure.layout.height });
+    Plotly.react(plot, figure.data, figure.layout, {
+      displayModeBar: false,
+      displaylogo: false,
+      responsive: !width,
+      scrollZoom: false,
+      doubleClick: false,
+      showTips: false,
+    });
+  }
+
+  // A page may hold a hundred plots: each is drawn when it comes near the window, into a place of its height.
+  const drawn = new Set();
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries.filter((one) => one.isIntersecting)) {
+        near.unobserve(entry.target);
+        const figure = figures.find((one) => one.plot === entry.target);
+        drawn.add(figure);
+        draw(figure);
+      }
+    },
+    { rootMargin: "800px 0px" },
+  );
+
+  function awaitSight(figure) {
+    figure.plot.style.minHeight = `${JSON.parse(figure.source).layout.height}px`;
+    near.observe(figure.plot);
   }
 
   function search() {
     const box = document.getElementById("changed-search");
     if (!box) return;
     box.parentElement.hidden = false;
-    const blocks = [...document.querySelectorAll("details.changes")].map((block) => ({
-      block,
-      rows: [...block.querySelectorAll("tbody tr")].map((row) => ({ row, text: row.textContent.toLowerCase() })),
-    }));
+    let blocks;
     box.addEventListener("input", () => {
+      blocks ??= [...document.querySelectorAll("details.changes")].map((block) => ({
+        block,
+        parts: [...block.querySelectorAll("tbody")].map((part) => ({
+          part,
+          rows: [...part.querySelectorAll("tr:not(.part)")].map((row) => ({
+            row,
+            text: row.textContent.toLowerCase(),
+          })),
+        })),
+      }));
       const wanted = box.value.trim().toLowerCase();
       let found = 0;
-      for (const { block, rows } of blocks) {
+      for (const { block, parts } of blocks) {
         let hits = 0;
-        for (const { row, text } of rows) {
-          row.hidden = !text.includes(wanted);
-          if (!row.hidden) hits += 1;
+        for (const { part, rows } of parts) {
+          const before = hits;
+          for (const { row, text } of rows) {
+            row.hidden = !text.includes(wanted);
+            if (!row.hidden) hits += 1;
+          }
+          part.hidden = hits === before;
         }
         block.hidden = wanted !== "" && hits === 0;
         block.open = wanted !== "" && hits > 0;
@@ -84,16 +121,22 @@
     closed = [...document.querySelectorAll("details:not([open])")];
     for (const details of closed) details.open = true;
     root.dataset.theme = "light";
-    draw(640);
+    for (const figure of figures) {
+      figure.plot.style.minHeight = "";
+      draw(figure, 640);
+    }
   });
   addEventListener("afterprint", () => {
     for (const details of closed) details.open = false;
     delete root.dataset.theme;
-    draw();
+    for (const figure of figures) {
+      if (drawn.has(figure)) draw(figure);
+      else Plotly.purge(figure.plot), awaitSight(figure);
+    }
   });
 
   search();
-  draw();
+  figures.forEach(awaitSight);
   follow();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn.forEach((one) => draw(one)));
 })();

@@ -28,6 +28,12 @@ document.addEventListener("securitypolicyviolation", (event) => {
 """
 """Runs before the page's own scripts."""
 
+OPEN_ALL = """
+document.querySelectorAll('details').forEach((one) => { one.open = true; });
+document.querySelectorAll('section').forEach((one) => { one.style.contentVisibility = 'visible'; });
+"""
+"""Sections out of sight as well, which a browser lays out when they come near and clips until then."""
+
 
 @dataclass
 class Opened:

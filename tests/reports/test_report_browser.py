@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from contrast import COLOURS, faint
+from opening import OPEN_ALL
 from pypdf import PdfReader
 
 from audit.records import AuditLog
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 HIDDEN_ROWS = """Object.fromEntries(
   [...document.querySelectorAll("table")]
     .map((table) => [

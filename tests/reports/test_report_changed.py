@@ -124,8 +124,12 @@ def test_many_files_are_folded(log: AuditLog) -> None:
         return run.model_copy(update={"cells": tuple(parts)})
 
     html = _html(log.model_copy(update={"runs": tuple(map(split, log.runs))}), CHANGE)
-    assert "<summary>8 files of the run folder" in html
-    assert '<details class="files">' in html
+    assert '<a href="#files-int4-accuracy">4 files of int4: Accuracy</a>' in html
+    assert '<a href="#files-original-accuracy">4 files of original: Accuracy</a>' in html
+    folded = html[html.index('<details class="files">') :]
+    assert '<dt id="files-int4-accuracy">' in folded
+    assert folded.count("cells/int4/accuracy.parquet-") == 4
+    assert "cells/int4/bias.parquet" not in folded
 
 
 def test_scores_without_a_partner_are_said_and_not_dropped(log: AuditLog) -> None:
