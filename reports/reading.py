@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from hashlib import sha256
 
 from audit.records import (
@@ -32,6 +33,14 @@ def model_title(log: AuditLog) -> str:
 def log_sha256(log: AuditLog) -> str:
     """Of `audit.json`, which is the log's one byte form."""
     return sha256(log.to_json()).hexdigest()
+
+
+def day(log: AuditLog) -> date | NotMeasured:
+    """When the audit ended."""
+    try:
+        return date.fromisoformat(log.provenance.finished[:10])
+    except ValueError:
+        return NotMeasured(f"the log says that it ended at '{log.provenance.finished}', which is no date")
 
 
 def products(log: AuditLog) -> list[Level]:
