@@ -75,9 +75,7 @@ def _rationale(log: AuditLog) -> Evidence:
 
 def unjustified(log: AuditLog) -> list[str]:
     """The titles of the rules whose margin came by default."""
-    return [
-        reading.rule_title(log, rule) for rule in log.config.rules if UNJUSTIFIED in rule.because.lower()
-    ]
+    return [reading.rule_title(log, rule) for rule in log.config.rules if UNJUSTIFIED in rule.because.lower()]
 
 
 def _family(name: str) -> Callable[[AuditLog], Evidence]:

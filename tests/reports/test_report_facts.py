@@ -5,32 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 
-from audit.records import AuditLog, NotMeasured
-from reports.sections import compressed, limits, method, probe, provenance
+import pytest
+
+from audit.records import AuditLog, NotMeasured, Registration
+from reports.sections import compressed, limits, method, probe, provenance, verdict
 
 Text = Callable[[str], str]
 Rows = Callable[[str], list[list[str]]]
 
 
 def test_sizes_are_in_bytes_and_against_the_original(log: AuditLog, rows_of: Rows) -> None:
+    """By hand: 106,168,320 · 4.25 of the 134,515,008 · 10.06 bits are those of the compressed weights."""
     rows = {row[0]: row for row in rows_of(str(compressed.section(log).html))[:7]}
     assert rows["int4"][1:] == [
         "int4, groups of 64, packed in int32",
-        "169,213,952",
-        "161.4 MiB",
+        "169,213,952 161.4 MiB",
         "31.4 % (3.18× smaller)",
         "10.06",
-        "4.25",
+        "106.2 M at 4.25 bits 53.8 MiB",
+        "28.3 M at 31.82 bits 107.5 MiB",
         "6.10 %",
     ]
-    assert rows["original"][6] == "not measured: the original was not compressed"
+    assert rows["original"][5] == "not measured: the original was not compressed"
+    assert rows["original"][6] == "134.5 M at 32.00 bits 513.1 MiB"
 
 
 def test_how_a_level_was_made_is_told_with_its_full_digest(log: AuditLog, rows_of: Rows) -> None:
     row = next(row for row in rows_of(str(compressed.section(log).html))[8:] if row[0] == "int4")
-    assert row[1:6] == [
+    assert row[1:5] == [
         "rtn (bits 4, group_size 64)",
-        "106.2 M of 134.5 M",
         "dequantised to float32",
         "0",
         "shrinkproof 0.1.0",
@@ -38,8 +41,17 @@ def test_how_a_level_was_made_is_told_with_its_full_digest(log: AuditLog, rows_o
     assert "3a" * 32 in row[-1]
 
 
-def test_the_note_on_the_original_is_told(log: AuditLog) -> None:
-    assert "Dequantised from the Q4_1 file" in compressed.section(log).html
+def test_what_a_reader_must_know_of_the_original_stands_with_the_verdict_and_the_limits(
+    log: AuditLog,
+) -> None:
+    for one in (verdict, limits):
+        assert "Dequantised from the Q4_1 file" in one.section(log).html
+
+
+def test_what_sizes_are_held_against_is_told(log: AuditLog, text_of: Text) -> None:
+    assert "stored here as float32: its size is what sizes are held against" in text_of(
+        str(compressed.section(log).html)
+    )
 
 
 def test_the_original_is_held_against_chance(log: AuditLog, rows_of: Rows) -> None:
@@ -196,6 +208,55 @@ def test_provenance_says_how_to_run_it_again(log: AuditLog, text_of: Text) -> No
     )
     assert all(fact in text for fact in facts)
     assert "not measured: the config lies in no git repository" in text
+
+
+def test_the_page_says_how_its_signature_is_checked(log: AuditLog, text_of: Text) -> None:
+    text = text_of(str(provenance.section(log).html))
+    assert "Without that file nothing here is signed." in text
+    assert "pip install shrinkproof==0.1.0 shrinkproof verify RUN --key PUBLIC.pem" in text
+
+
+def test_answers_that_are_older_than_the_last_start_are_counted(log: AuditLog, text_of: Text) -> None:
+    """Of 30 cells the original's 5 were scored the day before, 5 others before the audit was started anew."""
+    times = {"original": "2026-11-23T07:00:00Z", "control": "2026-11-24T07:59:00Z"}
+    runs = tuple(
+        run.model_copy(
+            update={
+                "cells": tuple(
+                    one.model_copy(update={"started": times.get(run.variant, one.started)})
+                    for one in run.cells
+                )
+            }
+        )
+        for run in log.runs
+    )
+    fixed = Registration(policy_sha256="", items_sha256="", at="2026-11-24T07:58:00Z")
+    text = text_of(str(provenance.section(log.model_copy(update={"runs": runs, "registered": fixed})).html))
+    assert (
+        "between 2026-11-23T07:00:00Z and 2026-11-24T08:01:00Z; 10 of 30 cells before the last start, of "
+        "which 5 of the original in an earlier audit, before the rules were fixed" in text
+    )
+    fresh = text_of(str(provenance.section(log).html))
+    assert "0 of 30 cells before the last start" in fresh
+    assert "earlier audit" not in fresh
+
+
+def test_the_precision_is_the_one_computed_in_and_not_only_the_one_asked_for(
+    log: AuditLog, text_of: Text
+) -> None:
+    assert "Computed in float32 (config: auto)" in text_of(str(provenance.section(log).html))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [(True, "c1, with changes that are not committed"), (False, "c1, without changes"),
+     (NotMeasured("nobody looked"), "c1; changes beside it: not measured: nobody looked")],
+)  # fmt: skip
+def test_a_commit_says_whether_it_is_all(
+    log: AuditLog, text_of: Text, changed: bool | NotMeasured, said: str
+) -> None:
+    found = log.provenance.model_copy(update={"git_commit": "c1", "git_changed": changed})
+    assert said in text_of(str(provenance.section(log.model_copy(update={"provenance": found})).html))
 
 
 def test_every_cell_is_listed_with_key_and_digest(log: AuditLog, rows_of: Rows) -> None:
