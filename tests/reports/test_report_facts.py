@@ -83,11 +83,30 @@ def test_groups_come_worst_first_and_unmeasured_last(log: AuditLog, rows_of: Row
         for one in log.comparisons
     )
     html = str(probe.section(log.model_copy(update={"comparisons": changed})).html)
-    table = html.split("Bias: groups, worst first")[2]
-    drops = [row[5] for row in rows_of(f"{table.split('</table>')[0]}")[1:]]
+    table = html.split("Bias: groups")[2]
+    rows = [row for row in rows_of(f"{table.split('</table>')[0]}")[1:] if row[0] != "tiny"]
+    drops = [row[5] for row in rows]
     numbers = [float(drop.replace("−", "-")) for drop in drops[:-1]]
     assert numbers == sorted(numbers, reverse=True)
     assert drops[-1] == "not measured: too few pairs"
+
+
+def test_groups_of_few_pairs_follow_those_of_the_title(log: AuditLog, rows_of: Rows) -> None:
+    changed = tuple(
+        one.model_copy(update={"difference": 1.0}) if (one.variant, one.group) == ("int8", "tiny") else one
+        for one in log.comparisons
+    )
+    html = str(probe.section(log.model_copy(update={"comparisons": changed})).html)
+    rows = rows_of(html.split("Bias: groups")[2].split("</table>")[0])[1:]
+    title = html.split("<summary>Bias: largest drop of a group of 20 pairs or more ")[1].split("<")[0]
+    assert title == f"{rows[0][5]} points, in {rows[0][0]} at {rows[0][1]}"
+    assert rows[12][:3] == ["tiny", "int8", "3 too few for the title"]
+
+
+def test_where_all_groups_are_small_none_is_in_the_title(log: AuditLog) -> None:
+    few = tuple(one.model_copy(update={"n_pairs": 19}) for one in log.comparisons)
+    html = str(probe.section(log.model_copy(update={"comparisons": few})).html)
+    assert "Bias: no group has 20 pairs" in html
 
 
 def test_where_either_way_is_damage_the_largest_change_is_the_worst(log: AuditLog, rows_of: Rows) -> None:
@@ -102,8 +121,8 @@ def test_where_either_way_is_damage_the_largest_change_is_the_worst(log: AuditLo
     )
     config = log.config.model_copy(update={"suites": suites})
     html = str(probe.section(log.model_copy(update={"comparisons": changed, "config": config})).html)
-    assert "Bias: largest change −90.00 points: gender at int8" in html
-    table = html.split("Bias: groups, worst first")[2].split("</table>")[0]
+    assert "Bias: largest change of a group of 20 pairs or more −90.00 points, in gender at int8" in html
+    table = html.split("Bias: groups")[2].split("</table>")[0]
     assert rows_of(table)[1][:2] == ["gender", "int8"]
 
 
