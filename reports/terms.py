@@ -110,8 +110,7 @@ TERMS = (
     Term(
         "Front",
         r"\bfront\b",
-        "Also Pareto front: the levels that no other one beats in both size and loss. Of a level off the "
-        "front, another is at most as large and loses at most as much.",
+        "Also Pareto front: of the levels that pass, those that no other one beats in both size and loss.",
     ),
     Term(
         "Futile",
