@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from markupsafe import Markup
-
 from audit.records import (
     DIVERGENCE,
     AuditLog,
@@ -16,11 +14,14 @@ from audit.records import (
     Record,
 )
 from reports import looks, reading
+from reports.applies import applies
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count, listed, visible
+from reports.wording import count, listed
 
+EXAMPLES = 3
+"""Places shown of each reason for a gap."""
 POST_HOC = "The rules were changed after the items were scored: the verdicts are exploratory."
 FEWER_ITEMS = (
     "Suites that stopped early have fewer items, in their groups too. Their intervals are not adjusted for "
@@ -92,20 +93,21 @@ def _missing(log: AuditLog) -> Table | None:
     if not places:
         return None
     columns = (Column("Reason", wide=True), Column("Numbers", numeric=True), Column("Where", wide=True))
-    rows: list[list[Cell]] = [[reason, str(len(where)), _where(where)] for reason, where in places.items()]
+    rows: list[list[Cell]] = [
+        [reason, count(len(where)), _where(where)]
+        for reason, where in sorted(places.items(), key=lambda one: -len(one[1]))
+    ]
     return Table("Numbers that could not be had", columns, rows)
 
 
-def _where(places: list[str]) -> Cell:
-    """A few places as they are, many behind a fold."""
-    text = "; ".join(places)
-    if len(places) <= 3:
-        return text
-    return Markup("<details><summary>{}, …</summary>{}</details>").format(visible(places[0]), visible(text))
+def _where(places: list[str]) -> str:
+    """A few of the places; the log has them all."""
+    more = len(places) - EXAMPLES
+    return "; ".join(places[:EXAMPLES]) + (f"; and {count(more)} more" if more > 0 else "")
 
 
 def unmeasured(log: AuditLog) -> Iterator[tuple[str, NotMeasured]]:
-    """Every `NotMeasured` in a log, with the place where it stands."""
+    """Every number of a log that could not be had and was meant to be there, with its place."""
     yield from _within(log.provenance, "provenance")
     if isinstance(log.registered, NotMeasured):
         yield "registration", log.registered
@@ -140,7 +142,8 @@ def _within(record: Record, place: str) -> Iterator[tuple[str, NotMeasured]]:
         value = getattr(record, name)
         where = f"{place}: {name.replace('_', ' ')}"
         if isinstance(value, NotMeasured):
-            yield where, value
+            if applies(record, name):
+                yield where, value
         elif isinstance(value, Record):
             yield from _within(value, where)
 
