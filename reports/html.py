@@ -67,8 +67,8 @@ def render(log: AuditLog) -> bytes:
 
 
 def drawn(log: AuditLog) -> list[Section]:
-    """All sections of the page, in order."""
-    sections = [section(log) for section in SECTIONS]
+    """All sections of the page that have something to say, in order."""
+    sections = [one for section in SECTIONS if (one := section(log)).html]
     return [*sections, glossary.section(sections)]
 
 

@@ -16,6 +16,6 @@ class Section:
     title: str
     """Heading, and the entry in the table of contents."""
     html: Markup
-    """Body, escaped."""
+    """Body, escaped; empty: there is nothing to say, and the page has no such part."""
     plots: bool = False
     """Whether the body holds plots, so that the page needs plotly.js."""

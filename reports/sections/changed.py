@@ -104,7 +104,7 @@ def _shown(comparison: Comparison, *, pairs: bool) -> str:
     """How many are shown of how many; a pair flips by one of its items or by both."""
     shown, flipped = count(len(comparison.changed)), comparison.n_changed
     if pairs:
-        return f"showing {plural(len(comparison.changed), 'item')} of {plural(flipped, 'changed pair')}"
+        return f"{plural(flipped, 'changed pair')}; of their items {shown} shown"
     return f"showing {shown} of {plural(flipped, 'changed item')}"
 
 

@@ -48,7 +48,7 @@ def _sizes(log: AuditLog) -> Table:
         Column("Of the original", numeric=True),
         Column("Bits per weight", numeric=True),
         Column("Compressed weights", numeric=True),
-        Column("The rest, as embeddings", numeric=True),
+        Column("Other weights", numeric=True),
         Column("Zeros in linear layers", numeric=True),
     )
     return Table("Size on disk, measured", columns, [_size_row(log, variant) for variant in log.variants])

@@ -176,7 +176,7 @@ def _group_row(panel: Panel, comparison: Comparison) -> list[Cell]:
     return [
         group if len(panel.metrics) < 2 else f"{group}, {comparison.metric}",
         comparison.variant,
-        count(comparison.n_pairs) + (aside("too few for the title") if _few(comparison) else ""),
+        count(comparison.n_pairs) + (aside(f"fewer than {HEADLINE_PAIRS}") if _few(comparison) else ""),
         unit.level(comparison.before),
         unit.level(comparison.after),
         unit.drop(comparison.difference),
@@ -220,6 +220,6 @@ def _worst(panel: Panel, comparison: Comparison) -> str:
         return f"no group of {HEADLINE_PAIRS} pairs or more got worse"
     change = "change" if unit.two_sided else "drop"
     return (
-        f"largest {change} of a group of {HEADLINE_PAIRS} pairs or more {unit.drop(drop)}{unit.name}, in "
-        f"{comparison.group} at {comparison.variant}"
+        f"largest {change} {unit.drop(drop)}{unit.name}: {comparison.group} at {comparison.variant}, of groups "
+        f"with {HEADLINE_PAIRS} pairs or more"
     )

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from audit.records import AuditLog, NotMeasured, Registration
+from audit.records import AuditLog, NotMeasured, Registration, Task
 from reports.sections import compressed, limits, method, probe, provenance, verdict
 
 Text = Callable[[str], str]
@@ -98,9 +98,9 @@ def test_groups_of_few_pairs_follow_those_of_the_title(log: AuditLog, rows_of: R
     )
     html = str(probe.section(log.model_copy(update={"comparisons": changed})).html)
     rows = rows_of(html.split("Bias: groups")[2].split("</table>")[0])[1:]
-    title = html.split("<summary>Bias: largest drop of a group of 20 pairs or more ")[1].split("<")[0]
-    assert title == f"{rows[0][5]} points, in {rows[0][0]} at {rows[0][1]}"
-    assert rows[12][:3] == ["tiny", "int8", "3 too few for the title"]
+    title = html.split("<summary>Bias: largest drop ")[1].split("<")[0]
+    assert title == f"{rows[0][5]} points: {rows[0][0]} at {rows[0][1]}, of groups with 20 pairs or more"
+    assert rows[12][:3] == ["tiny", "int8", "3 fewer than 20"]
 
 
 def test_where_all_groups_are_small_none_is_in_the_title(log: AuditLog) -> None:
@@ -121,7 +121,7 @@ def test_where_either_way_is_damage_the_largest_change_is_the_worst(log: AuditLo
     )
     config = log.config.model_copy(update={"suites": suites})
     html = str(probe.section(log.model_copy(update={"comparisons": changed, "config": config})).html)
-    assert "Bias: largest change of a group of 20 pairs or more −90.00 points, in gender at int8" in html
+    assert "Bias: largest change −90.00 points: gender at int8, of groups with 20 pairs or more" in html
     table = html.split("Bias: groups")[2].split("</table>")[0]
     assert rows_of(table)[1][:2] == ["gender", "int8"]
 
@@ -150,6 +150,17 @@ def test_the_rules_stand_with_margin_alpha_and_reason(log: AuditLog, rows_of: Ro
         "yes",
         "the default margin: nobody justified it for this use",
     ]
+
+
+def test_a_task_stands_with_the_shots_that_it_was_asked_with(log: AuditLog, text_of: Text) -> None:
+    """Where the config leaves them to the task, the scored cells know them."""
+    suites = tuple(
+        one.model_copy(update={"tasks": (Task(name=f"shrinkproof_{one.name}"),)}) for one in log.config.suites
+    )
+    left_open = log.model_copy(update={"config": log.config.model_copy(update={"suites": suites})})
+    assert "shrinkproof_bias (3)" in text_of(str(method.section(left_open).html))
+    unasked = left_open.model_copy(update={"runs": ()})
+    assert "shrinkproof_bias (as many as the task says)" in text_of(str(method.section(unasked).html))
 
 
 def test_the_method_names_its_tests(log: AuditLog, text_of: Text) -> None:
