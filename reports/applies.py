@@ -49,8 +49,10 @@ def _settled_by(one: Verdict) -> tuple[str, ...]:
     """What is decided needs no more pairs; what was not read has no test, and its first number says why."""
     if isinstance(one.p_value, NotMeasured):
         return ("p_worse", "p_worse_adjusted", "n_to_decide")
-    untested = ("p_worse", "p_worse_adjusted") if one.metric == DIVERGENCE else ()
-    return untested if one.decision == "inconclusive" else (*untested, "n_to_decide")
+    decided = () if one.decision == "inconclusive" else ("n_to_decide",)
+    if one.metric == DIVERGENCE:  # it can't gain, so no test asks whether it lost
+        return (*decided, "p_worse", "p_worse_adjusted")
+    return (*decided, "p_worse_adjusted") if isinstance(one.p_worse, NotMeasured) else decided
 
 
 def _unmade(one: Variant) -> tuple[str, ...]:

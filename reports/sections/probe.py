@@ -220,6 +220,6 @@ def _worst(panel: Panel, comparison: Comparison) -> str:
         return f"no group of {HEADLINE_PAIRS} pairs or more got worse"
     change = "change" if unit.two_sided else "drop"
     return (
-        f"largest {change} {unit.drop(drop)}{unit.name}: {comparison.group} at {comparison.variant}, of groups "
-        f"with {HEADLINE_PAIRS} pairs or more"
+        f"largest {change} {unit.drop(drop)}{unit.name}: {comparison.group} at {comparison.variant}, of "
+        f"groups with {HEADLINE_PAIRS} pairs or more"
     )
