@@ -31,10 +31,17 @@ def applies(record: Record, field: str) -> bool:
         case Variant():
             return field not in _unmade(record)
         case ForgettingRate():
-            return field == "rate" or not isinstance(record.rate, NotMeasured)
+            return field in _of_facts(record)
         case Provenance():
             return field != "git_changed" or not isinstance(record.git_commit, NotMeasured)
     return True
+
+
+def _of_facts(one: ForgettingRate) -> tuple[str, ...]:
+    """A share that is not there has no interval, and all facts have no others to be held against."""
+    if isinstance(one.rate, NotMeasured):
+        return ("rate",)
+    return ("interval",) if one.by == "all" else ("interval", "p_value", "p_adjusted")
 
 
 def _spared_by(one: Comparison) -> tuple[str, ...]:

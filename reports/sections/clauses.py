@@ -78,7 +78,8 @@ class Block:
     """One framework."""
 
     framework: Framework
-    standing: str
+    version: str
+    """With the day of the reading; how its clauses stand is theirs to say."""
     items: list[Item]
 
 
@@ -99,7 +100,7 @@ def section(log: AuditLog) -> Section:
 def _block(framework: Framework, known: Mapping[EvidenceKey, Evidence]) -> Block:
     return Block(
         framework,
-        _standing(framework.version, framework.status, framework.as_of, None),
+        f"{framework.version}; as of {framework.as_of.isoformat()}",
         [_item(framework, clause, known) for clause in framework.clauses],
     )
 
@@ -133,7 +134,7 @@ def _overview(blocks: list[Block]) -> Table:
         Column("Framework"),
         Column("Binding?"),
         Column("Its clauses here"),
-        Column("Clauses with a gap", wide=True),
+        Column("Evidence that a run could give and this one did not", wide=True),
         Column("Clauses without any evidence", wide=True),
     )
     rows: list[list[Cell]] = [
@@ -146,7 +147,7 @@ def _overview(blocks: list[Block]) -> Table:
         ]
         for block in blocks
     ]
-    return Table("Which clauses lack evidence that an audit could hold", columns, rows)
+    return Table("Clauses, how they stand, and which lack evidence", columns, rows)
 
 
 def _statuses(items: list[Item]) -> str:

@@ -123,7 +123,10 @@ def unmeasured(log: AuditLog) -> Iterator[tuple[str, NotMeasured]]:
         yield from _within(comparison, place)
     for forgetting in log.forgetting:
         yield from _forgotten(forgetting)
+    controls = {level.name for level in reading.controls(log)}
     for verdict in log.verdicts:
+        if verdict.variant in controls:
+            continue  # it is no product: of its drops none is claimed
         yield from _within(verdict, f"{verdict.variant}, {verdict.rule.suite}, {verdict.metric}, verdict")
 
 

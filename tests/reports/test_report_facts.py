@@ -212,7 +212,8 @@ def test_a_number_that_nothing_stands_for_is_a_gap(log: AuditLog) -> None:
             ),
             "verdicts": tuple(
                 one.model_copy(update={"decision": "inconclusive", "n_to_decide": gone, "p_value": 0.2})
-                for one in log.verdicts[:1]
+                for one in log.verdicts
+                if (one.variant, one.rule.suite) == ("int4", "bias")
             ),
         }
     )
