@@ -17,6 +17,7 @@ from audit.config import load_config
 from audit.console import (
     TerminalProgress,
     print_plan,
+    print_reproduction,
     print_side_by_side,
     print_variants,
     print_verdicts,
@@ -26,7 +27,7 @@ from audit.errors import ConfigError, ShrinkproofError
 from audit.frameworks import installed
 from audit.quiet import quiet
 from audit.records import AuditLog
-from audit.store import read_log, write_report
+from audit.store import read_log, write_file, write_report
 from audit.suite_entry import write_suite
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -190,6 +191,56 @@ def gate(
         )
     print_verdicts(Console(), log)
     raise typer.Exit(EXIT_CODES[log.decision])
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="Run folder of the last release, or its audit.json.")],
+    after: Annotated[Path, typer.Argument(help="The same, of this one.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write too: .html or .md.", show_default=False)
+    ] = None,
+) -> None:
+    """Say what changed since the last release: promises, answers, artefacts, settings. Prints Markdown.
+
+    The exit code is 1 if a promise fails that did not, and 3 if one that was kept is open now or gone.
+    """
+    from audit.diff import diff as changed
+
+    ending = out.suffix.removeprefix(".") if out else "md"
+    render = registry.diff_format(ending).render
+    found = changed(before, after)
+    if out is not None:
+        write_file(out, render(found))
+    typer.echo(registry.diff_format("md").render(found).decode(), nl=False)
+    raise typer.Exit(EXIT_CODES[found.decision])
+
+
+@app.command()
+def reproduce(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the repetition.", show_default="RUN-again")
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Of a number below 1 so far, of a larger one this share.", show_default="0.001"),
+    ] = None,
+) -> None:
+    """Run again what a run's log says, from nothing, and say which numbers come out the same.
+
+    The exit code is 1 if one does not, and 3 if the answers are not there to be compared.
+    """
+    from audit.reproduce import TOLERANCE
+    from audit.reproduce import reproduce as reproduced
+
+    tolerance = TOLERANCE if tolerance is None else tolerance
+    if not tolerance >= 0:
+        raise ConfigError(f"--tolerance {tolerance:g}: a distance, so 0 or above.")
+    with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
+        found = reproduced(run, out, tolerance, progress)
+    print_reproduction(Console(), found)
+    raise typer.Exit(1 if not found.agrees else EXIT_CODES["inconclusive"] if found.unread else 0)
 
 
 @app.command()

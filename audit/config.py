@@ -321,6 +321,11 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
     method = options.pop("method", None)
     if method is None:
         raise ConfigError(f"a level written as a mapping needs `method:` (given {entry}).")
+    if nested := [key for key, value in options.items() if not isinstance(value, bool | int | float | str)]:
+        raise ConfigError(
+            f"level of method '{method}': option '{nested[0]}' is {options[nested[0]]!r}, no single value. "
+            "Write options beside `method:`, as in {method: rtn, bits: 4, group_size: 32}."
+        )
     named = registry.files(method)
     given = options.pop("name", None)
     shown = [f"{key}{value}" for key, value in options.items() if key not in named]

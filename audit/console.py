@@ -38,6 +38,7 @@ from audit.records import (
 from audit.scale import Kind, Scale
 
 if TYPE_CHECKING:
+    from audit.reproduce import Reproduction
     from audit.side_by_side import SideBySide
     from audit.watch import Watched
 
@@ -365,6 +366,38 @@ def _hopeless(one: PlannedRule) -> str:
         f"even if no answer changes, {one.n_available} pairs show no drop below "
         f"{100 * one.rule.margin:.1f} points. Ask more items, or promise less."
     )
+
+
+def print_reproduction(console: Console, found: Reproduction) -> None:
+    """How many numbers came out the same, then those that did not."""
+    table = Table(title="Then and now", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("what", no_wrap=True)
+    for column in ("exactly", f"within {found.tolerance:g}", "not"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in found.agreements:
+        counts = one.exactly, one.within, len(one.differing)
+        table.add_row(one.area, *(f"{count:,}" for count in counts))
+    console.print(table)
+    for one in found.agreements:
+        for differing in one.differing[:_FIRST_DIFFERING]:
+            values = f"{_then_or_now(differing.then)} → {_then_or_now(differing.now)}"
+            console.print(f"[red]{one.area}[/] {escape(differing.what)}: {escape(values)}", soft_wrap=True)
+        if len(one.differing) > _FIRST_DIFFERING:
+            console.print(f"{len(one.differing) - _FIRST_DIFFERING:,} more of the {one.area}")
+    if found.unread:
+        console.print(f"[yellow]Not compared[/]: {escape(found.unread)}.", soft_wrap=True)
+    for fact in found.surroundings:
+        console.print(f"{escape(fact.what)}: {escape(f'{fact.before} → {fact.after}')}", soft_wrap=True)
+    console.print("Speed, memory and energy are measured anew on every day, and not compared.")
+    console.print(f"Repetition: {escape(str(found.folder))}", soft_wrap=True)
+
+
+_FIRST_DIFFERING = 20
+"""Numbers of a kind that are named."""
+
+
+def _then_or_now(value: float | str | bool | None) -> str:
+    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def print_watched(console: Console, watched: Sequence[Watched]) -> None:

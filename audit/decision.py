@@ -10,7 +10,17 @@ from functools import cached_property
 from scipy.special import ndtri
 from scipy.stats import binom
 
-from audit.records import Comparison, Decision, Divergence, Estimate, Look, Metric, NotMeasured, Rule
+from audit.records import (
+    Comparison,
+    Decision,
+    Divergence,
+    Estimate,
+    Interval,
+    Look,
+    Metric,
+    NotMeasured,
+    Rule,
+)
 from audit.scale import Scale
 from audit.statistics import drop, power, proportions, sequential
 from audit.statistics.noninferiority import Bounds
@@ -32,6 +42,8 @@ class Ruling:
     p_value: float | NotMeasured
     p_worse: float | NotMeasured
     n_to_decide: int | NotMeasured
+    bounds: Interval | NotMeasured
+    """Of the drop, at the look that decided and with the error that it may spend."""
 
 
 def rule_on(comparison: Comparison, rule: Rule, metric: Metric | None) -> Ruling:
@@ -56,7 +68,7 @@ def rule_on(comparison: Comparison, rule: Rule, metric: Metric | None) -> Ruling
 def unreadable(reason: str) -> Ruling:
     """Inconclusive, whatever the numbers would say."""
     missing = NotMeasured(reason)
-    return Ruling("inconclusive", reason, False, missing, missing, missing)
+    return Ruling("inconclusive", reason, False, missing, missing, missing, missing)
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,29 @@ class _Case:
     def worse_p(self, look: Look) -> float | NotMeasured:
         """p-value of H0: no damage; of two sides, two-sided of H0: no change."""
         return (drop.changed_p if self.two_sided else drop.worse_p)(look)
+
+    @property
+    def worse_over_looks(self) -> float | NotMeasured:
+        """`worse_p` at the look that decided, for all the looks up to it.
+
+        Spent after Pocock: a level that is ruined is told at the first look, where O'Brien and Fleming leave
+        next to nothing to spend.
+        """
+        seen = self.looks[: self.looks.index(self.at) + 1]
+        p_values = [self.worse_p(look) for look in seen]
+        if isinstance(p_values[-1], NotMeasured):
+            return p_values[-1]
+        known = [1.0 if isinstance(p, NotMeasured) else p for p in p_values]
+        return sequential.p_value_over_looks(known, [look.n_pairs / self.planned for look in seen], "pocock")
+
+    @property
+    def bounds(self) -> Interval | NotMeasured:
+        """Those that decide."""
+        found = drop.bounds(self.at, self.alpha)
+        if isinstance(found, NotMeasured):
+            return found
+        confidence = 1 - 2 * self.alpha
+        return Interval(lower=found.lower, upper=found.upper, confidence=confidence, method=found.method)
 
     def damage(self, look: Look) -> float:
         """The drop, of two sides its size; 0 where it was not measured."""
@@ -194,8 +229,9 @@ def _ruling(case: _Case) -> Ruling:
         _because(decision, case),
         settled=case.too_bad is not None or case.standing.outcome != "go on",
         p_value=case.kept_p(case.at),
-        p_worse=case.worse_p(case.at),
+        p_worse=case.worse_over_looks,
         n_to_decide=case.needed if decision == "inconclusive" else NotMeasured("decided"),
+        bounds=case.bounds,
     )
 
 
@@ -217,24 +253,24 @@ def _without_error(case: _Case, last: Look, reason: NotMeasured) -> Ruling:
     """Where no sampling error can be estimated: of equal pairs, or of pairs that all differ alike."""
     complete, seen, estimate = last.n_pairs >= case.planned, drop.value(last), last.estimate
     if isinstance(seen, NotMeasured):
-        return Ruling("inconclusive", reason.reason, complete, reason, reason, reason)
+        return Ruling("inconclusive", reason.reason, complete, reason, reason, reason, reason)
     # With a design effect items do differ, and only cancel each other within every cluster
     alike = isinstance(estimate, Estimate) and isinstance(estimate.design_effect, NotMeasured)
     clusters = estimate.n_clusters if isinstance(estimate, Estimate) else None
     n, what = (last.n_pairs, "pairs") if clusters is None else (clusters, "clusters")
     if seen == 0 and alike and n < ENOUGH_EQUAL:
         few = f"all {n} {what} are equal, but {ENOUGH_EQUAL} would have to be"
-        return Ruling("inconclusive", few, complete, reason, reason, ENOUGH_EQUAL)
+        return Ruling("inconclusive", few, complete, reason, reason, ENOUGH_EQUAL, reason)
     if seen == 0 and alike:
         because = f"every one of {n} {what} is equal"
         missing = NotMeasured(because)
-        return Ruling("pass", because, complete, missing, missing, NotMeasured("decided"))
+        return Ruling("pass", because, complete, missing, missing, NotMeasured("decided"), missing)
     if case.damage(last) >= case.margin:
         shown, margin = case.scale.pair(seen, case.margin)
         against = f"not within ±{margin}" if case.two_sided else f"≥ margin {margin}"
         because = f"{last.n_pairs} pairs lose alike: drop {shown}{case.scale.unit} {against}"
-        return Ruling("fail", because, complete, reason, reason, NotMeasured("decided"))
-    return Ruling("inconclusive", reason.reason, complete, reason, reason, reason)
+        return Ruling("fail", because, complete, reason, reason, NotMeasured("decided"), reason)
+    return Ruling("inconclusive", reason.reason, complete, reason, reason, reason, reason)
 
 
 def _because(decision: Decision, case: _Case) -> str:
@@ -350,4 +386,4 @@ def _on_divergence(comparison: Comparison, rule: Rule) -> Ruling:
     shown = case.scale.pair(estimate.value, rule.margin)[0]
     because = f"KL {shown} nats a position, upper bound {upper} {sign} margin {margin}"
     needed = case.needed if decision == "inconclusive" else NotMeasured("decided")
-    return Ruling(decision, because, n >= planned, p_value, missing, needed)
+    return Ruling(decision, because, n >= planned, p_value, missing, needed, case.bounds)

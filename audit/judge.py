@@ -166,6 +166,7 @@ def _judge_one(rule: Rule, variant: str, evidence: Evidence) -> Verdict:
         variant=variant, rule=rule, metric=rule.metric or evidence.first_metric(rule.suite),
         decision=ruling.decision, because=ruling.because + _noise(rule, variant, evidence),
         p_value=ruling.p_value, p_worse=ruling.p_worse, n_to_decide=ruling.n_to_decide,
+        bounds=ruling.bounds,
     )  # fmt: skip
 
 

@@ -837,11 +837,15 @@ class Verdict(Record):
     p_value: Share | NotMeasured
     """Of H0: drop ≥ margin, one-sided."""
     p_worse: Share | NotMeasured = NotMeasured("no drop was tested")
-    """Of H0: drop ≤ 0, one-sided: is the variant detectably worse?"""
+    """Of H0: drop ≤ 0, one-sided, over all the looks up to the one that decided (Liu & Anderson 2008, with
+    Pocock's spending): is the variant detectably worse?"""
     p_worse_adjusted: Share | NotMeasured = NotMeasured("no drop was tested")
     """Holm's, over all levels and rules of the audit: what a claim of damage rests on."""
     n_to_decide: int | NotMeasured
     """Items that would give 80 % power at zero drop and the flips seen."""
+    bounds: Interval | NotMeasured = NotMeasured("the log was written before they were kept")
+    """Of the drop, at the look that decided and with the error that it may spend: the upper one against the
+    margin is the verdict. Its confidence is that of both together."""
 
 
 class BudgetVerdict(Record):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, get_args
 from pydantic import ValidationError
 
 from audit.asking import Perturbation
+from audit.changes import Diff
 from audit.errors import ConfigError
 from audit.making import Made, Making
 from audit.records import AuditLog, Level, Record, Suite
@@ -53,6 +54,15 @@ class ReportFormat(Protocol):
     @staticmethod
     def render(log: AuditLog) -> bytes:
         """The file's bytes, from the log alone: the same log gives the same."""
+        ...
+
+
+class DiffFormat(Protocol):
+    """A module (or object) of the group `audit.diff_formats`, named as its files end."""
+
+    @staticmethod
+    def render(diff: Diff) -> bytes:
+        """The file's bytes."""
         ...
 
 
@@ -108,6 +118,11 @@ def perturbations() -> dict[str, str]:
 def report_format(name: str) -> ReportFormat:
     """The renderer of that name."""
     return cast("ReportFormat", _load("audit.report_formats", "report format", name))
+
+
+def diff_format(name: str) -> DiffFormat:
+    """The renderer of diffs into files of that ending."""
+    return cast("DiffFormat", _load("audit.diff_formats", "format of a diff", name))
 
 
 def framework_folder(name: str) -> Path:

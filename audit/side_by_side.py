@@ -33,7 +33,7 @@ from audit.records import (
 )
 from audit.scale import Kind
 from audit.statistics.correction import benjamini_hochberg
-from audit.store import write_report
+from audit.store import write_file
 
 ALL_TASKS = "all tasks"
 """Name of the comparison that is judged."""
@@ -89,9 +89,7 @@ class SideBySide(Record):
 
     def write(self, path: Path) -> None:
         """Write its JSON, whole or not at all; raises a ShrinkproofError where that can't be."""
-        if path.is_dir() or not path.parent.is_dir():
-            raise ConfigError(f"--out {path}: name a file in a folder that exists.")
-        write_report(path.parent, path.name, self.to_json())
+        write_file(path, self.to_json())
 
 
 @dataclass(frozen=True)

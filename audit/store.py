@@ -36,7 +36,7 @@ import rfc8785
 from pydantic import TypeAdapter, ValidationError
 
 from audit import weights
-from audit.errors import StoreError
+from audit.errors import ConfigError, StoreError
 from audit.records import (
     AuditConfig,
     AuditLog,
@@ -286,6 +286,17 @@ class Store:
                 raise
 
 
+def read_samples(cell: Cell, root: Path = Path()) -> pd.DataFrame:
+    """The samples of a cell of a finished run; raises StoreError where the file is not that of its log."""
+    path = root / cell.path
+    try:
+        if _sha256(path) == cell.sha256:
+            return _read(root, cell.path)
+    except FileNotFoundError:
+        raise StoreError(f"{path} is not there, though its log names it. Was it moved or deleted?") from None
+    raise StoreError(f"{path} is not what its log says. See what else was changed by `shrinkproof verify`.")
+
+
 @functools.lru_cache(maxsize=256)
 def _read(root: Path, path: str) -> pd.DataFrame:
     """A cell's samples, which never change; every look reads them again."""
@@ -357,6 +368,13 @@ def write_report(run: Path, name: str, data: bytes) -> Path:
     with _disk_errors(folder):
         _write_whole(folder / name, data)
     return folder / name
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that the user named by --out, whole or not at all."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(f"--out {path}: name a file in a folder that exists.")
+    write_report(path.parent, path.name, data)
 
 
 def config_digest(config: AuditConfig) -> str:

@@ -55,7 +55,7 @@ def _spared_by(one: Comparison) -> tuple[str, ...]:
 def _settled_by(one: Verdict) -> tuple[str, ...]:
     """What is decided needs no more pairs; what was not read has no test, and its first number says why."""
     if isinstance(one.p_value, NotMeasured):
-        return ("p_worse", "p_worse_adjusted", "n_to_decide")
+        return ("p_worse", "p_worse_adjusted", "n_to_decide", "bounds")
     decided = () if one.decision == "inconclusive" else ("n_to_decide",)
     if one.metric == DIVERGENCE:  # it can't gain, so no test asks whether it lost
         return (*decided, "p_worse", "p_worse_adjusted")

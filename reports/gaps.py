@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records import NotMeasured
+from audit.records import Interval, NotMeasured
 from reports.held import Held
 from reports.wording import probability
 
@@ -19,7 +19,7 @@ def gap(held: Held) -> str:
         return f"{drop} without an interval, against a margin of {margin}"
     drop += f" ({unit.interval(held.interval)})"
     if held.excess >= 0:
-        return f"{drop}, {unit.shown(held.excess)} over the margin of {margin}"
+        return f"{drop}, {unit.shown(held.excess)} over the margin of {margin}{_unproven(held)}"
     if held.verdict.decision == "fail":
         return f"{drop}: {_worse(held)}, and up to {unit.shown(held.reach)} over the margin of {margin}"
     if held.reach >= 0:
@@ -44,8 +44,16 @@ def _worse(held: Held) -> str:
     return f"above zero by this rule alone (Holm-adjusted p {p_value})"
 
 
+def _unproven(held: Held) -> str:
+    """Where a rule fails by the drop seen alone: that it is more than chance is not claimed."""
+    p_value = probability(held.verdict.p_worse_adjusted)
+    if held.verdict.decision != "fail" or held.detectably_worse or isinstance(p_value, NotMeasured):
+        return ""
+    return f"; that anything is lost at all is not shown (Holm-adjusted p {p_value})"
+
+
 def _not_enough(held: Held) -> str:
     """Why an interval inside the margin is no pass."""
     if held.verdict.decision == "pass" or held.verdict.withheld:
         return ""
-    return " by its 90\N{NO-BREAK SPACE}% interval, which is not what decides"
+    return "" if isinstance(held.verdict.bounds, Interval) else " by an interval that is not what decides"

@@ -33,6 +33,8 @@ class Held:
     unit: Unit
     drop: float | NotMeasured
     interval: Interval | NotMeasured
+    """The bounds that decide, with the error that their look may spend; of a log that holds none, the 90 %
+    interval."""
 
     @property
     def margin(self) -> str:
@@ -107,10 +109,15 @@ def held(log: AuditLog, verdict: Verdict) -> Held:
         gap = NotMeasured("it was not compared with the original")
         return Held(verdict, unit, gap, gap)
     if verdict.metric != DIVERGENCE:
-        return Held(verdict, unit, comparison.difference, comparison.interval)
+        return Held(verdict, unit, comparison.difference, deciding(verdict, comparison))
     estimate = divergence_estimate(comparison)
     drop = estimate if isinstance(estimate, NotMeasured) else estimate.value
     return Held(verdict, unit, drop, divergence_interval(comparison))
+
+
+def deciding(verdict: Verdict, comparison: Comparison) -> Interval | NotMeasured:
+    """The bounds that a verdict rests on; in a log without them the comparison's interval."""
+    return comparison.interval if isinstance(verdict.bounds, NotMeasured) else verdict.bounds
 
 
 def divergence_estimate(comparison: Comparison) -> Estimate | NotMeasured:

@@ -59,7 +59,7 @@ def render(log: AuditLog) -> bytes:
         title=reading.model_title(log),
         badge=badge,
         sections=sections,
-        policy=_policy(scripts),
+        policy=content_policy(scripts),
         style=Markup(source("page.css")),
         scripts=[Markup(script) for script in scripts],
     )
@@ -82,7 +82,7 @@ def _scripts(*, plots: bool) -> list[str]:
     return [get_plotlyjs(), own]
 
 
-def _policy(scripts: list[str]) -> str:
+def content_policy(scripts: list[str]) -> str:
     """Content-Security-Policy: nothing is loaded, and only these scripts run.
 
     Styles stay open, since plotly sets inline styles; images may be data, since plotly draws with them.

@@ -12,15 +12,24 @@ from reports.tables import Cell, Column, Table
 from reports.wording import count, plural, rate, signed
 
 NOT_ADJUSTED = (
-    "Where a suite stopped early, the interval is not adjusted for looking early; "
-    "the verdict uses the nominal error of its look."
+    "Where a suite stopped early, the 90 % interval is not adjusted for looking early; "
+    "the verdict rests on wider bounds."
 )
-"""Said wherever the interval of a suite that stopped early is shown."""
+"""Said wherever that interval of a suite that stopped early is shown."""
 
 
 def stopped_early(log: AuditLog) -> bool:
     """Whether any suite was asked less than planned on any level."""
     return any(reading.spared(one) for one in _whole(log))
+
+
+def unadjusted(log: AuditLog) -> str:
+    """A warning where what stands beside a verdict are not its own bounds; empty where they are."""
+    lacking = any(
+        isinstance(one.bounds, NotMeasured) and not isinstance(one.p_value, NotMeasured)
+        for one in log.verdicts
+    )
+    return NOT_ADJUSTED if lacking and stopped_early(log) else ""
 
 
 def spared(log: AuditLog) -> str:

@@ -19,14 +19,14 @@ def tables(panel: Panel, rows: list[Comparison]) -> list[Table]:
 
 
 def _sensitivity(panel: Panel, rows: list[Comparison]) -> Table:
-    """The interval that decides beside the others, all at the same confidence."""
+    """The interval beside others, all at the same confidence."""
     methods = list(dict.fromkeys(one.method for comparison in rows for one in comparison.sensitivity))
     columns = [
         Column("Level"),
-        Column("Deciding interval", numeric=True),
+        Column("90 % interval", numeric=True),
         Column("Tango score", numeric=True),
         *(Column(method, numeric=True) for method in methods),
-        Column("Same side of the margin?", wide=True),
+        Column("Do they agree on the margin?", wide=True),
     ]
     cells = [_opinions(panel, comparison, methods) for comparison in rows]
     return Table(f"{panel.title}: the drop's interval by other methods", columns, cells)
@@ -45,17 +45,23 @@ def _opinions(panel: Panel, comparison: Comparison, methods: list[str]) -> list[
 
 
 def _same_side(panel: Panel, comparison: Comparison, others: list[Interval | NotMeasured]) -> Cell:
-    """Whether all upper bounds lie on the same side of the strictest margin."""
+    """Whether all intervals lie alike to the strictest margin: inside, over, or across it."""
     if not panel.rules:
         return NotMeasured("no rule judges this metric")
     if isinstance(comparison.interval, NotMeasured):
         return comparison.interval
     margin = panel.unit.limit(min(rule.margin for rule in panel.rules))
-    inside = comparison.interval.upper < margin
-    seen = [one for one in others if isinstance(one, Interval)]
-    if all((one.upper < margin) == inside for one in seen):
-        return f"yes: {'inside' if inside else 'over'}"
-    return "no: it is close"
+    places = [_place(one, margin) for one in (comparison.interval, *others) if isinstance(one, Interval)]
+    if len(set(places)) == 1:
+        return f"yes: {places[0]}"
+    return f"no: it is close ({', '.join(sorted(set(places)))})"
+
+
+def _place(interval: Interval, margin: float) -> str:
+    """Where an interval lies: a pass takes `inside`, and `across` shows nothing of the margin either way."""
+    if interval.upper < margin:
+        return "inside"
+    return "over" if interval.lower > margin else "across"
 
 
 def _estimates(panel: Panel, rows: list[Comparison]) -> Table:

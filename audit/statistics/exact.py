@@ -2,8 +2,8 @@
 
 Tables are ordered by Tango's one-sided 95 % upper bound of the drop. The p-value of a margin is the
 largest probability of a table ordered at or below the one seen when the drop equals the margin. The
-discordance (share of items that flip) is unknown: the largest is taken over its 99.99 % interval and
-the missing .0001 is added (Berger & Boos 1994, JASA 89:1012-1016), which spares a nearly unchanged
+discordance (share of items that flip) is unknown: the largest is taken over its 99.9999 % interval and
+the missing 1e-6 is added (Berger & Boos 1994, JASA 89:1012-1016), which spares a nearly unchanged
 model the lattice effects of a world in which every item flips.
 
 The tables at or below form a set that does not move with the margin, so p falls as the margin grows
@@ -28,7 +28,7 @@ from audit.statistics import proportions, tango
 
 ORDER_ALPHA = 0.05
 """Error of the Tango bound that orders the tables; the same for every test, so that bounds nest."""
-GAMMA = 1e-4
+GAMMA = 1e-6
 """Error of the interval of the discordance, added to every p-value."""
 _STEPS_PER_SD = 6
 """Grid points of the discordance per standard deviation of the number of discordant items."""

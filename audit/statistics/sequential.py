@@ -40,6 +40,12 @@ _POINTS_PER_SD = 16
 _REACH = 9.0
 """Standard deviations beyond which a density is taken as 0."""
 
+_LEAST_LOG_ALPHA = math.log(1e-12)
+_MOST_ALPHA = 0.5
+"""Beyond it a p-value over looks is not told from 1."""
+_ENOUGH_DIGITS = 1e-3
+"""Of the logarithm of a p-value over looks, which is rounded up."""
+
 
 @dataclass(frozen=True)
 class Boundaries:
@@ -260,6 +266,36 @@ def _crossing(seen: Evidence, level: float, margin: float, *, ended: bool) -> Li
         return "pass"
     worse, too_large = seen.p_worse < level, seen.drop >= margin
     return "fail" if (worse and too_large) or (ended and (worse or too_large)) else None
+
+
+def p_value_over_looks(
+    p_values: Sequence[float], fractions: Sequence[float], spending: Spending = "obrien-fleming"
+) -> float:
+    """The p-value of looks up to the one that decided, for having looked so often.
+
+    The least alpha at which one of the `p_values`, each compared with the nominal alpha of its look, would
+    have rejected (Liu & Anderson 2008, JASA 103:1621-1630). Of a single look at all items its own p-value.
+    Raises ValueError as `boundaries`, or where there is not one fraction for each p-value.
+
+    >>> round(p_value_over_looks([0.0000885, 1.0], [0.25, 0.5]), 3)
+    0.05
+    """
+    if len(p_values) != len(fractions):
+        raise ValueError(f"{len(p_values)} p-values of {len(fractions)} looks")
+
+    def rejected(log_alpha: float) -> bool:
+        nominal = boundaries(fractions, math.exp(log_alpha), spending).nominal
+        return any(p <= level for p, level in zip(p_values, nominal, strict=True))
+
+    if len(fractions) == 1 and fractions[0] >= 1.0:
+        return p_values[0]
+    low, high = _LEAST_LOG_ALPHA, math.log(_MOST_ALPHA)
+    if not rejected(high):
+        return 1.0
+    while high - low > _ENOUGH_DIGITS:
+        middle = (low + high) / 2
+        low, high = (low, middle) if rejected(middle) else (middle, high)
+    return math.exp(high)
 
 
 def _power_at_zero_drop(seen: Evidence, margin: float, fraction: float, bound_at_end: float) -> float | None:

@@ -9,16 +9,17 @@ from audit.records import AuditLog, Comparison, Interval, NotMeasured, Suite, Ve
 from reports import controls, divergence, links, looks, opinions, reading
 from reports.badge import badge
 from reports.forest import Kind, Mark, forest
+from reports.held import deciding
 from reports.marks import reported
 from reports.panels import Panel, panels
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import anchor, count, listed, points, probability, rate
+from reports.wording import anchor, count, listed, points, probability
 
 FINDINGS: dict[Kind, str] = {
     "pass": "Inside the margin",
-    "fail": "Lost too much",
+    "fail": "Failed",
     "inconclusive": "Undecided",
     "not judged": "Judged by no rule",
 }
@@ -91,7 +92,7 @@ def _plot(log: AuditLog, panel: Panel, rows: list[Comparison]) -> Plot:
         id=f"plot-drop-{panel.id}",
         figure=forest(marks, margins, panel.unit),
         spoken=_spoken(panel, marks, margins),
-        reading=_what_to_see(panel, marks, rows, margins) + _not_what_decides(panel, rows),
+        reading=_what_to_see(panel, marks, rows, margins) + _not_what_decides(log, panel, rows),
         table=_table(log, panel, rows),
     )
 
@@ -101,7 +102,7 @@ def _mark(log: AuditLog, panel: Panel, comparison: Comparison) -> Mark:
     return Mark(
         label=panel.label(comparison),
         drop=comparison.difference,
-        interval=comparison.interval,
+        interval=_bounds(log, comparison),
         kind="not judged" if verdict is None else verdict.decision,
     )
 
@@ -120,7 +121,7 @@ def _what_to_see(panel: Panel, marks: list[Mark], rows: list[Comparison], margin
     """What is in the plot, and how to read it."""
     kinds = {mark.kind: [m.label for m in marks if m.kind == mark.kind] for mark in marks}
     found = [f"{word}: {listed(kinds[kind])}." for kind, word in FINDINGS.items() if kind in kinds]
-    bars = f"Each mark is one level's drop, the bar its {_interval_kinds(rows)}."
+    bars = f"Each mark is one level's drop, the bar its {_bars(marks)}."
     rule = ["A level passes when its whole bar ends left of the dashed margin."] if margins else []
     return " ".join([*_most(panel, rows), *found, bars, *rule])
 
@@ -137,8 +138,26 @@ def _most(panel: Panel, rows: list[Comparison]) -> list[str]:
     return [f"Most at {panel.label(worst)}: {unit.phrase(drop)}."]
 
 
-def _not_what_decides(panel: Panel, rows: list[Comparison]) -> str:
-    """A warning where the bar drawn is not the one that a rule decides on."""
+def _bars(marks: list[Mark]) -> str:
+    """What the bars are: confidence and method; those of suites that stopped early are the surer ones."""
+    kinds = {
+        f"{_confidence(mark.interval)} bounds ({mark.interval.method})"
+        for mark in marks
+        if isinstance(mark.interval, Interval)
+    }
+    return listed(sorted(kinds)) if kinds else "bounds, which could not be had"
+
+
+def _confidence(interval: Interval) -> str:
+    """With as many digits as it takes: an early look decides at 99.98 %."""
+    return f"{100 * interval.confidence:.4g} %"
+
+
+def _not_what_decides(log: AuditLog, panel: Panel, rows: list[Comparison]) -> str:
+    """A warning where the log does not hold the bounds that decided, and other ones are drawn."""
+    verdicts = [verdict for one in rows if (verdict := reading.verdict_on(log, one))]
+    if not any(isinstance(one.bounds, NotMeasured) for one in verdicts):
+        return ""
     warning = f" {looks.NOT_ADJUSTED}" if any(map(reading.spared, rows)) else ""
     drawn = {round((1 - c.interval.confidence) / 2, 6) for c in rows if isinstance(c.interval, Interval)}
     others = {rule.alpha for rule in panel.rules} - drawn
@@ -148,32 +167,23 @@ def _not_what_decides(panel: Panel, rows: list[Comparison]) -> str:
     return f"{warning} A rule here has alpha {alphas}: it decides on its own bound, which its verdict gives."
 
 
-def _interval_kinds(rows: list[Comparison]) -> str:
-    """The intervals in use: confidence and method."""
-    kinds = {
-        f"{rate(c.interval.confidence, 0)} interval ({c.interval.method})"
-        for c in rows
-        if isinstance(c.interval, Interval)
-    }
-    return listed(sorted(kinds)) if kinds else "interval, which could not be had"
-
-
 def _table(log: AuditLog, panel: Panel, rows: list[Comparison]) -> Table:
-    flips = panel.unit.kind == "binary"
+    flips, looked = panel.unit.kind == "binary", _looked(log, rows)
     columns = [
         Column("Level"),
         Column("Decision"),
         Column(panel.unit.level_title("Before"), numeric=True),
         Column(panel.unit.level_title("After"), numeric=True),
         Column(panel.unit.drop_title, numeric=True),
-        Column("Deciding interval", numeric=True),
+        Column("90 % interval", numeric=True),
+        *((Column("Bounds that decide", numeric=True),) if looked else ()),
         *(_FLIP_COLUMNS if flips else ()),
         Column("p, drop ≥ margin", numeric=True),
         Column("p, drop > 0 (Holm)", numeric=True),
         Column("Pairs", numeric=True),
         Column("Without partner", numeric=True),
     ]
-    cells = [_row(log, panel, comparison, flips) for comparison in rows]
+    cells = [_row(log, panel, comparison, flips, looked) for comparison in rows]
     own = (
         "; before and after are over the pairs asked of each level" if any(map(reading.spared, rows)) else ""
     )
@@ -187,7 +197,17 @@ _FLIP_COLUMNS = (
 )
 
 
-def _row(log: AuditLog, panel: Panel, comparison: Comparison, flips: bool) -> list[Cell]:
+def _looked(log: AuditLog, rows: list[Comparison]) -> bool:
+    """Whether a verdict rests on other bounds than the ends of the 90 % interval."""
+    return any(_bounds(log, one) != one.interval for one in rows)
+
+
+def _bounds(log: AuditLog, comparison: Comparison) -> Interval | NotMeasured:
+    verdict = reading.verdict_on(log, comparison)
+    return comparison.interval if verdict is None else deciding(verdict, comparison)
+
+
+def _row(log: AuditLog, panel: Panel, comparison: Comparison, flips: bool, looked: bool) -> list[Cell]:
     verdict, unit = reading.verdict_on(log, comparison), panel.unit
     unjudged = NotMeasured("no rule judges this metric")
     return [
@@ -197,6 +217,7 @@ def _row(log: AuditLog, panel: Panel, comparison: Comparison, flips: bool) -> li
         unit.level(comparison.after),
         unit.drop(comparison.difference),
         unit.interval(comparison.interval),
+        *((unit.interval(_bounds(log, comparison)),) if looked else ()),
         *(_flips(comparison) if flips else ()),
         unjudged if verdict is None else _margin_p(verdict),
         unjudged if verdict is None else _damage_p(verdict),

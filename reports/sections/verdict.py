@@ -71,7 +71,7 @@ def section(log: AuditLog) -> Section:
         spared=looks.spared(log),
         answers=answers,
         matrix=_matrix(log) if log.verdicts else None,
-        not_adjusted=looks.NOT_ADJUSTED if looks.stopped_early(log) else "",
+        not_adjusted=looks.unadjusted(log),
         budgets=budgets.table(log) if log.budgets else None,
         controls=[controls.over_all(log, level) for level in reading.controls(log)],
     )
@@ -242,7 +242,7 @@ def _matrix(log: AuditLog) -> Table:
         judged = {verdict.rule: verdict for verdict in reading.verdicts_of(log, level)}
         rows.append([level.name, *(_matrix_cell(log, judged.get(rule)) for rule in rules)])
     columns = [Column("Level"), *(Column(_matrix_title(log, rule)) for rule in rules)]
-    return Table("Decision, and the upper bound of the drop's 90\N{NO-BREAK SPACE}% interval", columns, rows)
+    return Table("Decision, and the upper bound that it rests on", columns, rows)
 
 
 def _matrix_title(log: AuditLog, rule: Rule) -> str:

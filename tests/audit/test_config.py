@@ -118,6 +118,11 @@ def test_a_level_named_twice_is_refused(tmp_path: Path, model: Path) -> None:
     assert "'int8' is used twice" in refused(tmp_path, f"model: {model}\nlevels: [int8, int8]")
 
 
+def test_options_of_a_level_stand_beside_its_method(tmp_path: Path, model: Path) -> None:
+    told = refused(tmp_path, f"model: {model}\nlevels:\n  - {{method: rtn, options: {{bits: 4}}}}\n")
+    assert "option 'options' is {'bits': 4}, no single value" in told
+
+
 def test_a_level_may_not_take_the_name_of_the_original(tmp_path: Path, model: Path) -> None:
     text = f"model: {model}\nlevels: [{{method: rtn, bits: 8, name: original}}]"
     assert "'original' is used twice (or reserved)" in refused(tmp_path, text)

@@ -38,15 +38,15 @@ def brute_force_p(table: Table, margin: float) -> float:
     at_or_below = [
         (b, c, n - b - c) for b, c, _ in every_table(n) if tango.upper_bound(b, c, n, 0.05) <= seen + 1e-12
     ]
-    interval = binomtest(lost + gained, n).proportion_ci(1 - 1e-4)
+    interval = binomtest(lost + gained, n).proportion_ci(1 - 1e-6)
     low, high = max(interval.low, margin), interval.high
     if low > high:
-        return 1e-4
+        return 1e-6
     largest = max(
         multinomial.pmf(at_or_below, n, [(d + margin) / 2, (d - margin) / 2, 1 - d]).sum()
         for d in np.linspace(low, min(high, 1 - 1e-9), 400)
     )
-    return min(1.0, float(largest) + 1e-4)
+    return min(1.0, float(largest) + 1e-6)
 
 
 @pytest.mark.parametrize("margin", [0.03, 0.2, 0.5])

@@ -1,0 +1,157 @@
+"""A run, run again from its log: what comes out the same, and what is found that does not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import rfc8785
+from typer.testing import CliRunner
+
+from audit import load_config, run_audit
+from audit.cli import app
+from audit.errors import ConfigError, StoreError
+from audit.reproduce import Reproduction, reproduce
+
+
+@pytest.fixture(scope="module")
+def run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small audit of a copy of the tiny model."""
+    folder = tmp_path_factory.mktemp("reproduce")
+    model = shutil.copytree(tiny, folder / "model")
+    settings = {
+        "model": str(model), "levels": ["int4"], "suites": ["accuracy", "forgetting"], "limit": 20,
+        "threads": 1, "out": str(folder / "run"), "cache": str(folder / "cache"),
+    }  # fmt: skip
+    run_audit(load_config(settings))
+    reproduce(folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture
+def again(run: Path, tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]], Reproduction]:
+    """The repetition, held against the run after somebody changed its log."""
+
+    def compare(change: Callable[[dict[str, Any]], None]) -> Reproduction:
+        then = Path(shutil.copytree(run, tmp_path / "run"))
+        log = json.loads((then / "audit.json").read_bytes())
+        change(log)
+        (then / "audit.json").write_bytes(rfc8785.dumps(log))
+        # the repetition is done already: it goes on from its finished cells
+        return reproduce(then, run.with_name("run-again"))
+
+    return compare
+
+
+def counted(found: Reproduction) -> dict[str, tuple[bool, int, int]]:
+    return {one.area: (one.exactly > 0, one.within, len(one.differing)) for one in found.agreements}
+
+
+def differing(found: Reproduction) -> list[str]:
+    return [f"{one.what}: {one.then} → {one.now}" for area in found.agreements for one in area.differing]
+
+
+def test_on_the_same_machine_every_number_comes_out_exactly(run: Path) -> None:
+    found = reproduce(run)
+    assert found.agrees
+    assert counted(found) == dict.fromkeys(
+        ("artefacts", "answers", "comparisons", "forgetting", "verdicts"), (True, 0, 0)
+    )
+    assert not found.surroundings
+    log = json.loads((run / "audit.json").read_bytes())
+    answers = sum(cell["n_items"] for one in log["runs"] for cell in one["cells"])
+    (of_answers,) = (one for one in found.agreements if one.area == "answers")
+    assert of_answers.exactly >= answers  # an item has a row for each metric
+
+
+def test_nothing_is_taken_from_the_run_or_its_cache(run: Path) -> None:
+    started = [
+        min(json.loads(file.read_bytes())["started"] for file in (folder / "cells").glob("*/cell.json"))
+        for folder in (run, run.with_name("run-again"))
+    ]
+    assert started[0] < started[1]
+    assert json.loads((run.with_name("run-again") / "audit.json").read_bytes())["config"]["cache"] != str(
+        run.parent / "cache"
+    )
+
+
+@pytest.mark.parametrize(
+    ("off", "within", "names"),
+    [(0.0005, 1, []), (0.01, 0, ["comparisons of int4, accuracy, acc: before"])],
+)
+def test_a_number_is_exact_near_or_named(
+    again: Callable[..., Reproduction], off: float, within: int, names: list[str]
+) -> None:
+    def change(log: dict[str, Any]) -> None:
+        first = next(one for one in log["comparisons"] if one["group"] is None)
+        first["before"] += off
+
+    found = again(change)
+    assert counted(found)["comparisons"][1:] == (within, len(names))
+    assert [one.partition(": ")[0] + ": before" for one in differing(found)] == names
+
+
+def test_a_verdict_that_was_changed_is_named(again: Callable[..., Reproduction]) -> None:
+    def change(log: dict[str, Any]) -> None:
+        log["verdicts"][0]["decision"] = "pass" if log["verdicts"][0]["decision"] != "pass" else "fail"
+
+    (named,) = differing(again(change))
+    assert named.startswith("verdicts of int4, accuracy, acc")
+    assert ": decision: " in named
+
+
+def test_an_answer_that_was_changed_is_named(run: Path, tmp_path: Path) -> None:
+    then = Path(shutil.copytree(run, tmp_path / "run"))
+    log = json.loads((then / "audit.json").read_bytes())
+    cell = log["runs"][0]["cells"][0]
+    frame = pd.read_parquet(then / cell["path"])
+    frame.loc[0, "answer"] = "forged"
+    frame.to_parquet(then / cell["path"], index=False)
+    import hashlib
+
+    cell["sha256"] = hashlib.sha256((then / cell["path"]).read_bytes()).hexdigest()
+    (then / "audit.json").write_bytes(rfc8785.dumps(log))
+    found = reproduce(then, run.with_name("run-again"))
+    (named,) = differing(found)
+    assert named.startswith(f"original, accuracy, {cell['task']}, part 1, item 0, ")
+    assert "forged" in named
+
+
+def test_the_command_tells_what_differs_by_its_exit_code(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    then, repetition = Path(shutil.copytree(run, tmp_path / "run")), str(run.with_name("run-again"))
+    result = CliRunner().invoke(app, ["reproduce", str(then), "--out", repetition])
+    assert result.exit_code == 0, result.output
+    shutil.rmtree(then / "cells")
+    assert CliRunner().invoke(app, ["reproduce", str(then), "--out", repetition]).exit_code == 3
+
+
+def test_a_model_that_is_another_now_is_refused(run: Path, tmp_path: Path) -> None:
+    log = json.loads((run / "audit.json").read_bytes())
+    model = Path(shutil.copytree(log["config"]["model"]["path"], tmp_path / "model"))
+    log["config"]["model"]["path"] = str(model)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "audit.json").write_bytes(rfc8785.dumps(log))
+    weights = model / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ConfigError, match="holds other weights than those of the log"):
+        reproduce(tmp_path / "run")
+    shutil.rmtree(model)
+    with pytest.raises(ConfigError, match="is not there any more"):
+        reproduce(tmp_path / "run")
+
+
+def test_a_run_that_stopped_is_finished_first(run: Path, tmp_path: Path) -> None:
+    log = json.loads((run / "audit.json").read_bytes())
+    log["status"], log["error"] = "stopped", "KeyboardInterrupt"
+    (tmp_path / "audit.json").write_bytes(rfc8785.dumps(log))
+    with pytest.raises(StoreError, match="stopped before its end: KeyboardInterrupt"):
+        reproduce(tmp_path)
