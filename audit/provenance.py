@@ -27,7 +27,8 @@ def collect(*, command: str, device: str, threads: int, config_sha256: str, star
         device=device,
         threads=threads,
         packages={name: found for name in _PACKAGES if (found := _version(name))},
-        git_commit=_git_commit(),
+        git_commit=_git("rev-parse", "HEAD"),
+        git_changed=_git_changed(),
         config_sha256=config_sha256,
         started=started,
         finished=now(),
@@ -57,11 +58,15 @@ def processor() -> str:
     )
 
 
-def _git_commit() -> str | NotMeasured:
+def _git(*command: str) -> str | NotMeasured:
+    """What git says of the working folder."""
     try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
-        )
+        done = subprocess.run(["git", *command], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return NotMeasured("the working folder is in no git repository")
     return done.stdout.strip()
+
+
+def _git_changed() -> bool | NotMeasured:
+    changes = _git("--no-optional-locks", "status", "--porcelain", "--untracked-files=no")
+    return changes if isinstance(changes, NotMeasured) else bool(changes)

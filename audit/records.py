@@ -970,6 +970,8 @@ class Provenance(Record):
     """Distribution name to version."""
     git_commit: str | NotMeasured
     """Of the folder that the audit was started in."""
+    git_changed: bool | NotMeasured = NotMeasured("nobody looked")
+    """Whether tracked files there were not as in that commit."""
     config_sha256: str
     """Of the canonical JSON of the config."""
     started: str

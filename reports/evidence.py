@@ -13,7 +13,6 @@ from audit.records import (
     Interval,
     NotMeasured,
     Registration,
-    Rule,
     Speed,
 )
 from reports import reading
@@ -49,7 +48,10 @@ def _policy(log: AuditLog) -> Evidence:
     promises = [plural(len(log.config.rules), "rule")]
     promises += [plural(len(log.config.budgets), "budget")] if log.config.budgets else []
     digest = short(log.registered.policy_sha256)
-    return Found(f"{listed(promises)}, hashed ({digest}…) before the first item was scored", "method")
+    return Found(
+        f"{listed(promises)}, hashed ({digest}…) before any level was scored, by this machine's own clock",
+        "method",
+    )
 
 
 def _verdicts(log: AuditLog) -> Evidence:
@@ -64,16 +66,16 @@ def _verdicts(log: AuditLog) -> Evidence:
 
 
 def _rationale(log: AuditLog) -> Evidence:
-    without = [reading.rule_title(log, rule) for rule in log.config.rules if not _justified(rule)]
     if not log.config.rules:
         return NotMeasured("there is no rule")
-    if without:
+    if without := unjustified(log):
         return NotMeasured(f"{plural(len(without), 'margin')} without a reason: {listed(without)}")
     return Found(f"a reason in words for each of {plural(len(log.config.rules), 'margin')}", "method")
 
 
-def _justified(rule: Rule) -> bool:
-    return UNJUSTIFIED not in rule.because.lower()
+def unjustified(log: AuditLog) -> list[str]:
+    """The titles of the rules whose margin came by default."""
+    return [reading.rule_title(log, rule) for rule in log.config.rules if UNJUSTIFIED in rule.because.lower()]
 
 
 def _family(name: str) -> Callable[[AuditLog], Evidence]:
@@ -117,9 +119,10 @@ def _intervals(log: AuditLog) -> Evidence:
 
 
 def _power(log: AuditLog) -> Evidence:
-    if not log.verdicts:
+    judged = [one for one in log.verdicts if one.variant in _products(log)]
+    if not judged:
         return NotMeasured("no level was judged")
-    undecided = sum(one.decision == "inconclusive" for one in log.verdicts)
+    undecided = sum(one.decision == "inconclusive" for one in judged)
     return Found(
         f"what the items could decide, suite by suite; {plural(undecided, 'verdict')} left open", "power"
     )
@@ -137,7 +140,11 @@ def _error_rates(log: AuditLog) -> Evidence:
 
 def _repeatability(log: AuditLog) -> Evidence:
     names = {level.name for level in reading.controls(log)}
-    flips = [one.flips for one in _wholes(log) if one.variant in names and isinstance(one.flips, Flips)]
+    flips = [
+        one.flips
+        for one in log.comparisons
+        if one.variant in names and one.group is None and isinstance(one.flips, Flips)
+    ]
     if not names:
         return NotMeasured("the original was not measured again as a control")
     if not flips:
@@ -171,7 +178,7 @@ def _digests(log: AuditLog) -> Evidence:
 
 
 def _change(log: AuditLog) -> Evidence:
-    changed = sum(one.n_changed for one in _wholes(log) if one.variant in _products(log))
+    changed = sum(one.n_changed for one in _wholes(log))
     if not any(_measured(one) for one in _wholes(log)):
         return NotMeasured("nothing was compared")
     return Found(
@@ -219,7 +226,9 @@ def _impact_ratio(log: AuditLog) -> Evidence:
 
 
 def _wholes(log: AuditLog) -> list[Comparison]:
-    return [one for one in log.comparisons if one.group is None]
+    """The comparisons over whole suites, of the levels that somebody could ship."""
+    products = _products(log)
+    return [one for one in log.comparisons if one.group is None and one.variant in products]
 
 
 def _measured(one: Comparison) -> bool:

@@ -57,7 +57,7 @@ def render(log: AuditLog) -> bytes:
 
 
 def drawn(log: AuditLog) -> list[Section]:
-    """All sections of the page, in order; one that fails says so in its place."""
+    """All sections that have something to say, in order; one that fails says so in its place."""
     first, last = ([own(name, log) for name in names] for names in (FIRST, LAST))
     taken = {"main", "glossary", *(section.id for section in (*first, *last))}
     others = []
@@ -65,7 +65,7 @@ def drawn(log: AuditLog) -> list[Section]:
         if name not in (*FIRST, *LAST):
             others.append(foreign(name, log, taken))
             taken.add(others[-1].id)
-    sections = [*first, *others, *last]
+    sections = [section for section in (*first, *others, *last) if section.html]
     return [*sections, glossary.section(sections)]
 
 

@@ -9,7 +9,7 @@ from audit.statistics.sequential import boundaries
 from reports import reading
 from reports.marks import aside
 from reports.tables import Cell, Column, Table
-from reports.wording import count, rate, signed
+from reports.wording import count, plural, rate, signed
 
 NOT_ADJUSTED = (
     "Where a suite stopped early, the 90 % interval is not adjusted for looking early; "
@@ -33,10 +33,11 @@ def unadjusted(log: AuditLog) -> str:
 
 
 def spared(log: AuditLog) -> str:
-    """How many items were not asked, in one sentence; empty where all were."""
+    """How many pairs of the levels were not asked, in one sentence; empty where all were."""
+    levels = reading.products(log)
     firsts = [
         found[0]
-        for level in log.config.levels
+        for level in levels
         for suite in log.config.suites
         if (found := reading.wholes(log, suite, level))
     ]
@@ -44,8 +45,9 @@ def spared(log: AuditLog) -> str:
     if log.status == "stopped" or not left:
         return ""
     return (
-        f"Early stopping spared {count(left)} of {count(planned)} planned items ({rate(left / planned, 0)}) "
-        "over all levels: their rules were decided without them."
+        f"Early stopping left out {count(left)} of {count(planned)} planned pairs "
+        f"({rate(left / planned, 0)}) at {plural(len(levels), 'level')}: a suite stops once each of its "
+        "rules is decided, given up or not to be read."
     )
 
 

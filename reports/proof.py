@@ -39,7 +39,7 @@ def _row(variant: Variant) -> list[Cell]:
         tied if isinstance(tied, NotMeasured) else "tied to the embeddings" if tied else "of its own",
         fours if isinstance(fours, NotMeasured) else rate(fours),
         relation if isinstance(relation, NotMeasured) else f"{relation.median:.3f}",
-        "; ".join(map(_claim, variant.claims)) or "nothing that could be checked",
+        "; ".join(map(_claim, variant.claims)) or "nothing is said of it",
     ]
 
 
@@ -50,8 +50,8 @@ def _kept(variant: Variant) -> Cell:
 
 
 def _claim(claim: CheckedClaim) -> str:
-    held = "" if claim.holds else ": does not hold"
-    return f"{claim.source} says {said(claim, claim.value)}, found {said(claim, claim.found)}{held}"
+    held = "" if claim.holds else ", which does not hold"
+    return f"{said(claim, claim.value)} by {claim.source}, found {said(claim, claim.found)}{held}"
 
 
 def _relation(found: Derivation) -> str:

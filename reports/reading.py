@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from audit.records import (
     DIVERGENCE,
     AuditLog,
@@ -31,6 +33,14 @@ def model_title(log: AuditLog) -> str:
 def log_sha256(log: AuditLog) -> str:
     """Of `audit.json`, which is the log's one byte form."""
     return index(log).sha256
+
+
+def day(log: AuditLog) -> date | NotMeasured:
+    """When the audit ended."""
+    try:
+        return date.fromisoformat(log.provenance.finished[:10])
+    except ValueError:
+        return NotMeasured(f"the log says that it ended at '{log.provenance.finished}', which is no date")
 
 
 def products(log: AuditLog) -> list[Level]:

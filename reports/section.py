@@ -16,6 +16,7 @@ class Section:
     title: str
     """Heading, and the entry in the table of contents."""
     html: Markup
-    """Body, escaped; what is text and no Markup is escaped by the page."""
+    """Body, escaped; what is text and no Markup is escaped by the page. Empty: nothing is to be
+    said, and the page has no such part."""
     plots: bool = False
     """Whether the body holds plots, so that the page needs plotly.js."""

@@ -77,6 +77,12 @@ TERMS = (
         "The original, saved, loaded and measured again. What changes in it is noise of the measurement.",
     ),
     Term(
+        "Dequantised",
+        r"dequantised|simulated",
+        "Computed in floating point from the compressed weights: the answers are those of the level, the "
+        "speed is not.",
+    ),
+    Term(
         "Design effect",
         r"design effect",
         "How many times more items it takes because they hang together in clusters.",
@@ -110,13 +116,23 @@ TERMS = (
     Term(
         "Front",
         r"\bfront\b",
-        "Also Pareto front: the levels that no other one beats in both size and loss. Of a level off the "
-        "front, another is at most as large and loses at most as much.",
+        "Also Pareto front: of the levels that pass, those that no other one beats in both size and loss.",
     ),
     Term(
         "Futile",
         r"futil",
         "A rule is given up before its last item when it has too little chance left to pass.",
+    ),
+    Term(
+        "Group size",
+        r"group_size|groups of \d",
+        "How many weights share one scale, in the order in which they are stored.",
+    ),
+    Term(
+        "Head, torso, tail",
+        r"\btorso\b|\btail\b",
+        "Groups of facts by how often their subject is mentioned in texts: head often, tail rarely, torso "
+        "between.",
     ),
     Term(
         "Holm",
@@ -167,6 +183,11 @@ TERMS = (
         "Were as many answers lost as gained? It looks at the flips alone.",
     ),
     Term(
+        "Nominal error",
+        r"nominal error",
+        "What the p-value of one look is compared with: the part of alpha that may be spent there.",
+    ),
+    Term(
         "Non-inferiority",
         r"non-inferiority",
         "The question whether a drop is shown to be smaller than the margin. Without enough evidence the "
@@ -210,10 +231,21 @@ TERMS = (
         "The two parts of generating text: reading the prompt at once, and writing one token after another.",
     ),
     Term(
-        "Simulated",
-        r"dequantised|simulated",
-        "Computed in floating point from the compressed weights: the answers are those of the level, the "
-        "speed is not.",
+        "RTN",
+        r"\brtn\b",
+        "Round to nearest: each weight becomes the nearest value that its few bits can hold, and no text "
+        "is looked at.",
+    ),
+    Term(
+        "Symmetric",
+        r"\bsymmetric\b",
+        "Of integers: their values lie on both sides of zero alike, with a scale and no offset.",
+    ),
+    Term(
+        "Truncation",
+        r"\btruncation\b",
+        "Only the likeliest tokens are summed exactly; the rest of the vocabulary is estimated, and that "
+        "adds an error.",
     ),
     Term(
         "Upper bound",

@@ -56,8 +56,10 @@ def _said(variant: Variant, training: Training) -> str:
         start = "It started from random weights."
     text = variant.calibration
     on = "" if text is None else f" on {count(text.samples * text.sequence_length)} tokens of {text.source}"
+    first, last = training.curve[0], training.curve[-1]
     return (
-        f"{variant.name} is a student of {teacher}. {start} It was trained{on}, "
+        f"The divergence from the teacher went from {plain(first.divergence)} to {plain(last.divergence)} "
+        f"nats a position. {variant.name} is a student of {teacher}. {start} It was trained{on}, "
         f"{count(training.steps)} steps of {count(training.tokens // training.steps)} tokens, "
         f"{count(training.tokens)} in all: {rate(1 - training.mix, 0)} of its loss is the divergence of its "
         f"distribution from the teacher's at temperature {training.temperature:g} (T² · KL), "

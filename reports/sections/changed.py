@@ -225,8 +225,8 @@ def _shown(comparison: Comparison, shown: int, *, pairs: bool) -> str:
     """How many are shown of how many; a pair flips by one of its items or by both."""
     flipped = comparison.n_changed
     if pairs:
-        return f"showing {plural(shown, 'item')} of {plural(flipped, 'changed pair')}"
-    return f"showing {count(shown)} of {plural(flipped, 'changed item')}"
+        return f"{plural(flipped, 'changed pair')}; of their items {shown} shown"
+    return f"showing {shown} of {plural(flipped, 'changed item')}"
 
 
 def _item(change: Change) -> Item:

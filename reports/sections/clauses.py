@@ -1,7 +1,12 @@
-"""Clause by clause: what here is evidence, what is missing, and what must not be claimed."""
+"""Clause by clause: what here is evidence, what is missing, and what must not be claimed.
+
+Nothing is counted per framework: the kinds of evidence that this tool knows are no measure of what a clause
+asks, and "14 of 17" would be read as one.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -10,11 +15,12 @@ from markupsafe import Markup
 
 from audit.frameworks import installed
 from audit.records import AuditLog, Clause, EvidenceKey, Framework, LegalStatus, NotMeasured
+from reports import reading
 from reports.evidence import Evidence, Found, evidence
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count, plural, visible
+from reports.wording import listed, plural, visible
 
 STATUS: dict[LegalStatus, str] = {
     "in_force": "in force",
@@ -58,16 +64,13 @@ class Item:
     """One clause."""
 
     clause: Clause
+    status: LegalStatus
     standing: Markup
     """Version, status and dates in words."""
     read: str
     found: list[tuple[str, Found]]
-    gaps: list[tuple[str, NotMeasured]]
-
-    @property
-    def share(self) -> str:
-        """How many kinds of the evidence that a report can hold are here; never that the clause is met."""
-        return f"{len(self.found)} of {plural(len(self.found) + len(self.gaps), 'kind')} of evidence"
+    gaps: list[str]
+    """Titles of the kinds of evidence that it names and the log does not hold."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class Block:
     """One framework."""
 
     framework: Framework
-    standing: Markup
+    version: Markup
+    """With the day of the reading; how its clauses stand is theirs to say."""
     items: list[Item]
 
 
@@ -83,32 +87,39 @@ def section(log: AuditLog) -> Section:
     """Ours and the plugins' frameworks, then those of the config."""
     known = evidence(log)
     blocks = [_block(one, known) for one in (*installed(), *log.config.frameworks)]
-    bare = [(block, item) for block in blocks for item in block.items if not item.found]
-    html = draw("clauses.html.j2", blocks=blocks, overview=_overview(blocks), bare=bare, gaps=_gaps(blocks))
+    html = draw(
+        "clauses.html.j2",
+        blocks=blocks,
+        overview=_overview(blocks),
+        kinds=_kinds(blocks, known),
+        age=_age(log, blocks),
+    )
     return Section("clauses", "Evidence by clause", html)
 
 
 def _block(framework: Framework, known: Mapping[EvidenceKey, Evidence]) -> Block:
     return Block(
         framework,
-        _standing(framework.version, framework.status, framework.as_of, None),
+        Markup("{}; as of {}").format(visible(framework.version), _day(framework.as_of)),
         [_item(framework, clause, known) for clause in framework.clauses],
     )
 
 
 def _item(framework: Framework, clause: Clause, known: Mapping[EvidenceKey, Evidence]) -> Item:
     held = [(TITLES[key], known[key]) for key in clause.evidenced_by]
+    status = clause.status or framework.status
     return Item(
         clause,
+        status,
         _standing(
             clause.version or framework.version,
-            clause.status or framework.status,
+            status,
             clause.as_of or framework.as_of,
             clause.applies_from,
         ),
         READ[clause.read],
         found=[(title, one) for title, one in held if isinstance(one, Found)],
-        gaps=[(title, one) for title, one in held if isinstance(one, NotMeasured)],
+        gaps=[title for title, one in held if isinstance(one, NotMeasured)],
     )
 
 
@@ -123,37 +134,67 @@ def _day(day: date) -> Markup:
 
 
 def _overview(blocks: list[Block]) -> Table:
-    """One row a framework: how much of its evidence is here."""
+    """One row a framework: how its clauses stand, and which lack evidence."""
     columns = (
         Column("Framework"),
-        Column("Status"),
         Column("Binding?"),
-        Column("Clauses", numeric=True),
-        Column("With each kind of evidence listed", numeric=True),
-        Column("With some", numeric=True),
-        Column("With no kind", numeric=True),
+        Column("Its clauses here"),
+        Column("Evidence that a run could give and this one did not", wide=True),
+        Column("Clauses without any evidence", wide=True),
     )
     rows: list[list[Cell]] = [
         [
             block.framework.title,
-            Markup("{}, as of {}").format(STATUS[block.framework.status], _day(block.framework.as_of)),
             "voluntary here" if block.framework.voluntary else "where it applies",
-            count(len(block.items)),
-            count(sum(not item.gaps for item in block.items)),
-            count(sum(bool(item.found and item.gaps) for item in block.items)),
-            count(sum(not item.found for item in block.items)),
+            _statuses(block.items),
+            _named([item for item in block.items if item.found and item.gaps]),
+            _named([item for item in block.items if not item.found]),
         ]
         for block in blocks
     ]
-    return Table("Evidence that this audit holds, by framework", columns, rows)
+    return Table("Clauses, how they stand, and which lack evidence", columns, rows)
 
 
-def _gaps(blocks: list[Block]) -> list[tuple[str, str, list[str]]]:
-    """Each kind of evidence that is named and not here: its title, why, and the clauses that name it."""
-    named: dict[tuple[str, str], list[str]] = {}
-    for block in blocks:
-        for item in block.items:
-            for title, gap in item.gaps:
-                place = f"{block.framework.title} {item.clause.id}"
-                named.setdefault((title, gap.reason), []).append(place)
-    return [(title, reason, places) for (title, reason), places in named.items()]
+def _statuses(items: list[Item]) -> str:
+    """How many clauses are in force, and from when the others will be."""
+    found = Counter((item.status, _start(item)) for item in items)
+    return "; ".join(f"{number} {STATUS[status]}{start}" for (status, start), number in found.items())
+
+
+def _start(item: Item) -> str:
+    start = item.clause.applies_from
+    return f" (from {start.isoformat()})" if item.status == "future" and start else ""
+
+
+def _named(items: list[Item]) -> str:
+    """Clauses by their ids, with the kinds of evidence that they lack."""
+    return "; ".join(f"{item.clause.id} ({listed(item.gaps)})" for item in items) or "none"
+
+
+def _kinds(blocks: list[Block], known: Mapping[EvidenceKey, Evidence]) -> Table:
+    """One row a kind of evidence that a clause names, gaps first."""
+    named = {key for block in blocks for item in block.items for key in item.clause.evidenced_by}
+    rows: list[list[Cell]] = [
+        [title, _told(known[key])]
+        for key, title in sorted(TITLES.items(), key=lambda kind: isinstance(known[kind[0]], Found))
+        if key in named
+    ]
+    columns = (Column("Kind of evidence"), Column("Here", wide=True))
+    return Table("What this audit holds, and what it does not", columns, rows)
+
+
+def _told(one: Evidence) -> Cell:
+    if isinstance(one, NotMeasured):
+        return Markup("<strong>Gap:</strong> {}").format(visible(one.reason))
+    return Markup('<a href="#{}">{}</a>').format(one.section, visible(one.says))
+
+
+def _age(log: AuditLog, blocks: list[Block]) -> str:
+    """How old the oldest reading of the law is, in a sentence."""
+    oldest = min(item.clause.as_of or block.framework.as_of for block in blocks for item in block.items)
+    start, ended = f"Law is told as it stood on {oldest.isoformat()} or later", reading.day(log)
+    if isinstance(ended, NotMeasured):
+        return f"{start}."
+    days = (ended - oldest).days
+    distance = f"{plural(days, 'day')} before" if days >= 0 else f"{plural(-days, 'day')} after"
+    return f"{start}, {distance} this audit ended."

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from audit.records import AuditLog, NotMeasured, Variant
 from reports import reading, training
+from reports.marks import aside
 from reports.proof import contradictions, proof
 from reports.section import Section
 from reports.tables import Cell, Column, Table
@@ -27,7 +28,7 @@ def section(log: AuditLog) -> Section:
     html = draw(
         "compressed.html.j2",
         log=log,
-        original=original,
+        stored_as=original.stored_as if original else "",
         sizes=_sizes(log),
         making=_making(log),
         lessons=lessons,
@@ -44,10 +45,10 @@ def _sizes(log: AuditLog) -> Table:
         Column("Level"),
         Column("Stored as", wide=True),
         Column("Bytes", numeric=True),
-        Column("Size", numeric=True),
         Column("Of the original", numeric=True),
-        Column("Bits per weight, whole model", numeric=True),
-        Column("Bits per weight, compressed weights alone", numeric=True),
+        Column("Bits per weight", numeric=True),
+        Column("Compressed weights", numeric=True),
+        Column("Other weights", numeric=True),
         Column("Zeros in linear layers", numeric=True),
     )
     return Table("Size on disk, measured", columns, [_size_row(log, variant) for variant in log.variants])
@@ -58,13 +59,43 @@ def _size_row(log: AuditLog, variant: Variant) -> list[Cell]:
     return [
         _label(variant),
         variant.stored_as,
-        _shown(size, lambda value: f"{value:,}"),
-        _shown(size, mebibytes),
+        _shown(size, lambda value: f"{value:,}" + aside(mebibytes(value))),
         _ratio(log, variant),
         _shown(variant.bits_per_weight, lambda value: f"{value:.2f}"),
-        _shown(variant.compressed_bits_per_weight, lambda value: f"{value:.2f}"),
+        _packed(variant),
+        _rest(variant),
         _shown(variant.sparsity, rate),
     ]
+
+
+def _packed(variant: Variant) -> Cell:
+    """The compressed weights: how many, at how many bits, in how many bytes."""
+    number, bits = variant.compressed_parameters, variant.compressed_bits_per_weight
+    if isinstance(number, NotMeasured):
+        return number
+    return bits if isinstance(bits, NotMeasured) else _stored(number, bits * number)
+
+
+def _rest(variant: Variant) -> Cell:
+    """The same of all other weights, whose bits are those that the compressed ones leave of the whole."""
+    whole, bits = variant.parameters, variant.bits_per_weight
+    number, packed = variant.compressed_parameters, variant.compressed_bits_per_weight
+    if isinstance(number, NotMeasured):
+        return number
+    if isinstance(whole, NotMeasured):
+        return whole
+    if isinstance(bits, NotMeasured):
+        return bits
+    if number and isinstance(packed, NotMeasured):
+        return packed
+    taken = 0.0 if isinstance(packed, NotMeasured) else packed * number
+    return _stored(whole - number, bits * whole - taken)
+
+
+def _stored(number: int, bits: float) -> Cell:
+    if number <= 0:
+        return "none"
+    return f"{compact(number)} at {bits / number:.2f} bits" + aside(mebibytes(round(bits / 8)))
 
 
 def _shown(value: _Number | NotMeasured, words: Callable[[_Number], str]) -> Cell:
@@ -89,7 +120,6 @@ def _making(log: AuditLog) -> Table:
     columns = (
         Column("Level"),
         Column("Method", wide=True),
-        Column("Weights compressed", numeric=True),
         Column("Evaluated as", wide=True),
         Column("Reload error", numeric=True),
         Column("Made by", wide=True),
@@ -103,21 +133,12 @@ def _making_row(variant: Variant) -> list[Cell]:
     return [
         _label(variant),
         method(variant),
-        _compressed(variant),
         variant.evaluated_as,
         _shown(variant.reload_error, lambda error: f"{error:g}"),
         variant.made_by,
         seconds(variant.seconds),
         _shown(variant.digest, digest),
     ]
-
-
-def _compressed(variant: Variant) -> Cell:
-    touched = variant.compressed_parameters
-    if isinstance(touched, NotMeasured):
-        return touched
-    whole = variant.parameters
-    return f"{compact(touched)} of {'?' if isinstance(whole, NotMeasured) else compact(whole)}"
 
 
 def _label(variant: Variant) -> str:

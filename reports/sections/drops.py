@@ -109,7 +109,7 @@ def _plot(log: AuditLog, panel: Panel, rows: list[Comparison]) -> Plot:
         id=f"plot-drop-{panel.id}",
         figure=forest(marks, margins, panel.unit),
         spoken=_spoken(panel, marks, margins),
-        reading=_what_to_see(marks, margins) + _not_what_decides(log, panel, rows),
+        reading=_what_to_see(panel, marks, rows, margins) + _not_what_decides(log, panel, rows),
         table=_table(log, panel, rows),
     )
 
@@ -134,12 +134,25 @@ def _spoken(panel: Panel, marks: list[Mark], margins: list[float]) -> str:
     return f"Drop in {panel.title} by level, {unit.spoken}{limits}. {'; '.join(parts)}. Table below."
 
 
-def _what_to_see(marks: list[Mark], margins: list[float]) -> str:
+def _what_to_see(panel: Panel, marks: list[Mark], rows: list[Comparison], margins: list[float]) -> str:
     """What is in the plot, and how to read it."""
     kinds = {mark.kind: [m.label for m in marks if m.kind == mark.kind] for mark in marks}
-    found = [f"{word}: {listed(kinds[kind])}" for kind, word in FINDINGS.items() if kind in kinds]
-    rule = " A level passes when its whole bar ends left of the dashed margin." if margins else ""
-    return f"{'. '.join(found)}. Each mark is one level's drop, the bar its {_bars(marks)}.{rule}"
+    found = [f"{word}: {listed(kinds[kind])}." for kind, word in FINDINGS.items() if kind in kinds]
+    bars = f"Each mark is one level's drop, the bar its {_bars(marks)}."
+    rule = ["A level passes when its whole bar ends left of the dashed margin."] if margins else []
+    return " ".join([*_most(panel, rows), *found, bars, *rule])
+
+
+def _most(panel: Panel, rows: list[Comparison]) -> list[str]:
+    """The largest drop, in a sentence; nothing where none was measured."""
+    unit = panel.unit
+    drops = [(one.difference, one) for one in rows if not isinstance(one.difference, NotMeasured)]
+    if not drops:
+        return []
+    drop, worst = max(drops, key=lambda pair: abs(pair[0]) if unit.two_sided else pair[0])
+    if drop <= 0 and not unit.two_sided:
+        return ["No level lost anything on balance."]
+    return [f"Most at {panel.label(worst)}: {unit.phrase(drop)}."]
 
 
 def _bars(marks: list[Mark]) -> str:
@@ -188,7 +201,10 @@ def _table(log: AuditLog, panel: Panel, rows: list[Comparison]) -> Table:
         Column("Without partner", numeric=True),
     ]
     cells = [_row(log, panel, comparison, flips, looked) for comparison in rows]
-    return Table(f"{panel.title}: the numbers of the plot", columns, cells)
+    own = (
+        "; before and after are over the pairs asked of each level" if any(map(reading.spared, rows)) else ""
+    )
+    return Table(f"{panel.title}: the numbers of the plot{own}", columns, cells)
 
 
 _FLIP_COLUMNS = (

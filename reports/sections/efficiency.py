@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from audit.records import AuditLog, Efficiency, Energy, NotMeasured, Speed
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
 from reports.wording import mebibytes, seconds
 
+TITLE = "What it costs to run"
+
 
 def section(log: AuditLog) -> Section:
-    """The measured costs, and why the others have none."""
+    """The measured costs, and why the others have none; empty where nobody asked for them."""
+    if not log.config.measures_efficiency and not log.efficiency:
+        return Section("efficiency", TITLE, Markup(""))
     html = draw(
         "efficiency.html.j2",
-        asked=log.config.measures_efficiency,
         running=_running(log),
         simulated=[one for one in log.efficiency if _is_simulated(one)],
         conditions=next((one.conditions for one in log.efficiency), None),
     )
-    return Section("efficiency", "What it costs to run", html)
+    return Section("efficiency", TITLE, html)
 
 
 def _running(log: AuditLog) -> Table | None:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from audit.records import (
     AuditLog,
+    Flips,
     Forgetting,
     ForgettingRate,
     Forgotten,
@@ -135,7 +136,7 @@ def _knowledge(log: AuditLog, suite: Suite, shown: dict[tuple[str, str], int]) -
         suite=suite,
         told=_told(products),
         asked=_asked(measured),
-        table=_table(suite, results, controls),
+        table=_table(log, suite, results, controls),
         noise=[_noise(name, found) for name, found in measured.items() if name in controls],
         contrasts=[_contrast(name, found.tail) for name, found in products.items()],
         worst=[_worst(name, found) for name, found in products.items() if _outstanding(found)],
@@ -174,31 +175,49 @@ def _asked(measured: dict[str, Forgotten]) -> str:
     )
 
 
-def _table(suite: Suite, results: list[Forgetting], controls: set[str]) -> Table:
+def _table(log: AuditLog, suite: Suite, results: list[Forgetting], controls: set[str]) -> Table:
+    wrong = {one.variant: _wrong_now(log, suite, one) for one in results}
+    flips = any(isinstance(one, str) for one in wrong.values())
     columns = (
         Column("Level"),
         Column("Facts asked", numeric=True),
         Column("Original right", numeric=True),
+        *([Column("Of these wrong now", numeric=True)] if flips else []),
         Column("Known", numeric=True),
-        Column("Forgotten", numeric=True),
+        Column("Of these forgotten", numeric=True),
         Column("Forgotten, % of known", numeric=True),
         Column("95\N{NO-BREAK SPACE}% interval", numeric=True),
         Column("Still known, %", numeric=True),
         Column("Newly right", numeric=True),
     )
-    rows = [_row(one, control=one.variant in controls) for one in results]
+    rows = [
+        _row(one, [wrong[one.variant]] if flips else [], control=one.variant in controls) for one in results
+    ]
     return Table(f"{suite.title}: of what the original knew, how much is gone", columns, rows)
 
 
-def _row(one: Forgetting, *, control: bool) -> list[Cell]:
+def _wrong_now(log: AuditLog, suite: Suite, one: Forgetting) -> Cell:
+    """The facts that the drop counts as lost, known with the margin or not."""
+    for comparison in log.comparisons:
+        place = (comparison.variant, comparison.suite, comparison.metric, comparison.group)
+        if place != (one.variant, suite.name, suite.metrics[0].name, None):
+            continue
+        flips, found = comparison.flips, one.found
+        if isinstance(flips, Flips) and isinstance(found, Forgotten) and comparison.n_pairs == found.n_facts:
+            return count(flips.lost)
+    return NotMeasured("the drop is not counted by facts")
+
+
+def _row(one: Forgetting, wrong: list[Cell], *, control: bool) -> list[Cell]:
     label = f"{one.variant} (copy of the original)" if control else one.variant
     found = one.found
     if isinstance(found, NotMeasured):
-        return [label, *[found] * 8]
+        return [label, *[found] * (8 + len(wrong))]
     return [
         label,
         count(found.n_facts),
         count(found.n_right),
+        *wrong,
         count(found.whole.n_known),
         count(found.whole.n_forgotten),
         points(found.whole.rate),
@@ -308,11 +327,11 @@ def _chain(name: str, found: Forgotten) -> Table:
 def _lost(suite: Suite, name: str, found: Forgotten, kept: int) -> Lost:
     columns = [
         Column("Task and group"),
-        Column("Question", wide=True),
+        Column("Question, in a wording it gets wrong", wide=True),
         Column("Right answer", wide=True),
         Column(f"{name} says", wide=True),
         Column("Wordings it gets wrong", numeric=True),
-        Column("Right over best wrong answer, before → after", numeric=True),
+        Column("Right over best wrong answer, the least of all wordings, before → after", numeric=True),
         *([Column("Lost at link")] if found.links else []),
     ]
     shown = f"showing {count(kept)} of {plural(found.whole.n_forgotten, 'forgotten fact')}"
@@ -353,14 +372,17 @@ def _lost_row(fact: LostFact, *, chained: bool) -> list[Cell]:
 def times(lead: float) -> str:
     """A lead in nats as how many times likelier; past a thousand nobody cares how many.
 
-    >>> times(math.log(8)), times(math.log(0.25)), times(12.0), times(-12.0)
-    ('8.0×', '0.25×', '> 1000×', '< 0.001×')
+    >>> times(math.log(8)), times(math.log(0.25)), times(12.0), times(-12.0), times(-0.001), times(0.0)
+    ('8.0×', '0.25×', '> 1000×', '< 0.001×', '< 1×', '1.0×')
     """
     if lead > math.log(_MOST_TIMES):
         return f"> {_MOST_TIMES}×"
     if lead < -math.log(_MOST_TIMES):
         return f"< {1 / _MOST_TIMES:g}×"
-    return f"{plain(math.exp(lead), 2)}×"
+    found = plain(math.exp(lead), 2)
+    if lead and float(found) == 1:  # no tie, which 1.0× would look like
+        return "< 1×" if lead < 0 else "> 1×"
+    return f"{found}×"
 
 
 def _text(foreign: str) -> Markup:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from markupsafe import Markup
-
 from audit.records import (
     DIVERGENCE,
     AuditLog,
@@ -16,13 +14,16 @@ from audit.records import (
     Record,
 )
 from reports import looks, reading
+from reports.applies import applies
 from reports.disclaimer import DISCLAIMER, OF_A_MODEL
 from reports.room import only
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count, listed, visible
+from reports.wording import count, listed
 
+EXAMPLES = 3
+"""Places shown of each reason for a gap."""
 POST_HOC = "The rules were changed after the items were scored: the verdicts are exploratory."
 FEWER_ITEMS = (
     "Suites that stopped early have fewer items, in their groups too. Their intervals are not adjusted for "
@@ -38,13 +39,6 @@ CLUSTERS = (
     "Clusters are taken as independent of each other. With few of them the bounds are wide; a dependence "
     "that the cluster key doesn't name is not seen."
 )
-
-MOST_PLACES = 100
-"""Named of one reason."""
-
-
-ON_PAPER = 20
-"""So many places of missing numbers are printed, the others are for the screen."""
 
 
 def section(log: AuditLog) -> Section:
@@ -112,31 +106,21 @@ def _missing(log: AuditLog) -> Table | None:
     if not places:
         return None
     columns = (Column("Reason", wide=True), Column("Numbers", numeric=True), Column("Where", wide=True))
-    rows: list[list[Cell]] = [[reason, str(len(where)), _where(where)] for reason, where in places.items()]
+    rows: list[list[Cell]] = [
+        [reason, count(len(where)), _where(where)]
+        for reason, where in sorted(places.items(), key=lambda one: -len(one[1]))
+    ]
     return only(Table("Numbers that could not be had", columns, rows))
 
 
-def _where(places: list[str]) -> Cell:
-    """A few places as they are, many behind a fold."""
-    more = len(places) - MOST_PLACES
-    text = "; ".join(places[:MOST_PLACES]) + (f"; and {count(more)} more" if more > 0 else "")
-    if len(places) <= 3:
-        return text
-    start, rest = "; ".join(places[:ON_PAPER]), "".join(f"; {place}" for place in places[ON_PAPER:])
-    return Markup("<details><summary>{}, …</summary>{}{}</details>").format(
-        visible(places[0]), visible(start), _on_screen(visible(rest), len(places) - ON_PAPER) if rest else ""
-    )
-
-
-def _on_screen(text: str, number: int) -> Markup:
-    """What paper leaves out, and there that it does."""
-    return Markup(
-        '<span class="on-screen">{}</span><span class="on-paper">; and {} more, shown on the screen</span>'
-    ).format(text, number)
+def _where(places: list[str]) -> str:
+    """A few of the places; the log has them all."""
+    more = len(places) - EXAMPLES
+    return "; ".join(places[:EXAMPLES]) + (f"; and {count(more)} more" if more > 0 else "")
 
 
 def unmeasured(log: AuditLog) -> Iterator[tuple[str, NotMeasured]]:
-    """Every `NotMeasured` in a log, with the place where it stands."""
+    """Every number of a log that could not be had and was meant to be there, with its place."""
     yield from _within(log.provenance, "provenance")
     if isinstance(log.registered, NotMeasured):
         yield "registration", log.registered
@@ -152,7 +136,10 @@ def unmeasured(log: AuditLog) -> Iterator[tuple[str, NotMeasured]]:
         yield from _within(comparison, place)
     for forgetting in log.forgetting:
         yield from _forgotten(forgetting)
+    controls = {level.name for level in reading.controls(log)}
     for verdict in log.verdicts:
+        if verdict.variant in controls:
+            continue  # it is no product: of its drops none is claimed
         yield from _within(verdict, f"{verdict.variant}, {verdict.rule.suite}, {verdict.metric}, verdict")
 
 
@@ -171,7 +158,8 @@ def _within(record: Record, place: str) -> Iterator[tuple[str, NotMeasured]]:
         value = getattr(record, name)
         where = f"{place}: {name.replace('_', ' ')}"
         if isinstance(value, NotMeasured):
-            yield where, value
+            if applies(record, name):
+                yield where, value
         elif isinstance(value, Record):
             yield from _within(value, where)
 

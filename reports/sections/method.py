@@ -84,7 +84,7 @@ def _metrics(log: AuditLog) -> Table:
     rows: list[list[Cell]] = [
         [
             suite.title,
-            _asked(suite),
+            _asked(log, suite),
             metric.name,
             metric.per,
             f"{metric.unit}; {'higher' if metric.higher_is_better else 'lower'} is better",
@@ -96,12 +96,16 @@ def _metrics(log: AuditLog) -> Table:
     return Table("What was counted", columns, rows)
 
 
-def _asked(suite: Suite) -> str:
+def _asked(log: AuditLog, suite: Suite) -> str:
     """The tasks with their shots, and what their items were perturbed by."""
+    asked = {cell.task: cell.num_fewshot for run in log.runs if run.suite == suite.name for cell in run.cells}
     tasks = ", ".join(
-        f"{task.name} ({'as the task says' if task.num_fewshot is None else task.num_fewshot})"
-        for task in suite.tasks
+        f"{task.name} ({_shots(asked.get(task.name, task.num_fewshot))})" for task in suite.tasks
     )
     if not suite.perturb:
         return tasks
     return f"{tasks}; clean and perturbed ({', '.join(suite.perturb)}; severity {suite.severity})"
+
+
+def _shots(number: int | None) -> str:
+    return "as many as the task says" if number is None else count(number)

@@ -9,6 +9,7 @@ from audit.evidence import most_to_lose, sunk
 from audit.records import AuditLog, Comparison, Level, NotMeasured, Suite
 from reports import looks, reading
 from reports.held import CONFIDENCE
+from reports.marks import aside
 from reports.panels import Panel, panels
 from reports.room import only
 from reports.section import Section
@@ -40,6 +41,7 @@ def section(log: AuditLog) -> Section:
         levels=_levels(log),
         unguessed=listed(_unguessed(log)),
         groups=[found for suite, panel in shown if (found := _groups(log, suite, panel, len(shown)))],
+        headline=HEADLINE_PAIRS,
         together=rate(CONFIDENCE, 0),
         not_adjusted=looks.stopped_early(log),
     )
@@ -159,12 +161,8 @@ def _groups(log: AuditLog, suite: Suite, panel: Panel, among: int) -> Groups | N
         *(_TESTED if panel.unit.kind == "binary" else ()),
     )
     rows = [_group_row(panel, comparison) for comparison in found]
-    table = Table(f"{panel.title}: groups, worst first", columns, rows)
-    return Groups(
-        panel.title,
-        _worst(panel, next((c for c in found if c.n_pairs >= HEADLINE_PAIRS), found[0])),
-        only(table, among, which="worst"),
-    )
+    table = Table(f"{panel.title}: groups", columns, rows)
+    return Groups(panel.title, _worst(panel, found[0]), only(table, among, which="worst"))
 
 
 _TESTED = (
@@ -179,7 +177,7 @@ def _group_row(panel: Panel, comparison: Comparison) -> list[Cell]:
     return [
         group if len(panel.metrics) < 2 else f"{group}, {comparison.metric}",
         comparison.variant,
-        count(comparison.n_pairs),
+        count(comparison.n_pairs) + (aside(f"fewer than {HEADLINE_PAIRS}") if _few(comparison) else ""),
         unit.level(comparison.before),
         unit.level(comparison.after),
         unit.drop(comparison.difference),
@@ -198,18 +196,31 @@ def _tested(comparison: Comparison) -> list[Cell]:
     ]
 
 
-def _worst_first(comparison: Comparison, *, two_sided: bool) -> tuple[float, str, str, str]:
-    """Sorting key: the largest drop, or change where either way is damage; what was not measured is last."""
+def _few(comparison: Comparison) -> bool:
+    return comparison.n_pairs < HEADLINE_PAIRS
+
+
+def _worst_first(comparison: Comparison, *, two_sided: bool) -> tuple[bool, float, str, str, str]:
+    """Sorting key: the largest drop, or change where either way is damage; what was not measured is last.
+
+    Groups of few pairs follow the others, so that the first row is the one of the title.
+    """
     drop = comparison.difference
     rank = inf if isinstance(drop, NotMeasured) else -abs(drop) if two_sided else -drop
-    return rank, comparison.variant, str(comparison.group), comparison.metric
+    return _few(comparison), rank, comparison.variant, str(comparison.group), comparison.metric
 
 
 def _worst(panel: Panel, comparison: Comparison) -> str:
+    """What the worst group lost; of groups with few pairs nothing is said."""
+    if _few(comparison):
+        return f"no group has {HEADLINE_PAIRS} pairs"
     if isinstance(comparison.difference, NotMeasured):
         return "no drop could be had"
     unit, drop = panel.unit, comparison.difference
     if drop <= 0 and not unit.two_sided:
         return f"no group of {HEADLINE_PAIRS} pairs or more got worse"
     change = "change" if unit.two_sided else "drop"
-    return f"largest {change} {unit.drop(drop)}{unit.name}: {comparison.group} at {comparison.variant}"
+    return (
+        f"largest {change} {unit.drop(drop)}{unit.name}: {comparison.group} at {comparison.variant}, of "
+        f"groups with {HEADLINE_PAIRS} pairs or more"
+    )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit import records
-from audit.records import AuditLog, Run
+from audit.records import AuditLog, NotMeasured, Provenance, Run
 from reports import reading
 from reports.room import few
 from reports.section import Section
 from reports.sections.compressed import digest
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count, seconds
+from reports.wording import count, plural, seconds
 
 SHA256_DIGITS = 64
 
@@ -25,6 +25,9 @@ def section(log: AuditLog) -> Section:
         log_sha256=reading.log_sha256(log),
         registered=log.registered,
         post_hoc=reading.post_hoc(log),
+        computed_in=_computed_in(log),
+        git_changes=_git_changes(log.provenance),
+        scored=_scored(log),
         packages=_packages(log),
         cells=_cells(log),
         n_cells=count(sum(len(run.cells) for run in log.runs)),
@@ -32,6 +35,41 @@ def section(log: AuditLog) -> Section:
         chats=_chats(log),
     )
     return Section("provenance", "Provenance", html)
+
+
+def _computed_in(log: AuditLog) -> str:
+    """The precision that the original was computed in, and what the config says."""
+    original, asked = reading.original(log), log.config.dtype
+    if original is None or original.evaluated_as == asked:
+        return asked
+    return f"{original.evaluated_as} (config: {asked})"
+
+
+def _git_changes(found: Provenance) -> str:
+    """Whether the commit is all that there was; nothing without a commit."""
+    if isinstance(found.git_commit, NotMeasured):
+        return ""
+    if isinstance(found.git_changed, NotMeasured):
+        return f"; changes beside it: {found.git_changed}"
+    return ", with changes that are not committed" if found.git_changed else ", without changes"
+
+
+def _scored(log: AuditLog) -> str:
+    """When the answers came about, and what of them is older than the last start; empty without any."""
+    cells = [cell for run in log.runs for cell in run.cells]
+    times = sorted(cell.started for cell in cells)  # one form, in UTC: their order is that of time
+    if not times:
+        return ""
+    earlier = sum(at < log.provenance.started for at in times)
+    said = (
+        f"between {times[0]} and {times[-1]}; "
+        f"{count(earlier)} of {plural(len(cells), 'cell')} before the last start"
+    )
+    registered = log.registered
+    lent = 0 if isinstance(registered, NotMeasured) else sum(at < registered.at for at in times)
+    if not lent:
+        return said
+    return f"{said}, of which {count(lent)} of the original in an earlier audit, before the rules were fixed"
 
 
 def _packages(log: AuditLog) -> Table:

@@ -36,7 +36,7 @@ class Plot:
 def section(log: AuditLog) -> Section:
     """Both plots, what is in them, and their numbers."""
     levels = standings(log)
-    best = front({one.name: one.point for one in levels if one.point is not None})
+    best = front({one.name: one.point for one in levels if one.point is not None and _passes(one)})
     size, speed = _size_plot(log, levels, best), _speed_plot(levels)
     html = draw(
         "tradeoff.html.j2",
@@ -44,14 +44,19 @@ def section(log: AuditLog) -> Section:
         speed=speed,
         fastest=_fastest(levels),
         intervals=_intervals(levels),
-        findings=[*_found(levels, best), *_open(levels, best)],
+        findings=[*_found(log, levels, best), *_open(levels, best)],
         cautions=_cautions(log),
         table=_table(log, levels, best) if levels else None,
         unplaced=[line for one in levels for line in _unplaced(one)],
         partial=[one for one in levels if isinstance(one.worst, Worst) and one.worst.left_out],
         no_speed=_no_speed(log),
     )
-    return Section("tradeoff", "Size and speed against loss", html, plots=bool(size or speed))
+    title = "Size and speed against loss" if speed else "Size against loss"
+    return Section("tradeoff", title, html, plots=bool(size or speed))
+
+
+def _passes(one: Standing) -> bool:
+    return one.decision == "pass"
 
 
 def _size_plot(log: AuditLog, levels: list[Standing], best: list[str]) -> Plot | None:
@@ -129,14 +134,13 @@ def _intervals(levels: list[Standing]) -> str:
     return "bounds, which decide" if known else "bounds, which could not be had"
 
 
-def _found(levels: list[Standing], best: list[str]) -> list[str]:
+def _found(log: AuditLog, levels: list[Standing], best: list[str]) -> list[str]:
     """What there is to see."""
-    sized = [one for one in levels if one.decision == "pass" and isinstance(one.size_bytes, int)]
-    lines = ["No level passes."] if not any(one.decision == "pass" for one in levels) else []
+    sized = [one for one in levels if _passes(one) and isinstance(one.size_bytes, int)]
+    lines = ["No level passes."] if not any(map(_passes, levels)) else []
     if sized:
         one = min(sized, key=lambda level: (level.size_bytes, level.name))
-        times = "" if isinstance(one.times_smaller, NotMeasured) else f" ({_smaller(one.times_smaller)})"
-        lines = [f"The smallest level that passes is {one.name}{times}."]
+        lines = [f"The smallest level that passes is {one.name}{_beside(log, one.times_smaller)}."]
     if best:
         lines.append(f"On the front: {listed(best)}.")
     if ties := [listed(names) for names in _ties(levels)]:
@@ -144,12 +148,20 @@ def _found(levels: list[Standing], best: list[str]) -> list[str]:
     return lines
 
 
+def _beside(log: AuditLog, times: float | NotMeasured) -> str:
+    """How much smaller than the original a level is, and what the original is stored as."""
+    original = reading.original(log)
+    if isinstance(times, NotMeasured) or original is None:
+        return ""
+    return f" ({_smaller(times)} than the original, which is stored here as {original.stored_as})"
+
+
 def _fastest(levels: list[Standing]) -> str:
     """The quickest of those that pass and were measured."""
     timed = [
         (one.decode.latency_ratio, one.name)
         for one in levels
-        if one.decision == "pass" and isinstance(one.decode, Speed)
+        if _passes(one) and isinstance(one.decode, Speed)
     ]
     if not timed:
         return "No level that passes has a speed of its own."
@@ -167,7 +179,7 @@ def _ties(levels: list[Standing]) -> list[list[str]]:
 
 def _open(levels: list[Standing], best: list[str]) -> list[str]:
     """Where the intervals leave open who lost less."""
-    ranked = {one.name: one for one in levels if one.point is not None}
+    ranked = {one.name: one for one in levels if one.point is not None and _passes(one)}
     off = [
         one.name
         for one in ranked.values()
@@ -219,12 +231,10 @@ def _unplaced(one: Standing) -> list[str]:
 
 
 def _no_speed(log: AuditLog) -> str:
-    """Why there is no plot of speed; empty where there is one."""
-    if any(isinstance(one.decode, Speed) for one in log.efficiency):
+    """Why there is no plot of speed; empty where there is one, or nobody asked for it."""
+    if not log.efficiency or any(isinstance(one.decode, Speed) for one in log.efficiency):
         return ""
-    if log.efficiency:
-        return "No level has a speed of its own: the table says why."
-    return "Speed was not measured, so it is in no plot."
+    return "No level has a speed of its own: the table says why."
 
 
 def _table(log: AuditLog, levels: list[Standing], best: list[str]) -> Table:
@@ -242,7 +252,7 @@ def _table(log: AuditLog, levels: list[Standing], best: list[str]) -> Table:
         Column("On the front?"),
     )
     rows = [_row(one, best, timed=bool(log.efficiency)) for one in levels]
-    return Table("Size, speed and the worst drop: the numbers of the plots", columns, rows)
+    return Table("The numbers plotted", columns, rows)
 
 
 def _row(one: Standing, best: list[str], *, timed: bool) -> list[Cell]:
@@ -290,4 +300,6 @@ def _loss(one: Standing) -> list[Cell]:
 def _on_front(one: Standing, best: list[str]) -> Cell:
     if one.point is None:
         return "not ranked"
+    if not _passes(one):
+        return "no: does not pass"
     return "yes" if one.name in best else "no"

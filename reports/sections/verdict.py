@@ -10,6 +10,7 @@ from markupsafe import Markup
 from audit.records import AuditLog, BudgetVerdict, Decision, Level, NotMeasured, Rule, Verdict
 from reports import budgets, controls, looks, reading
 from reports.badge import badge
+from reports.evidence import unjustified
 from reports.gaps import gap, spare
 from reports.held import Held, held
 from reports.marks import REPORTED, aside, reported
@@ -82,6 +83,7 @@ def section(log: AuditLog) -> Section:
         post_hoc=reading.post_hoc(log),
         overall=overall(log),
         strictness=_strictness(log),
+        unjustified=_unjustified(log),
         spared=looks.spared(log),
         answers=answers,
         matrix=_matrix(log) if log.verdicts else None,
@@ -98,6 +100,14 @@ def _strictness(log: AuditLog) -> str:
     if all(rule.blocks for rule in log.config.rules) and all(budget.blocks for budget in log.config.budgets):
         return STRICTNESS[log.decision]
     return f"{STRICTNESS[log.decision]} Rules and budgets that are only reported have no say in it."
+
+
+def _unjustified(log: AuditLog) -> str:
+    """A warning where margins came by default; empty where each has a reason."""
+    titles = unjustified(log)
+    if len(titles) == len(log.config.rules):
+        return "Every margin here is a default, which nobody justified for this use." if titles else ""
+    return f"Margins by default, which nobody justified for this use: {listed(titles)}." if titles else ""
 
 
 def overall(log: AuditLog) -> str:

@@ -74,6 +74,47 @@ def test_evidence_that_was_not_measured_is_a_gap_with_its_reason(
     assert "no suite of safety was in this audit" in text_of(section(without).html)
 
 
+def test_no_share_of_evidence_looks_like_a_score(log: AuditLog, text_of: Callable[..., str]) -> None:
+    """The kinds of evidence that a tool knows are no measure of what a law asks."""
+    assert re.findall(r"\b\d{1,3} of \d{1,3}\b(?! drops)", text_of(section(log).html)) == []
+
+
+def test_clauses_with_gaps_and_without_evidence_stand_by_name_in_one_table(
+    gate: AuditLog, rows_of: Callable[[str], list[list[str]]]
+) -> None:
+    (act,) = [row for row in rows_of(str(section(gate).html)) if row[0] == "EU AI Act"]
+    assert "Art. 15(4) (Robustness)" in act[3]
+    assert "Art. 9(6)" not in act[3]
+    assert act[4] == "Art. 15(5) (Robustness and The exact artefacts)"
+
+
+def test_the_standing_of_a_framework_is_that_of_its_clauses(
+    log: AuditLog, rows_of: Callable[[str], list[list[str]]]
+) -> None:
+    (act,) = [row for row in rows_of(str(section(log).html)) if row[0] == "EU AI Act"]
+    assert act[2] == "13 not yet in force (from 2027-12-02); 4 in force"
+
+
+def test_how_old_the_reading_of_the_law_is_stands_beside_it(
+    log: AuditLog, text_of: Callable[..., str]
+) -> None:
+    """From 21 September to 24 November it is 9 + 31 + 24 days."""
+    assert "as it stood on 2026-09-21 or later, 64 days before this audit ended" in text_of(section(log).html)
+
+
+def test_a_log_without_a_date_has_no_age(log: AuditLog, text_of: Callable[..., str]) -> None:
+    undated = log.model_copy(update={"provenance": log.provenance.model_copy(update={"finished": ""})})
+    assert "as it stood on 2026-09-21 or later. " in text_of(section(undated).html) + " "
+
+
+def test_the_control_is_no_level_of_the_evidence(log: AuditLog) -> None:
+    """Four levels of five suites; the original measured again is a fifth only where repeats are counted."""
+    known = evidence(log)
+    assert known["accuracy"].says.endswith("at 4 levels")  # type: ignore[union-attr]
+    assert known["intervals"].says == "20 of 20 drops with an interval"  # type: ignore[union-attr]
+    assert known["repeatability"].says == "the original measured again: 0 answers changed"  # type: ignore[union-attr]
+
+
 def test_rules_changed_after_the_scoring_are_no_evidence_of_rules_fixed_before(gate: AuditLog) -> None:
     looser = tuple(rule.model_copy(update={"margin": 0.2}) for rule in gate.config.rules)
     changed = gate.model_copy(update={"config": gate.config.model_copy(update={"rules": looser})})
@@ -98,7 +139,7 @@ def test_a_company_adds_its_own_policy_by_a_file(
     with_own = log.model_copy(update={"config": log.config.model_copy(update={"frameworks": (own,)})})
     text = text_of(section(with_own).html)
     assert "No loss of support answers" in text
-    assert "not measured: no impact ratio was computed" in text
+    assert "Gap: no impact ratio was computed" in text
 
 
 @pytest.mark.parametrize(

@@ -202,3 +202,21 @@ def _changed(log: AuditLog, variant: str, suite: str, update: dict[str, object])
         for one in log.comparisons
     )
     return log.model_copy(update={"comparisons": comparisons})
+
+
+def test_a_caption_begins_with_what_there_is_to_see(log: AuditLog) -> None:
+    """289 of 640 pairs are 45.16 points."""
+    captions = re.findall("<figcaption>(.*?)</figcaption>", str(drops.section(log).html))
+    assert captions[0].startswith("Most at int2: a drop of 45.16 points. Inside the margin: int8.")
+
+
+def test_a_caption_of_gains_alone_names_no_level_as_the_worst(log: AuditLog) -> None:
+    gained = tuple(one.model_copy(update={"difference": -0.1}) for one in log.comparisons)
+    html = str(drops.section(log.model_copy(update={"comparisons": gained})).html)
+    assert "<figcaption>No level lost anything on balance." in html
+
+
+def test_rates_over_fewer_pairs_are_said_to_be_so(log: AuditLog, gate: AuditLog) -> None:
+    own = "before and after are over the pairs asked of each level"
+    assert own in drops.section(gate).html
+    assert own not in drops.section(log).html

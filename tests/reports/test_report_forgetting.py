@@ -98,12 +98,21 @@ def test_each_level_has_its_row_the_control_first(log: AuditLog, rows_of: Rows) 
     rows = rows_of(html_of(followed(log, int4=DAMAGED, control=SPARED)))
     assert rows[:3] == [
         [
-            "Level", "Facts asked", "Original right", "Known", "Forgotten", "Forgotten, % of known",
-            "95 % interval", "Still known, %", "Newly right",
+            "Level", "Facts asked", "Original right", "Known", "Of these forgotten",
+            "Forgotten, % of known", "95 % interval", "Still known, %", "Newly right",
         ],
         ["control (copy of the original)", "744", "640", "500", "0", "0.00", "1.00 to 50.00", "100.00", "11"],
         ["int4", "744", "640", "500", "50", "10.00", "1.00 to 50.00", "90.00", "11"],
     ]  # fmt: skip
+
+
+def test_a_drop_of_the_same_facts_stands_beside_what_was_forgotten(log: AuditLog, rows_of: Rows) -> None:
+    """52 of 640 pairs turned wrong at int4; of 744 facts that number says nothing."""
+    alike = DAMAGED.model_copy(update={"n_facts": 640, "n_right": 442})
+    head, *rows = rows_of(html_of(followed(log, int8=DAMAGED, int4=alike)))
+    assert head[2:5] == ["Original right", "Of these wrong now", "Known"]
+    assert rows[0][3] == "not measured: the drop is not counted by facts"
+    assert rows[1][2:6] == ["442", "52", "500", "50"]
 
 
 def test_it_says_when_a_fact_counts_as_known(log: AuditLog, text_of: Text) -> None:

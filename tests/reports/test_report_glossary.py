@@ -38,6 +38,22 @@ def test_what_is_no_text_of_ours_brings_no_term(html: str) -> None:
     assert _terms(html) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "term"),
+    [
+        ("int4, symmetric, groups of 64", "Group size"),
+        ("rtn (bits 4, group_size 64)", "RTN"),
+        ("symmetric, one scale", "Symmetric"),
+        ("dequantised to float32", "Dequantised"),
+        ("capitals, torso", "Head, torso, tail"),
+        ("Nominal error of each look", "Nominal error"),
+        ("Error of the truncation", "Truncation"),
+    ],
+)
+def test_a_word_of_the_tables_is_explained(said: str, term: str) -> None:
+    assert term in _terms(f"<p>{said}</p>")
+
+
 def test_a_part_of_another_word_is_no_term() -> None:
     assert _terms("<p>The controller paired it with a frontier.</p>") == ["Paired"]
 

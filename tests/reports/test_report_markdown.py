@@ -102,7 +102,7 @@ def test_an_artefact_that_is_not_what_it_is_said_to_be_is_named(log: AuditLog) -
     claim = CheckedClaim(quantity="bits", value=4.0, source="its name", found=8.0, holds=False)
     lying = log.variants[3].model_copy(update={"claims": (claim,)})
     log = log.model_copy(update={"variants": (*log.variants[:3], lying, *log.variants[4:])})
-    assert "- int4 is not what it is said to be: its name says 4" in render(log).decode()
+    assert "- int4 is not what it is said to be: 4" in render(log).decode()
 
 
 def test_the_commonest_reasons_of_missing_numbers_stand_there(log: AuditLog) -> None:

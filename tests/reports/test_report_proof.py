@@ -27,8 +27,8 @@ def with_candidate(log: AuditLog, **fields: object) -> AuditLog:
 def test_a_false_claim_stands_beside_what_was_found(gate: AuditLog, text_of: Text) -> None:
     html = str(compressed.section(with_candidate(gate, claims=(FALSE, TRUE))).html)
     text = text_of(html)
-    assert "acme is not what it is said to be: its name says 4 bits per weight, found 16 bits" in text
-    assert "config.json says 100.00% groups of four with two zeros, found 100.00%" in text
+    assert "acme is not what it is said to be: 4 bits per weight by its name, found 16 bits" in text
+    assert "100.00% groups of four with two zeros by config.json, found 100.00%" in text
     assert "taken as it came, from acme/<b>-int4" in text
     assert "<b>-int4" not in html
 
@@ -36,7 +36,7 @@ def test_a_false_claim_stands_beside_what_was_found(gate: AuditLog, text_of: Tex
 def test_the_answer_to_may_it_ship_says_so_first(gate: AuditLog, text_of: Text) -> None:
     last = gate.variants[-1].model_copy(update={"claims": (FALSE,)})
     log = gate.model_copy(update={"variants": (*gate.variants[:-1], last)})
-    said = f"{last.name} is not what it is said to be: its name says 4 bits per weight"
+    said = f"{last.name} is not what it is said to be: 4 bits per weight by its name"
     assert said in text_of(str(verdict.section(log).html))
     assert said not in text_of(str(verdict.section(gate).html))
 

@@ -22,7 +22,7 @@ from audit.records import AuditLog
 from reports.html import drawn
 
 SECTIONS = (
-    "verdict", "compressed", "tradeoff", "drops", "forgetting", "probe", "changed", "efficiency", "method",
+    "verdict", "compressed", "tradeoff", "drops", "forgetting", "probe", "changed", "method",
     "power", "limits", "clauses", "provenance", "glossary",
 )  # fmt: skip
 KEPT_LEVELS = ("control", "int8", "int2")

@@ -112,8 +112,8 @@ def test_groups_of_a_perplexity_are_told_in_per_cent_and_worst_first(gate: Audit
     )
     split = gate.model_copy(update={"comparisons": (*gate.comparisons, *groups)})
     html = str(probe.section(split).html)
-    assert "Fluency: largest drop 200.00 %: news at int4" in html
-    table = html.split("Fluency: groups, worst first")[-1].split("</table>")[0]
+    assert "Fluency: largest drop 200.00 %: news at int4, of groups with 20 pairs or more" in html
+    table = html.split("Fluency: groups")[-1].split("</table>")[0]
     rows = rows_of(table)
     assert [(row[0], row[5]) for row in rows[1:]] == [
         ("news", "200.00"),

@@ -208,3 +208,15 @@ def _with(log: AuditLog, variant: str, suite: str, **update: object) -> AuditLog
         return one.model_copy(update=update) if here else one
 
     return log.model_copy(update={"comparisons": tuple(changed(one) for one in log.comparisons)})
+
+
+def test_margins_that_nobody_justified_are_told_with_the_verdict(
+    log: AuditLog, gate: AuditLog, text_of: Text
+) -> None:
+    first, *others = log.config.rules
+    reasoned = first.model_copy(update={"because": "agreed with the users"})
+    config = log.config.model_copy(update={"rules": (reasoned, *others[:1])})
+    one_left = log.model_copy(update={"config": config})
+    assert "Every margin here is a default, which nobody justified" in text_of(str(verdict.section(log).html))
+    assert "which nobody justified for this use: Bias." in text_of(str(verdict.section(one_left).html))
+    assert "nobody justified" not in text_of(str(verdict.section(gate).html))
