@@ -12,7 +12,7 @@ from reports.tables import Cell, Column, Table
 from reports.wording import count, plural, rate, signed
 
 NOT_ADJUSTED = (
-    "Where a suite stopped early, the 90 % interval is not adjusted for looking early; "
+    "Where a suite stopped early, the 90\N{NO-BREAK SPACE}% interval is not adjusted for looking early; "
     "the verdict rests on wider bounds."
 )
 """Said wherever that interval of a suite that stopped early is shown."""
@@ -25,11 +25,12 @@ def stopped_early(log: AuditLog) -> bool:
 
 def unadjusted(log: AuditLog) -> str:
     """A warning where what stands beside a verdict are not its own bounds; empty where they are."""
-    lacking = any(
-        isinstance(one.bounds, NotMeasured) and not isinstance(one.p_value, NotMeasured)
-        for one in log.verdicts
-    )
-    return NOT_ADJUSTED if lacking and stopped_early(log) else ""
+    return NOT_ADJUSTED if any(map(lacks_bounds, log.verdicts)) and stopped_early(log) else ""
+
+
+def lacks_bounds(verdict: Verdict) -> bool:
+    """Whether a verdict that was read does not say by which bounds: older logs don't."""
+    return isinstance(verdict.bounds, NotMeasured) and not isinstance(verdict.p_value, NotMeasured)
 
 
 def spared(log: AuditLog) -> str:

@@ -28,7 +28,7 @@ def _sensitivity(panel: Panel, rows: list[Comparison], among: int) -> Table:
     methods = list(dict.fromkeys(one.method for comparison in rows for one in comparison.sensitivity))
     columns = [
         Column("Level"),
-        Column("90 % interval", numeric=True),
+        Column("90\N{NO-BREAK SPACE}% interval", numeric=True),
         Column("Tango score", numeric=True),
         *(Column(method, numeric=True) for method in methods),
         Column("Do they agree on the margin?", wide=True),

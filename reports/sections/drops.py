@@ -167,13 +167,13 @@ def _bars(marks: list[Mark]) -> str:
 
 def _confidence(interval: Interval) -> str:
     """With as many digits as it takes: an early look decides at 99.98 %."""
-    return f"{100 * interval.confidence:.4g} %"
+    return f"{100 * interval.confidence:.4g}\N{NO-BREAK SPACE}%"
 
 
 def _not_what_decides(log: AuditLog, panel: Panel, rows: list[Comparison]) -> str:
     """A warning where the log does not hold the bounds that decided, and other ones are drawn."""
     verdicts = [verdict for one in rows if (verdict := reading.verdict_on(log, one))]
-    if not any(isinstance(one.bounds, NotMeasured) for one in verdicts):
+    if not any(map(looks.lacks_bounds, verdicts)):
         return ""
     warning = f" {looks.NOT_ADJUSTED}" if any(map(reading.spared, rows)) else ""
     drawn = {round((1 - c.interval.confidence) / 2, 6) for c in rows if isinstance(c.interval, Interval)}
@@ -192,7 +192,7 @@ def _table(log: AuditLog, panel: Panel, rows: list[Comparison]) -> Table:
         Column(panel.unit.level_title("Before"), numeric=True),
         Column(panel.unit.level_title("After"), numeric=True),
         Column(panel.unit.drop_title, numeric=True),
-        Column("90 % interval", numeric=True),
+        Column("90\N{NO-BREAK SPACE}% interval", numeric=True),
         *((Column("Bounds that decide", numeric=True),) if looked else ()),
         *(_FLIP_COLUMNS if flips else ()),
         Column("p, drop ≥ margin", numeric=True),

@@ -116,7 +116,7 @@ def test_a_missing_drop_leaves_no_mark_and_gives_its_reason(log: AuditLog, rows_
     assert row.count("not measured: no pair was left") == 5
 
 
-def test_other_methods_stand_beside_the_interval_that_decides(log: AuditLog, rows_of: Rows) -> None:
+def test_other_methods_stand_beside_the_interval(log: AuditLog, rows_of: Rows) -> None:
     tango, other = (
         Interval(lower=-0.0125, upper=upper, confidence=0.9, method="Newcombe's method 10")
         for upper in (0.0275, 0.0375)
@@ -124,7 +124,7 @@ def test_other_methods_stand_beside_the_interval_that_decides(log: AuditLog, row
     update = {"tango": tango, "sensitivity": (other,)}
     rows = rows_of(_articles(_changed(log, "int4", "safety", update))["safety"])
     row = next(row for row in rows if row[0] == "int4" and len(row) == 5)
-    assert row[1:] == ["−1.19 to 1.81", "−1.25 to 2.75", "−1.25 to 3.75", "no: it is close"]
+    assert row[1:] == ["−1.19 to 1.81", "−1.25 to 2.75", "−1.25 to 3.75", "no: it is close (across, inside)"]
 
 
 def test_methods_that_agree_are_said_to_be_on_the_same_side_of_the_margin(
