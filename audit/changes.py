@@ -16,7 +16,7 @@ from audit.records import (
     Verdict,
 )
 
-Change = Literal["worse", "open", "better", "same"]
+Change = Literal["worse", "open", "better", "same", "gone"]
 _RANK: dict[Decision, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 Value = str | int | float | NotMeasured
 
@@ -36,12 +36,17 @@ class Promised:
     """Where the terms were changed: what the later numbers are by the earlier ones."""
     has_say: bool
     """Whether it holds a release back, in either run."""
+    level_stays: bool
+    """Whether the later run has the level at all."""
 
     @property
     def change(self) -> Change:
         """`worse`: it fails, and did not. `open`: it passed, and now does not, is not promised any more, or
-        does by its new terms alone. A promise made for the first time is taken to have been kept."""
+        does by its new terms alone. `gone`: its level is, or nobody promises what did not pass. What is promised
+        for the first time is taken to have been kept."""
         before = _decision(self.found_before) if self.before else "pass"
+        if self.after is None:
+            return "open" if before == "pass" and self.level_stays else "gone"
         after = _decision(self.found_after)
         if (before, after) == ("pass", "pass") and self.by_earlier_terms not in (None, "pass"):
             after = "inconclusive"

@@ -22,6 +22,7 @@ def promises(before: AuditLog, after: AuditLog) -> Iterator[Promised]:
     """Every promise of either run, in the later one's order."""
     terms, found = (_promised(before), _promised(after)), (_judged(before), _judged(after))
     again = _by_earlier_terms(before, after)
+    levels = {level.name for level in after.config.levels}
     mute = {level.name for level in after.config.levels if level.computed_in}  # as the audit's own decision
     for key in dict.fromkeys([*terms[1], *terms[0]]):
         old, new = (side.get(key) for side in terms)
@@ -34,6 +35,7 @@ def promises(before: AuditLog, after: AuditLog) -> Iterator[Promised]:
             found_after=found[1].get(key),
             by_earlier_terms=again.get(key) if changed else None,
             has_say=key[0] not in mute and any(one.blocks for one in (old, new) if one),
+            level_stays=key[0] in levels,
         )
 
 

@@ -30,11 +30,8 @@ from reports.wording import count, listed, mebibytes, plain, plural, probability
 DIFFERS = 0.05
 """Adjusted p-value below which answers are said to differ."""
 WORDS_OF_CHANGE: dict[Change, str] = {
-    "worse": "worse",
-    "open": "open",
-    "better": "better",
-    "same": "as before",
-}
+    "worse": "worse", "open": "open", "better": "better", "same": "as before", "gone": "gone",
+}  # fmt: skip
 HEADLINES: dict[Decision, str] = {
     "pass": "No promise got worse",
     "fail": "Worse than before",
@@ -68,6 +65,7 @@ _TOLD: dict[Change, str] = {
     "worse": "now failing",
     "open": "no longer known to be kept",
     "better": "better than before",
+    "gone": "gone with its level, or given up unkept",
 }
 
 
@@ -81,7 +79,7 @@ def parts(diff: Diff) -> list[Part]:
 
 def _promises(diff: Diff) -> Part:
     told = [one for one in diff.promises if one.change != "same" or one.by_earlier_terms or not _in_both(one)]
-    order: list[Change] = ["worse", "open", "better", "same"]
+    order: list[Change] = ["worse", "open", "better", "same", "gone"]
     told.sort(key=lambda one: order.index(one.change))
     rest = [one for one in diff.promises if one not in told]
     as_before = Counter(_decision(one.found_after) for one in rest)
@@ -121,7 +119,7 @@ def _title(diff: Diff, one: Promised) -> str:
     old = one.before and _promise(diff.before.log, one.before)
     new = one.after and _promise(diff.after.log, one.after)
     if old and new and old != new:
-        return f"{new}; before: {old}"
+        return f"{new} (before: {old.partition(': ')[2]})"
     return new or old or ""
 
 

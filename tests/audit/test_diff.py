@@ -36,10 +36,11 @@ def release(
     int8: Sequence[float],
     *rules: Rule,
     change: Change = lambda log: {},
+    level: str = "int8",
 ) -> Path:
     """A finished, judged run with those outcomes of its one level."""
     original = ORIGINAL if len(int8) == len(ORIGINAL) else [1.0] * len(int8)
-    run_folder(folder, {"original": original, "int8": int8})
+    run_folder(folder, {"original": original, level: int8})
     log = read_log(folder)
     config = log.config.model_copy(update={"rules": rules or (Rule(suite="arithmetic"),)})
     comparisons = compare(log.runs, config.suites, lambda cell: read_samples(cell, folder))
@@ -100,7 +101,7 @@ def test_a_pass_by_looser_terms_is_no_pass(tmp_path: Path) -> None:
     assert code == 3
     assert "by the earlier terms: Inconclusive" in text
     text = text.replace("\\", "")
-    assert "acc, margin 10.00 points; before: a: acc, margin 3.00 points" in text
+    assert "acc, margin 10.00 points (before: acc, margin 3.00 points)" in text
 
 
 def test_looser_terms_that_change_nothing_are_told_and_no_more(tmp_path: Path) -> None:
@@ -119,6 +120,22 @@ def test_a_promise_that_is_gone_is_open(tmp_path: Path) -> None:
     code, text = told(*sides)
     assert code == 3
     assert "not promised" in text
+
+
+def test_what_failed_and_is_promised_no_more_is_gone_and_not_better(tmp_path: Path) -> None:
+    sides = (
+        release(tmp_path / "a", flipped(40)),
+        release(tmp_path / "b", flipped(40), Rule(suite="arithmetic", metric="kl", blocks=False)),
+    )
+    assert diff(*sides).promises[-1].change == "gone"
+    assert "better" not in told(*sides)[1].partition("Answers")[0]
+
+
+def test_a_level_that_is_shipped_no_more_opens_nothing(tmp_path: Path) -> None:
+    first = release(tmp_path / "a", flipped(0))
+    code, text = told(first, release(tmp_path / "b", flipped(0), level="int4"))
+    assert code == 0
+    assert "1 promise gone with its level" in text
 
 
 def test_what_is_only_reported_has_no_say(tmp_path: Path) -> None:
