@@ -42,8 +42,8 @@ class Promised:
     @property
     def change(self) -> Change:
         """`worse`: it fails, and did not. `open`: it passed, and now does not, is not promised any more, or
-        does by its new terms alone. `gone`: its level is, or nobody promises what did not pass. What is promised
-        for the first time is taken to have been kept."""
+        does by its new terms alone. `gone`: its level is, or nobody promises what did not pass. What is
+        promised for the first time is taken to have been kept."""
         before = _decision(self.found_before) if self.before else "pass"
         if self.after is None:
             return "open" if before == "pass" and self.level_stays else "gone"

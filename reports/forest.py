@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, Literal
 
@@ -44,6 +44,8 @@ class Mark:
     drop: float | NotMeasured
     """On the scale of the log: positive is a loss."""
     interval: Interval | NotMeasured
+    bounds: Interval | NotMeasured
+    """Those that decide: the interval, or wider ones, which are drawn behind it."""
     kind: Kind
 
 
@@ -52,7 +54,12 @@ def forest(marks: Sequence[Mark], margins: Sequence[float], unit: Unit) -> dict[
     import plotly.graph_objects as go
 
     figure = go.Figure(
-        data=[_trace(marks, kind, unit) for kind in SYMBOLS if any(mark.kind == kind for mark in marks)],
+        data=[
+            trace
+            for kind in SYMBOLS
+            if any(mark.kind == kind for mark in marks)
+            for trace in (*_behind(marks, kind, unit), _trace(marks, kind, unit))
+        ],
         layout=_layout(marks, margins, unit),
     )
     data: dict[str, Any] = figure.to_plotly_json()
@@ -78,15 +85,44 @@ def _trace(marks: Sequence[Mark], kind: Kind, unit: Unit) -> dict[str, Any]:
             "color": COLOURS[kind],
             "line": {"width": 2, "color": COLOURS[kind]},
         },
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [_reach(mark, drop, unit, up=True) for mark, drop in shown],
-            "arrayminus": [_reach(mark, drop, unit, up=False) for mark, drop in shown],
-            "color": COLOURS[kind],
-            "thickness": 2,
-            "width": 5,
-        },
+        "error_x": _bars(shown, unit, COLOURS[kind], thickness=3, cap=0),
+    }
+
+
+def _behind(marks: Sequence[Mark], kind: Kind, unit: Unit) -> list[dict[str, Any]]:
+    """The bounds that decide, thin, where they are others than the interval."""
+    wide = [
+        (replace(mark, interval=mark.bounds), mark.drop)
+        for mark in marks
+        if mark.kind == kind and mark.bounds != mark.interval and not isinstance(mark.drop, NotMeasured)
+    ]
+    if not wide:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "showlegend": False,
+            "hoverinfo": "skip",
+            "x": [_x(drop, unit) for _, drop in wide],
+            "y": [_label(mark) for mark, _ in wide],
+            "marker": {"symbol": "line-ns", "size": 1, "color": COLOURS[kind]},
+            "error_x": _bars(wide, unit, COLOURS[kind], thickness=1, cap=9),
+        }
+    ]
+
+
+def _bars(
+    shown: Sequence[tuple[Mark, float]], unit: Unit, colour: str, *, thickness: float, cap: int
+) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [_reach(mark, drop, unit, up=True) for mark, drop in shown],
+        "arrayminus": [_reach(mark, drop, unit, up=False) for mark, drop in shown],
+        "color": colour,
+        "thickness": thickness,
+        "width": cap,
     }
 
 
@@ -161,8 +197,9 @@ def _range(marks: Sequence[Mark], margins: Sequence[float], unit: Unit) -> tuple
     for mark in marks:
         if not isinstance(mark.drop, NotMeasured):
             ends.append(_x(mark.drop, unit))
-        if isinstance(mark.interval, Interval):
-            ends += [_x(mark.interval.lower, unit), _x(mark.interval.upper, unit)]
+        for bar in (mark.interval, mark.bounds):
+            if isinstance(bar, Interval):
+                ends += [_x(bar.lower, unit), _x(bar.upper, unit)]
     air = 0.08 * (max(ends) - min(ends)) or 1.0
     return min(ends) - air, max(ends) + air
 

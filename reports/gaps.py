@@ -17,7 +17,7 @@ def gap(held: Held) -> str:
     drop = unit.phrase(held.drop)
     if isinstance(held.reach, NotMeasured) or isinstance(held.excess, NotMeasured):
         return f"{drop} without an interval, against a margin of {margin}"
-    drop += f" ({unit.interval(held.interval)})"
+    drop += f" ({_name(held)}{unit.interval(held.interval)})"
     if held.excess >= 0:
         return f"{drop}, {unit.shown(held.excess)} over the margin of {margin}{_unproven(held)}"
     if held.verdict.decision == "fail":
@@ -25,6 +25,11 @@ def gap(held: Held) -> str:
     if held.reach >= 0:
         return f"{drop}, which may lie {unit.shown(held.reach)} over the margin of {margin}"
     return f"{drop}, inside the margin of {margin}{_not_enough(held)}"
+
+
+def _name(held: Held) -> str:
+    """What the interval is, where the bounds that decide are others."""
+    return "" if held.interval == held.bounds else "90\N{NO-BREAK SPACE}% interval "
 
 
 def spare(held: Held) -> str:

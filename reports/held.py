@@ -33,8 +33,9 @@ class Held:
     unit: Unit
     drop: float | NotMeasured
     interval: Interval | NotMeasured
-    """The bounds that decide, with the error that their look may spend; of a log that holds none, the 90 %
-    interval."""
+    """The 90 % interval: of what size the drop is."""
+    bounds: Interval | NotMeasured
+    """Those that decide, wider where a look may spend less error; of a log that holds none, the interval."""
 
     @property
     def margin(self) -> str:
@@ -48,8 +49,8 @@ class Held:
 
     @property
     def reach(self) -> float | NotMeasured:
-        """The upper bound less the margin, on the reader's scale: negative is room to spare."""
-        return self.interval if isinstance(self.interval, NotMeasured) else self._over(self.interval.upper)
+        """The upper bound that decides less the margin, on the reader's scale: negative is room to spare."""
+        return self.bounds if isinstance(self.bounds, NotMeasured) else self._over(self.bounds.upper)
 
     @property
     def in_margins(self) -> float | NotMeasured:
@@ -61,17 +62,20 @@ class Held:
     @property
     def ends_in_margins(self) -> tuple[float, float] | NotMeasured:
         """Both ends of the interval over the margin; of a change either way those of its size."""
-        if isinstance(self.interval, NotMeasured):
-            return self.interval
-        lower, upper = self.interval.lower / self._limit, self.interval.upper / self._limit
+        return self._in_margins(self.interval)
+
+    def _in_margins(self, interval: Interval | NotMeasured) -> tuple[float, float] | NotMeasured:
+        if isinstance(interval, NotMeasured):
+            return interval
+        lower, upper = interval.lower / self._limit, interval.upper / self._limit
         if not self.unit.two_sided:
             return lower, upper
         return (0.0 if lower <= 0 <= upper else min(abs(lower), abs(upper))), max(abs(lower), abs(upper))
 
     @property
     def strain(self) -> float:
-        """The upper bound in margins, so that rules of any unit can be ranked; unknown is the most."""
-        ends = self.ends_in_margins
+        """The deciding upper bound in margins, to rank rules of any unit by; unknown is the most."""
+        ends = self._in_margins(self.bounds)
         return float("inf") if isinstance(ends, NotMeasured) else ends[1]
 
     @property
@@ -107,12 +111,14 @@ def held(log: AuditLog, verdict: Verdict) -> Held:
     comparison = reading.comparison_of(log, verdict)
     if comparison is None:
         gap = NotMeasured("it was not compared with the original")
-        return Held(verdict, unit, gap, gap)
+        return Held(verdict, unit, gap, gap, gap)
     if verdict.metric != DIVERGENCE:
-        return Held(verdict, unit, comparison.difference, deciding(verdict, comparison))
+        bounds = deciding(verdict, comparison)
+        return Held(verdict, unit, comparison.difference, comparison.interval, bounds)
     estimate = divergence_estimate(comparison)
     drop = estimate if isinstance(estimate, NotMeasured) else estimate.value
-    return Held(verdict, unit, drop, divergence_interval(comparison))
+    interval = divergence_interval(comparison)
+    return Held(verdict, unit, drop, interval, interval)
 
 
 def deciding(verdict: Verdict, comparison: Comparison) -> Interval | NotMeasured:

@@ -87,7 +87,7 @@ def _worst(log: AuditLog, level: Level) -> str:
     """Of the rules that block, the one with the highest upper bound in margins."""
     seen = [held(log, one) for one in reading.verdicts_of(log, level) if one.rule.blocks]
     read = [one for one in seen if not one.unread] or seen
-    known = [one for one in read if not isinstance(one.interval, NotMeasured)] or read
+    known = [one for one in read if not isinstance(one.bounds, NotMeasured)] or read
     if not known:
         return "not judged"
     worst = max(known, key=lambda one: one.strain)

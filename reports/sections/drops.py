@@ -17,7 +17,7 @@ from reports.room import MANY
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import anchor, count, listed, points, probability
+from reports.wording import anchor, count, listed, points, probability, rate
 
 FINDINGS: dict[Kind, str] = {
     "pass": "Inside the margin",
@@ -119,7 +119,8 @@ def _mark(log: AuditLog, panel: Panel, comparison: Comparison) -> Mark:
     return Mark(
         label=panel.label(comparison),
         drop=comparison.difference,
-        interval=_bounds(log, comparison),
+        interval=comparison.interval,
+        bounds=_bounds(log, comparison),
         kind="not judged" if verdict is None else verdict.decision,
     )
 
@@ -138,9 +139,12 @@ def _what_to_see(panel: Panel, marks: list[Mark], rows: list[Comparison], margin
     """What is in the plot, and how to read it."""
     kinds = {mark.kind: [m.label for m in marks if m.kind == mark.kind] for mark in marks}
     found = [f"{word}: {listed(kinds[kind])}." for kind, word in FINDINGS.items() if kind in kinds]
-    bars = f"Each mark is one level's drop, the bar its {_bars(marks)}."
-    rule = ["A level passes when its whole bar ends left of the dashed margin."] if margins else []
-    return " ".join([*_most(panel, rows), *found, bars, *rule])
+    thin = any(mark.bounds != mark.interval for mark in marks)
+    bars = f"Each mark is one level's drop, the {'thick ' if thin else ''}bar its {_intervals(marks)}"
+    behind = ", the thin one the bounds that decide, wider the earlier the asking stopped" if thin else ""
+    which = "thin" if thin else "whole"
+    rule = [f"A level passes when its {which} bar ends left of the dashed margin."] if margins else []
+    return " ".join([*_most(panel, rows), *found, f"{bars}{behind}.", *rule])
 
 
 def _most(panel: Panel, rows: list[Comparison]) -> list[str]:
@@ -155,19 +159,14 @@ def _most(panel: Panel, rows: list[Comparison]) -> list[str]:
     return [f"Most at {panel.label(worst)}: {unit.phrase(drop)}."]
 
 
-def _bars(marks: list[Mark]) -> str:
-    """What the bars are: confidence and method; those of suites that stopped early are the surer ones."""
+def _intervals(marks: list[Mark]) -> str:
+    """Confidence and method of the intervals."""
     kinds = {
-        f"{_confidence(mark.interval)} bounds ({mark.interval.method})"
+        f"{rate(mark.interval.confidence, 0)} interval ({mark.interval.method})"
         for mark in marks
         if isinstance(mark.interval, Interval)
     }
-    return listed(sorted(kinds)) if kinds else "bounds, which could not be had"
-
-
-def _confidence(interval: Interval) -> str:
-    """With as many digits as it takes: an early look decides at 99.98 %."""
-    return f"{100 * interval.confidence:.4g}\N{NO-BREAK SPACE}%"
+    return listed(sorted(kinds)) if kinds else "interval, which could not be had"
 
 
 def _not_what_decides(log: AuditLog, panel: Panel, rows: list[Comparison]) -> str:

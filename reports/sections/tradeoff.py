@@ -16,7 +16,7 @@ from reports.section import Section
 from reports.standing import Standing, standings
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count, listed, mebibytes, signed
+from reports.wording import count, listed, mebibytes, rate, signed
 from reports.worst import Worst
 
 _ALPHA = 0.05
@@ -127,11 +127,13 @@ def _spoken(what: str, spots: list[Spot], best: list[str]) -> str:
 
 
 def _intervals(levels: list[Standing]) -> str:
-    """What the bars are."""
-    known = any(
-        isinstance(one.worst, Worst) and isinstance(one.worst.held.interval, Interval) for one in levels
-    )
-    return "bounds, which decide" if known else "bounds, which could not be had"
+    """The confidence of the bars."""
+    found = {
+        rate(one.worst.held.interval.confidence, 0)
+        for one in levels
+        if isinstance(one.worst, Worst) and isinstance(one.worst.held.interval, Interval)
+    }
+    return f"{listed(sorted(found))} interval" if found else "interval, which could not be had"
 
 
 def _found(log: AuditLog, levels: list[Standing], best: list[str]) -> list[str]:
@@ -213,7 +215,7 @@ def _overlap(one: Standing, other: Standing) -> bool:
 
 def _cautions(log: AuditLog) -> list[str]:
     """Where the bar drawn is not what decides."""
-    lines = [one for one in [looks.unadjusted(log)] if one]
+    lines = [looks.NOT_ADJUSTED] if looks.stopped_early(log) else []
     if any(rule.blocks and rule.alpha != _ALPHA for rule in log.config.rules):
         lines.append("A rule with another alpha decides on its own bound, which its verdict gives.")
     return lines

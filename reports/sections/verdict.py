@@ -297,6 +297,6 @@ def _bound(seen: Held) -> Markup:
     """The upper bound beside a badge."""
     if seen.unread:
         return aside("not read")
-    if isinstance(seen.interval, NotMeasured):
+    if isinstance(seen.bounds, NotMeasured):
         return Markup("")
-    return aside(f"at most {seen.unit.drop(seen.interval.upper)}")
+    return aside(f"at most {seen.unit.drop(seen.bounds.upper)}")

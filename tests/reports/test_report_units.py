@@ -77,14 +77,17 @@ def test_the_plot_of_a_perplexity_is_in_per_cent_with_its_margin(gate: AuditLog)
     assert "per cent" in figure["layout"]["xaxis"]["title"]["text"]
 
 
-def test_the_bar_of_a_perplexity_ends_where_its_bounds_end(gate: AuditLog) -> None:
-    bounds, figure = _bounds(gate, "int2", "fluency"), _figures(_article(gate, "Fluency"))[0]
-    (trace,) = [trace for trace in figure["data"] if "int2" in trace["y"]]
-    place = trace["y"].index("int2")
-    end = trace["x"][place] + trace["error_x"]["array"][place]
-    start = trace["x"][place] - trace["error_x"]["arrayminus"][place]
-    assert end == pytest.approx(100 * math.expm1(bounds.upper))
-    assert start == pytest.approx(100 * math.expm1(bounds.lower))
+def test_the_bars_of_a_perplexity_end_where_interval_and_bounds_end(gate: AuditLog) -> None:
+    figure = _figures(_article(gate, "Fluency"))[0]
+    interval, bounds = _whole(gate, "int2", "fluency").interval, _bounds(gate, "int2", "fluency")
+    traces = [trace for trace in figure["data"] if "int2" in trace["y"]]
+    for trace, bar in zip(traces, (bounds, interval), strict=True):  # the thin one lies behind
+        assert isinstance(bar, Interval)
+        place = trace["y"].index("int2")
+        end = trace["x"][place] + trace["error_x"]["array"][place]
+        start = trace["x"][place] - trace["error_x"]["arrayminus"][place]
+        assert end == pytest.approx(100 * math.expm1(bar.upper))
+        assert start == pytest.approx(100 * math.expm1(bar.lower))
 
 
 def test_metrics_of_other_units_and_each_score_have_plots_and_tables_of_their_own(gate: AuditLog) -> None:
