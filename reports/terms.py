@@ -108,6 +108,12 @@ TERMS = (
         "Found by looking around, not planned: a hint of where to look, and no claim.",
     ),
     Term(
+        "Fail",
+        r"\bfail(?:s|ed)?\b",
+        "The level is not shown to lose less than the margin, and either a loss is shown, or the drop "
+        "that was seen reaches the margin. Which of the two, the reason says.",
+    ),
+    Term(
         "Flip",
         r"\bflip(?:s|ped)?\b",
         "An item that turned from right to wrong (lost) or from wrong to right (gained). Losses and gains "

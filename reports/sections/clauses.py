@@ -140,7 +140,7 @@ def _overview(blocks: list[Block]) -> Table:
         Column("Binding?"),
         Column("Its clauses here"),
         Column("Evidence that a run could give and this one did not", wide=True),
-        Column("Clauses without any evidence", wide=True),
+        Column("Clauses without any record here", wide=True),
     )
     rows: list[list[Cell]] = [
         [

@@ -164,6 +164,12 @@ def _could_pass(log: AuditLog, seen: list[Held]) -> str:
     unable = [name for name, inside in able.items() if inside is False]
     unknown = [name for name, inside in able.items() if inside is None]
     words = [f"no for {listed(unable)}: too few items for so many changes"] if unable else []
+    gained = [
+        one.verdict.variant
+        for one in seen
+        if one.verdict.variant in unable and one.verdict.decision == "pass" and one.size < 0
+    ]
+    words += [f"{listed(gained)} passed all the same, since more was gained than lost"] if gained else []
     words += [f"unknown for {listed(unknown)}"] if unknown else []
     if len(unable) + len(unknown) < len(able):
         words.append("yes for the others" if words else "yes")

@@ -193,7 +193,10 @@ def _failed_rules(log: AuditLog, verdicts: list[Verdict], rules: str) -> list[st
     worst = max(failed, key=lambda one: one.size)
     verb = "fails" if len(failed) == 1 else "fail"
     title = reading.rule_title(log, worst.verdict.rule)
-    return [f"{len(failed)} of {rules} {verb}; worst in {title}: {gap(worst)}."]
+    shown = sum(one.detectably_worse for one in failed)
+    tested = all(isinstance(one.verdict.p_worse_adjusted, float) for one in failed)
+    loss = f" (a loss is shown in {shown or 'none'} of them)" if tested and shown < len(failed) else ""
+    return [f"{len(failed)} of {rules} {verb}{loss}; worst in {title}: {gap(worst)}."]
 
 
 def _failed_budgets(weighed: list[BudgetVerdict]) -> list[str]:
@@ -271,7 +274,7 @@ def _matrix(log: AuditLog) -> Table:
     cells: list[list[Cell]] = [
         [_matrix_cell(log, of_level.get(rule)) for rule in rules] for of_level in judged
     ]
-    caption = "Decision, and the upper bound that it rests on"
+    caption = "Decision; of a fail the drop, else the upper bound that decides"
     if len(rules) > max(WIDE, len(levels)):
         turned = [[title, *row] for title, row in zip(titles, zip(*cells, strict=True), strict=True)]
         return Table(caption, [Column("Rule"), *map(Column, names)], turned)
@@ -294,9 +297,11 @@ def _matrix_cell(log: AuditLog, verdict: Verdict | None) -> Cell:
 
 
 def _bound(seen: Held) -> Markup:
-    """The upper bound beside a badge."""
+    """What a decision rests on, beside its badge."""
     if seen.unread:
         return aside("not read")
+    if seen.verdict.decision == "fail" and not isinstance(seen.drop, NotMeasured):
+        return aside(f"drop {seen.unit.drop(seen.drop)}")
     if isinstance(seen.bounds, NotMeasured):
         return Markup("")
     return aside(f"at most {seen.unit.drop(seen.bounds.upper)}")

@@ -131,7 +131,7 @@ def test_only_right_and_wrong_can_be_lost_or_gained(gate: AuditLog) -> None:
 
 def test_the_matrix_gives_each_margin_and_bound_with_its_unit(gate: AuditLog, rows_of: Rows) -> None:
     html = str(verdict.section(gate).html)
-    matrix = rows_of(html.split("Decision, and the upper bound")[-1].split("</table>")[0])
+    matrix = rows_of(html.split("Decision; of a fail the drop")[-1].split("</table>")[0])
     assert matrix[0] == [
         "Level",
         "Accuracy (accuracy), margin 3.00 points",
@@ -140,9 +140,10 @@ def test_the_matrix_gives_each_margin_and_bound_with_its_unit(gate: AuditLog, ro
         "Summaries, margin 0.0100",
         "Fluency, margin 3.00 %",
     ]
-    upper = _bounds(gate, "int4", "fluency")
-    row = next(row for row in matrix if row[0] == "int4")
-    assert row[5] == f"Fail at most {100 * math.expm1(upper.upper):.2f}"
+    rows = {row[0]: row for row in matrix}
+    assert rows["int4"][5] == "Fail drop 4.70"
+    upper = _bounds(gate, "int8", "fluency")
+    assert rows["int8"][5] == f"Pass at most {100 * math.expm1(upper.upper):.2f}"
 
 
 @pytest.mark.parametrize(

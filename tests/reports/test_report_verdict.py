@@ -27,6 +27,24 @@ def test_a_level_that_fails_says_which_rules_and_by_how_much(log: AuditLog, text
     assert "Passed: Bias, Robustness, Safety" in text
 
 
+def test_a_failure_by_the_drop_alone_does_not_claim_a_loss(log: AuditLog, text_of: Text) -> None:
+    shown = _judged(log, "int4", "accuracy", p_worse_adjusted=0.3)
+    text = _answer(_judged(shown, "int4", "forgetting", p_worse_adjusted=0.01), "int4", text_of)
+    assert "No. 2 of 5 rules fail (a loss is shown in 1 of them); worst in Accuracy" in text
+    accuracy, forgetting = (
+        text.split(f"Fail {title}: ")[1].split(" Why: ")[0] for title in ("Accuracy", "Forgetting")
+    )
+    assert "that anything is lost at all is not shown (Holm-adjusted p 0.3000)" in accuracy
+    assert "is not shown" not in forgetting
+
+
+def test_the_closest_call_is_by_the_bounds_that_decide(log: AuditLog, text_of: Text) -> None:
+    """Safety's 90 % interval has more room than Forgetting's, but an early look decided it by less."""
+    early = Interval(lower=-0.02, upper=0.027, confidence=0.9998, method="made up")
+    text = _answer(_judged(log, "int8", "safety", bounds=early), "int8", text_of)
+    assert "the closest call is Safety, with 0.30 points to spare" in text
+
+
 def test_an_open_level_says_what_would_decide(log: AuditLog, text_of: Text) -> None:
     text = _answer(log, "magnitude-50", text_of)
     assert "Not shown. 4 of 5 rules are undecided" in text
