@@ -89,7 +89,24 @@ def _consequences(log: AuditLog) -> list[str]:
         lines.append(FEW_LARGE_LOSSES)
     if any(isinstance(one.estimate, Estimate) and one.estimate.n_clusters for one in wholes):
         lines.append(CLUSTERS)
-    return lines
+    return [*lines, *_independent(log)]
+
+
+def _independent(log: AuditLog) -> list[str]:
+    """Which rules take every item by itself, and what that makes of their bounds."""
+    clustered = {suite.name for suite in log.config.suites if suite.cluster_by}
+    alone = [
+        reading.rule_title(log, rule)
+        for rule in log.config.rules
+        if rule.suite not in clustered and rule.cluster is None and rule.metric != DIVERGENCE
+    ]
+    if not alone:
+        return []
+    return [
+        f"No cluster is named for {listed(alone)}: items are taken as independent. Where they share a "
+        "template, a passage or a subject, they are not quite, and the bounds are narrower than they should "
+        "be, those of a pass too."
+    ]
 
 
 def _left_out(log: AuditLog) -> dict[str, int]:

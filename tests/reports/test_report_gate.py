@@ -359,7 +359,19 @@ def test_what_follows_from_the_way_of_deciding_is_told_only_where_it_applies(
     told = limits.section(gate).html.unescape()
     assert all(line in told for line in lines)
     assert "Reported, without a say in any release: Accuracy (KL divergence)." in told
-    assert "What follows from how it was decided" not in limits.section(log).html
+    plain = limits.section(log).html.unescape()
+    assert not any(line in plain for line in lines)
+
+
+def test_items_that_are_taken_as_independent_are_told_by_rule(log: AuditLog) -> None:
+    words = "items are taken as independent"
+    assert f"No cluster is named for Accuracy, Bias, Robustness, Forgetting and Safety: {words}" in (
+        limits.section(log).html.unescape()
+    )
+    suites = tuple(suite.model_copy(update={"cluster_by": "template"}) for suite in log.config.suites)
+    clustered = log.model_copy(update={"config": log.config.model_copy(update={"suites": suites})})
+    assert words not in limits.section(clustered).html
+    assert "What follows from how it was decided" not in limits.section(clustered).html
 
 
 def test_the_error_of_the_t_test_is_that_of_the_simulation() -> None:
