@@ -155,15 +155,18 @@ def _overview(blocks: list[Block]) -> Table:
     return Table("Clauses, how they stand, and which lack evidence", columns, rows)
 
 
-def _statuses(items: list[Item]) -> str:
+def _statuses(items: list[Item]) -> Markup:
     """How many clauses are in force, and from when the others will be."""
     found = Counter((item.status, _start(item)) for item in items)
-    return "; ".join(f"{number} {STATUS[status]}{start}" for (status, start), number in found.items())
+    told = (
+        Markup("{} {}{}").format(number, STATUS[status], start) for (status, start), number in found.items()
+    )
+    return Markup("; ").join(told)
 
 
-def _start(item: Item) -> str:
+def _start(item: Item) -> Markup:
     start = item.clause.applies_from
-    return f" (from {start.isoformat()})" if item.status == "future" and start else ""
+    return Markup(" (from {})").format(_day(start)) if item.status == "future" and start else Markup("")
 
 
 def _named(items: list[Item]) -> str:
