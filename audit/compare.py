@@ -50,14 +50,15 @@ class _Subject:
 
 def compare(
     runs: Sequence[Run], suites: Sequence[Suite], read: Callable[[Cell], pd.DataFrame], seed: int = 1234,
-    *, in_detail: bool = True, against: Mapping[str, str] | None = None,
+    *, in_detail: bool = True, against: Mapping[str, str] | None = None, alpha: float = effects.ALPHA,
 ) -> tuple[Comparison, ...]:  # fmt: skip
     """Every variant against the original: by suite, variant and metric, the whole first, then its groups.
 
     `read` gives the samples of a cell, one row each, with the columns of `Sample`. A variant that has only
     the first parts of a suite is compared on those. `seed` is that of the resampling of corpus metrics.
     `in_detail=False` leaves out the groups and the items that changed, which decide nothing.
-    `against` names the variants to be compared and what with, where that is not the original.
+    `against` names the variants to be compared and what with, where that is not the original. `alpha` is the
+    one-sided error of each bound of a whole suite's drop.
     """
     comparisons: list[Comparison] = []
     for suite in suites:
@@ -71,7 +72,7 @@ def compare(
         for run in of_suite:
             if run.variant in partner:
                 name = partner[run.variant]
-                sides = _Sides(before[name], samples_of([run], read), name == ORIGINAL, seed)
+                sides = _Sides(before[name], samples_of([run], read), name == ORIGINAL, seed, alpha)
                 comparisons += _compare_suite(suite, run, sides, in_detail)
     return tuple(comparisons)
 
@@ -97,6 +98,7 @@ class _Sides:
     of_original: bool
     """Whether `before` is the original's."""
     seed: int
+    alpha: float
 
 
 def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> list[Comparison]:
@@ -108,7 +110,7 @@ def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> li
         rows_before = planned[reached].reset_index(drop=True)
         units = pair(rows_before, rows_after, metric)
         corpus = Corpus(rows_before, rows_after, metric, sides.seed) if metric.kind == "corpus" else None
-        subject = _Subject(run.variant, suite.name, metric, corpus)
+        subject = _Subject(run.variant, suite.name, metric, corpus, alpha=sides.alpha)
         whole = _compare_units(units, subject)
         moved = _divergence(run) if sides.of_original else NOT_FROM_THE_ORIGINAL
         whole = whole.model_copy(update={"divergence": moved, **_looks(units, planned, subject)})

@@ -8,6 +8,7 @@ from pathlib import Path
 from audit.budgets import weigh
 from audit.compare import compare
 from audit.compress import compress
+from audit.duels import duels
 from audit.efficiency import measure
 from audit.evaluate import evaluate
 from audit.forgetting import forgotten
@@ -39,6 +40,7 @@ def run_audit(
         audit.links = compare(
             audit.runs, config.suites, store.read, config.seed, in_detail=False, against=config.links
         )
+        audit.duels = duels(audit.runs, config, store.read)
         audit.forgetting = forgotten(audit.runs, config, store.read)
         audit.verdicts = judge(audit.comparisons, config.rules, audit.variants, config.suites)
         audit.efficiency = measure(audit.variants, config, store, progress)

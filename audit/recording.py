@@ -15,6 +15,7 @@ from audit.records import (
     AuditLog,
     BudgetVerdict,
     Comparison,
+    Duel,
     Efficiency,
     Forgetting,
     Run,
@@ -37,6 +38,7 @@ class Draft:
     runs: tuple[Run, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     links: tuple[Comparison, ...] = ()
+    duels: tuple[Duel, ...] = ()
     forgetting: tuple[Forgetting, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     efficiency: tuple[Efficiency, ...] = ()
@@ -60,6 +62,7 @@ class Draft:
             runs=self.runs,
             comparisons=self.comparisons,
             links=self.links,
+            duels=self.duels,
             forgetting=self.forgetting,
             verdicts=self.verdicts,
             efficiency=self.efficiency,

@@ -751,6 +751,16 @@ class Comparison(Record):
     """How many flipped in all."""
 
 
+class Duel(Comparison):
+    """One candidate against another: `before` is that of `against`, a difference above 0 a loss against it.
+
+    p is adjusted over all pairs of a suite's metric (Holm), and their intervals hold together (Bonferroni).
+    """
+
+    against: str
+    """Name of the other candidate."""
+
+
 class ForgettingRate(Record):
     """Of facts that the original knew, how many a variant no longer knows."""
 
@@ -1164,6 +1174,8 @@ class AuditLog(Record):
     comparisons: tuple[Comparison, ...] = ()
     links: tuple[Comparison, ...] = ()
     """Each link of a chain against the link before it: what that one step cost."""
+    duels: tuple[Duel, ...] = ()
+    """Candidates against each other; empty with fewer than two."""
     forgetting: tuple[Forgetting, ...] = ()
     """Per suite that asks for facts and variant; empty without such a suite."""
     verdicts: tuple[Verdict, ...] = ()

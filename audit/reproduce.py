@@ -179,7 +179,7 @@ def _items(
 
 _NUMBERS: Mapping[Area, Sequence[str]] = {
     "artefacts": ("variants",),
-    "comparisons": ("comparisons", "links"),
+    "comparisons": ("comparisons", "links", "duels"),
     "forgetting": ("forgetting",),
     "verdicts": ("verdicts", "budgets"),
 }
@@ -215,7 +215,7 @@ def _leaves(log: AuditLog, field: str) -> Iterator[tuple[str, Leaf]]:
 
 
 def _name(record: Record) -> str:
-    of = [getattr(record, name, None) for name in ("name", "variant", "suite", "metric", "group")]
+    of = [getattr(record, name, None) for name in ("name", "variant", "against", "suite", "metric", "group")]
     promise = getattr(record, "rule", None) or getattr(record, "budget", None)
     of.append(getattr(promise, "suite", None) or getattr(promise, "quantity", None))
     return ", ".join(str(one) for one in of if one is not None)

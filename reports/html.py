@@ -21,6 +21,7 @@ FIRST = (
     "verdict",
     "compressed",
     "tradeoff",
+    "rivals",
     "drops",
     "forgetting",
     "probe",

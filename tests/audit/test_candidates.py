@@ -56,6 +56,12 @@ def log(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
     return run_audit(load_config(config))
 
 
+def test_every_pair_of_candidates_is_held_against_each_other(log: AuditLog) -> None:
+    pairs = [("theirs", "tiny-gptq-4bit"), ("theirs", "tiny-awq-4bit"), ("tiny-gptq-4bit", "tiny-awq-4bit")]
+    assert [(one.against, one.variant) for one in log.duels] == pairs
+    assert {one.n_pairs for one in log.duels} == {log.comparisons[0].n_pairs}
+
+
 def found(log: AuditLog, name: str) -> Variant:
     return next(one for one in log.variants if one.name == name)
 

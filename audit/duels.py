@@ -1,0 +1,56 @@
+"""Candidates against each other: who is better than whom, on the items that both were asked.
+
+Each candidate's verdict is about the original. A buyer asks another question, and a table sorted by drops
+answers it wrongly: the first of many near equals is first by luck. So every pair is tested by itself (the
+same paired tests as against the original), p adjusted over all pairs of a suite's metric (Holm 1979), and
+the intervals of a metric hold together (Bonferroni). The work grows with the square of the candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import comb
+
+from audit.compare import compare
+from audit.effects import ALPHA
+from audit.records import AuditConfig, Comparison, Duel, NotMeasured, Run
+from audit.statistics.correction import holm
+from audit.store import Reader
+
+
+def duels(runs: Sequence[Run], config: AuditConfig, read: Reader) -> tuple[Duel, ...]:
+    """Every pair of candidates on every suite and metric; none with fewer than two candidates.
+
+    `read` gives the samples of a cell. A difference above 0 is a loss of `variant` against `against`.
+    """
+    names = [level.name for level in config.levels if level.is_candidate]
+    pairs = comb(len(names), 2)
+    found = [
+        _duel(one, comparison)
+        for place, one in enumerate(names)
+        for comparison in compare(
+            runs, config.suites, read, config.seed, in_detail=False,
+            against=dict.fromkeys(names[place + 1 :], one), alpha=ALPHA / max(pairs, 1),
+        )
+    ]  # fmt: skip
+    return _adjusted(found)
+
+
+def _duel(against: str, comparison: Comparison) -> Duel:
+    return Duel(**{name: getattr(comparison, name) for name in Comparison.model_fields}, against=against)
+
+
+def _adjusted(found: Sequence[Duel]) -> tuple[Duel, ...]:
+    """With Holm's p-values over all pairs of a suite's metric."""
+    adjusted: dict[int, float] = {}
+    for family in dict.fromkeys((one.suite, one.metric) for one in found):
+        p_values = {
+            place: one.p_value
+            for place, one in enumerate(found)
+            if (one.suite, one.metric) == family and not isinstance(one.p_value, NotMeasured)
+        }
+        adjusted |= dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    return tuple(
+        one.model_copy(update={"p_adjusted": adjusted[place]}) if place in adjusted else one
+        for place, one in enumerate(found)
+    )
