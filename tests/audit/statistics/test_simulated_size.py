@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audit.statistics import noninferiority
 from fixtures.simulate import binary, clusters, continuous, family, stopping, watching
 from fixtures.simulate.share import Share
 from fixtures.simulate.stopping import Plan, Truth, quarters
@@ -88,7 +89,10 @@ def test_early_stopping_has_the_course_of_the_specification(row: dict[str, Any])
         Plan(quarters(n), margin, row["scheme"], stops=frozenset({"pass"})).decide,
     )
     at_margin, at_zero = (stopping.run(truth, sizes, decide) for truth in (AT_MARGIN, AT_ZERO))
-    assert at_margin.passed == pytest.approx(row["false_pass"], abs=EARLY["tolerance_rate"])
+    # The specification rests on the score test; the exact one of a look below 500 pairs is more cautious
+    cautious = 0.002 if sizes[0] < noninferiority.EXACT_BELOW else 0.0
+    assert at_margin.passed <= row["false_pass"] + EARLY["tolerance_rate"]
+    assert at_margin.passed >= row["false_pass"] - EARLY["tolerance_rate"] - cautious
     if "power" in row:
         assert at_zero.passed == pytest.approx(row["power"], abs=EARLY["tolerance_rate"])
         assert at_zero.mean_items == pytest.approx(row["items"], abs=EARLY["tolerance_items"])
