@@ -89,13 +89,14 @@ def test_early_stopping_has_the_course_of_the_specification(row: dict[str, Any])
         Plan(quarters(n), margin, row["scheme"], stops=frozenset({"pass"})).decide,
     )
     at_margin, at_zero = (stopping.run(truth, sizes, decide) for truth in (AT_MARGIN, AT_ZERO))
-    # The specification rests on the score test; the exact one of a look below 500 pairs is more cautious
-    cautious = 0.002 if sizes[0] < noninferiority.EXACT_BELOW else 0.0
-    assert at_margin.passed <= row["false_pass"] + EARLY["tolerance_rate"]
-    assert at_margin.passed >= row["false_pass"] - EARLY["tolerance_rate"] - cautious
+    # The specification rests on the score test; the exact one of a look below 500 pairs is more cautious:
+    # it passes fewer there, and asks a few items more
+    cautious = 2 if sizes[0] < noninferiority.EXACT_BELOW else 1
+    rate, items = EARLY["tolerance_rate"], EARLY["tolerance_items"]
+    assert row["false_pass"] - cautious * rate <= at_margin.passed <= row["false_pass"] + rate
     if "power" in row:
-        assert at_zero.passed == pytest.approx(row["power"], abs=EARLY["tolerance_rate"])
-        assert at_zero.mean_items == pytest.approx(row["items"], abs=EARLY["tolerance_items"])
+        assert at_zero.passed == pytest.approx(row["power"], abs=rate)
+        assert row["items"] - items <= at_zero.mean_items <= row["items"] + cautious * items
 
 
 def test_every_audit_ends_once() -> None:
