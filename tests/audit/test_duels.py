@@ -64,3 +64,14 @@ def test_from_500_pairs_on_the_bounds_are_tangos_at_the_share_of_the_error(tmp_p
 
 def test_one_candidate_meets_nobody(tmp_path: Path) -> None:
     assert held(tmp_path / "run", FIRST) == ()
+
+
+def test_each_suite_is_a_family_of_its_own(tmp_path: Path) -> None:
+    run_folder(tmp_path / "run", {"original": FIRST, "int8": FIRST, "int4": SECOND})
+    log = candidates(read_log(tmp_path / "run"))
+    again = log.config.suites[0].model_copy(update={"name": "again"})
+    config = log.config.model_copy(update={"suites": (*log.config.suites, again)})
+    runs = [*log.runs, *(run.model_copy(update={"suite": "again"}) for run in log.runs)]
+    found = duels(runs, config, lambda cell: read_samples(cell, tmp_path / "run"))
+    assert [one.suite for one in found] == ["arithmetic", "again"]
+    assert {one.p_adjusted for one in found} == {found[0].p_value}
