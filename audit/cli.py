@@ -20,6 +20,7 @@ from audit.console import (
     print_plan,
     print_reproduction,
     print_side_by_side,
+    print_since,
     print_variants,
     print_verdicts,
     print_watched,
@@ -179,13 +180,20 @@ def gate(
     policy: Annotated[
         str | None, typer.Option(help="Judge by this policy instead: post hoc.", show_default=False)
     ] = None,
+    since: Annotated[
+        Path | None,
+        typer.Option(help="Run folder of a baseline: only what got worse since counts.", show_default=False),
+    ] = None,
 ) -> None:
     """Judge a run again, from its log alone; the exit code is the verdict.
 
-    Another policy than the one that was registered before the run makes the verdict exploratory.
+    Another policy than the one that was registered before the run makes the verdict exploratory. Since a
+    baseline, the exit code is that of `diff`: 1 if a promise fails that did not, 3 if one is open now.
     """
     from audit.pipeline import gate as judge_again
 
+    if since and policy:
+        raise ConfigError("--since holds verdicts against each other as both runs gave them: drop --policy.")
     log = judge_again(run, policy)
     if policy:
         typer.echo(
@@ -193,7 +201,13 @@ def gate(
         )
     print_verdicts(Console(), log)
     typer.echo(f"Judged from the log with sha256 {log_sha256(run)}.")
-    raise typer.Exit(EXIT_CODES[log.decision])
+    if since is None:
+        raise typer.Exit(EXIT_CODES[log.decision])
+    from audit.diff import diff as changed
+
+    found = changed(since, run)
+    print_since(Console(), found)
+    raise typer.Exit(EXIT_CODES[found.decision])
 
 
 @app.command()

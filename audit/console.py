@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from audit.changes import Diff
 from audit.judge import doubtful
 from audit.records import (
     DIVERGENCE,
@@ -366,6 +367,21 @@ def _hopeless(one: PlannedRule) -> str:
         f"even if no answer changes, {one.n_available} pairs show no drop below "
         f"{100 * one.rule.margin:.1f} points. Ask more items, or promise less."
     )
+
+
+def print_since(console: Console, found: Diff) -> None:
+    """The promises with a say that got worse or are open since a baseline."""
+    told = [one for one in found.promises if one.has_say and one.change in ("worse", "open")]
+    for one in told:
+        promise = one.after or one.before
+        what = promise.suite if isinstance(promise, Rule) else "budget"
+        before, after = (
+            _MARKS[side.decision] if side else "not judged" for side in (one.found_before, one.found_after)
+        )
+        terms = f" [dim](by the earlier terms: {one.by_earlier_terms})[/]" if one.by_earlier_terms else ""
+        console.print(f"{escape(one.level)} · {escape(what)}: {before} → {after}{terms}", soft_wrap=True)
+    count = f"{len(told)} of {sum(one.has_say for one in found.promises)} promises"
+    console.print(f"Since {escape(found.before.given)}: {count} worse or open.", soft_wrap=True)
 
 
 def print_reproduction(console: Console, found: Reproduction) -> None:

@@ -51,6 +51,13 @@ def release(
     return folder
 
 
+def raise_of(command: list[str]) -> None:
+    """Raise what the command raised."""
+    result = CliRunner().invoke(app, command)
+    assert result.exception is not None
+    raise result.exception
+
+
 def told(before: Path, after: Path, *options: str) -> tuple[int, str]:
     """Exit code and what was printed."""
     result = CliRunner().invoke(app, ["diff", str(before), str(after), *options])
@@ -144,6 +151,28 @@ def test_what_is_only_reported_has_no_say(tmp_path: Path) -> None:
     code, text = told(*sides)
     assert code == 0
     assert "Of 0 promises with a say" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code", "line"),
+    [
+        (flipped(40), flipped(40), 0, "0 of 1 promises worse or open."),
+        (flipped(0), flipped(40), 1, "int8 · arithmetic: ✔ pass → ✘ fail"),
+        (flipped(0), flipped(30, 22), 3, "int8 · arithmetic: ✔ pass → ? inconclusive"),
+    ],
+)
+def test_the_gate_since_a_baseline_is_about_what_got_worse(
+    tmp_path: Path, before: list[float], after: list[float], code: int, line: str
+) -> None:
+    baseline, now = release(tmp_path / "a", before), release(tmp_path / "b", after)
+    result = CliRunner().invoke(app, ["gate", str(now), "--since", str(baseline)])
+    assert (result.exit_code, line in result.stdout) == (code, True), result.stdout
+
+
+def test_another_policy_and_a_baseline_do_not_go_together(tmp_path: Path) -> None:
+    run = release(tmp_path / "a", flipped(0))
+    with pytest.raises(ConfigError, match="drop --policy"):
+        raise_of(["gate", str(run), "--since", str(run), "--policy", "strict"])
 
 
 def test_what_it_rests_on_is_held_against_each_other(tmp_path: Path) -> None:
