@@ -141,6 +141,7 @@ def _overview(blocks: list[Block]) -> Table:
         Column("Its clauses here"),
         Column("Evidence that a run could give and this one did not", wide=True),
         Column("Clauses without any record here", wide=True),
+        Column("Texts that we read"),
     )
     rows: list[list[Cell]] = [
         [
@@ -149,10 +150,17 @@ def _overview(blocks: list[Block]) -> Table:
             _statuses(block.items),
             _named([item for item in block.items if item.found and item.gaps]),
             _named([item for item in block.items if not item.found]),
+            _read(block.items),
         ]
         for block in blocks
     ]
     return Table("Clauses, how they stand, and which lack evidence", columns, rows)
+
+
+def _read(items: list[Item]) -> str:
+    """Of how many clauses the text itself was read, and not a page about it."""
+    read = sum(item.clause.read == "text" for item in items)
+    return "all" if read == len(items) else f"{read or 'none'} of {len(items)}"
 
 
 def _statuses(items: list[Item]) -> Markup:

@@ -240,7 +240,10 @@ def _artefact(log: AuditLog, level: Level) -> str:
     size = mebibytes(variant.size_bytes)
     if original is None or isinstance(original.size_bytes, NotMeasured):
         return f"{variant.stored_as}; {size}"
-    return f"{variant.stored_as}; {size}, {rate(variant.size_bytes / original.size_bytes, 0)} of the original"
+    share = rate(variant.size_bytes / original.size_bytes, 0)
+    return (
+        f"{variant.stored_as}; {size}, {share} of the original's {mebibytes(original.size_bytes)} as stored"
+    )
 
 
 def _ruling(log: AuditLog, verdict: Verdict) -> Ruling:

@@ -59,6 +59,17 @@ def test_a_page_claims_nothing_that_only_a_body_can_say(gate: AuditLog, text_of:
     assert CLAIMS.findall(text_of(render(gate).decode())) == []
 
 
+def test_of_how_many_clauses_the_text_was_read_stands_in_the_table(
+    log: AuditLog, rows_of: Callable[..., list[list[str]]]
+) -> None:
+    rows = {row[0]: row[-1] for row in rows_of(str(section(log).html)) if len(row) == 6}
+    read = {one.title: [clause.read == "text" for clause in one.clauses] for one in installed()}
+    for title, found in read.items():
+        counted = "all" if all(found) else f"{sum(found) or 'none'} of {len(found)}"
+        assert rows[title] == counted, title
+    assert {all(found) for found in read.values()} == {True, False}  # both kinds are there to be told apart
+
+
 def test_evidence_that_was_not_measured_is_a_gap_with_its_reason(
     log: AuditLog, text_of: Callable[..., str]
 ) -> None:
