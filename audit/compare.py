@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit import effects
+from audit.adjusting import adjusted
 from audit.corpora import Corpus
 from audit.pairing import Units, metric_rows, pair
 from audit.records import (
@@ -124,7 +125,10 @@ def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> li
         # Bonferroni's bounds hold together, so also for the group that turns out to be the worst
         each = replace(subject, alpha=effects.ALPHA / max(1, len(groups) * len(suite.metrics)))
         comparisons += [_compare_units(units.of(group), replace(each, group=group)) for group in groups]
-    return _adjusted(comparisons)
+    # Exploratory: over the groups alone, the whole is what rules judge
+    return list(
+        adjusted(comparisons, benjamini_hochberg, lambda one: None if one.group is None else "groups")
+    )
 
 
 def _looks(units: Units, planned: pd.DataFrame, subject: _Subject) -> dict[str, Any]:
@@ -231,17 +235,3 @@ def _change(
         choices=tuple(map(str, before["choices"])),
         kind=kind,
     )
-
-
-def _adjusted(comparisons: list[Comparison]) -> list[Comparison]:
-    """The same comparisons with the p-values of the groups adjusted over all of them."""
-    p_values = {
-        place: comparison.p_value
-        for place, comparison in enumerate(comparisons)
-        if comparison.group is not None and not isinstance(comparison.p_value, NotMeasured)
-    }
-    adjusted = dict(zip(p_values, benjamini_hochberg(list(p_values.values())), strict=True))
-    return [
-        comparison.model_copy(update={"p_adjusted": adjusted[place]}) if place in adjusted else comparison
-        for place, comparison in enumerate(comparisons)
-    ]

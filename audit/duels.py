@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import comb
 
+from audit.adjusting import adjusted
 from audit.compare import compare
 from audit.effects import ALPHA
-from audit.records import AuditConfig, Comparison, Duel, NotMeasured, Run
+from audit.records import AuditConfig, Comparison, Duel, Run
 from audit.statistics.correction import holm
 from audit.store import Reader
 
@@ -33,24 +34,8 @@ def duels(runs: Sequence[Run], config: AuditConfig, read: Reader) -> tuple[Duel,
             against=dict.fromkeys(names[place + 1 :], one), alpha=ALPHA / max(pairs, 1),
         )
     ]  # fmt: skip
-    return _adjusted(found)
+    return adjusted(found, holm, lambda one: (one.suite, one.metric))
 
 
 def _duel(against: str, comparison: Comparison) -> Duel:
     return Duel(**{name: getattr(comparison, name) for name in Comparison.model_fields}, against=against)
-
-
-def _adjusted(found: Sequence[Duel]) -> tuple[Duel, ...]:
-    """With Holm's p-values over all pairs of a suite's metric."""
-    adjusted: dict[int, float] = {}
-    for family in dict.fromkeys((one.suite, one.metric) for one in found):
-        p_values = {
-            place: one.p_value
-            for place, one in enumerate(found)
-            if (one.suite, one.metric) == family and not isinstance(one.p_value, NotMeasured)
-        }
-        adjusted |= dict(zip(p_values, holm(list(p_values.values())), strict=True))
-    return tuple(
-        one.model_copy(update={"p_adjusted": adjusted[place]}) if place in adjusted else one
-        for place, one in enumerate(found)
-    )

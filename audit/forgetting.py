@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from audit.adjusting import adjusted
 from audit.compare import ORIGINAL, samples_of
 from audit.pairing import Units, metric_rows, pair
 from audit.records import (
@@ -182,7 +183,7 @@ def _found(
         n_right=int((table["before"] == 1).sum()),
         n_learned=int(((table["before"] == 0) & (table["after"] == 1)).sum()),
         whole=_rate(facts, pd.Series(True, index=table.index), "all", "all"),
-        parts=_benjamini_hochberg(parts),
+        parts=adjusted(parts, benjamini_hochberg),
         tail=_head_against_tail({one.name: one for one in parts if one.by == "group"}),
         links=tuple(
             LinkLoss(link=link, n_forgotten=sum(one == link for one in lost_at.values())) for link in chain
@@ -211,18 +212,6 @@ def _rate(facts: _Facts, here: pd.Series, by: Any, name: str) -> ForgettingRate:
         p_value=proportions.fisher_more(k, n, others, m) if m else alone,
         p_adjusted=alone,
     )  # fmt: skip
-
-
-def _benjamini_hochberg(parts: Sequence[ForgettingRate]) -> tuple[ForgettingRate, ...]:
-    """The parts of one suite and variant, their p-values adjusted as one exploratory family."""
-    tested = {
-        place: one.p_value for place, one in enumerate(parts) if not isinstance(one.p_value, NotMeasured)
-    }
-    adjusted = dict(zip(tested, benjamini_hochberg(list(tested.values())), strict=True))
-    return tuple(
-        one.model_copy(update={"p_adjusted": adjusted[place]}) if place in adjusted else one
-        for place, one in enumerate(parts)
-    )
 
 
 def _head_against_tail(groups: Mapping[str, ForgettingRate]) -> HeadAgainstTail | NotMeasured:

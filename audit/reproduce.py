@@ -23,7 +23,7 @@ from audit.errors import ConfigError, StoreError
 from audit.pipeline import run_audit
 from audit.progress import Progress
 from audit.records import MEASURED_QUANTITIES, AuditLog, BudgetVerdict, Cell, ModelRef, Record
-from audit.store import read_log, read_samples, run_folder
+from audit.store import read_log, read_samples, run_folder, without_answers
 
 TOLERANCE = 1e-3
 """Of a number below 1 in size this far, of a larger one this share of it."""
@@ -99,7 +99,7 @@ def reproduce(
         config = then.config.model_copy(update={"out": str(again), "cache": cache})
         now = run_audit(config, progress=progress, command=f"shrinkproof reproduce {run}")
     sides = (then, folder), (now, again)
-    unread = "" if _all_there(then, folder) else f"the answers of {folder} don't lie beside its log"
+    unread = without_answers(then, folder)
     agreements = [_answers(sides, tolerance)] if not unread else []
     agreements += [_numbers(area, then, now, tolerance) for area in _NUMBERS]
     surroundings = tuple(one for one in changed_facts(then, now) if one.of == "audit")
@@ -116,10 +116,6 @@ def _check_unchanged(model: ModelRef) -> None:
             f"{model.name}: {path} holds other weights than those of the log (digest {held[:12]}, then "
             f"{model.digest[:12]}). Put those back, or run a new audit."
         )
-
-
-def _all_there(log: AuditLog, folder: Path) -> bool:
-    return all((folder / cell.path).is_file() for run in log.runs for cell in run.cells)
 
 
 # Answers

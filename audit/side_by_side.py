@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from audit import registry
+from audit.adjusting import adjusted
 from audit.compare import ORIGINAL, compare
 from audit.errors import ConfigError
 from audit.existing import Existing, open_existing
@@ -270,17 +271,7 @@ def _compared(both: _Both, metric: Metric) -> list[Comparison]:
     ]
     comparisons = compare(runs, suites, lambda cell: tables[cell.key])
     whole, *parts = (one for one in comparisons if one.group is None)
-    return [whole, *_adjusted(parts)]
-
-
-def _adjusted(parts: Sequence[Comparison]) -> list[Comparison]:
-    """The tasks with their p-values adjusted over all of them."""
-    p_values = {one.suite: one.p_value for one in parts if not isinstance(one.p_value, NotMeasured)}
-    adjusted = dict(zip(p_values, benjamini_hochberg(list(p_values.values())), strict=True))
-    return [
-        one.model_copy(update={"p_adjusted": adjusted[one.suite]}) if one.suite in adjusted else one
-        for one in parts
-    ]
+    return [whole, *adjusted(parts, benjamini_hochberg)]
 
 
 def _suite(name: str, tasks: Sequence[str], metric: Metric) -> Suite:

@@ -290,6 +290,12 @@ class Store:
                 raise
 
 
+def without_answers(log: AuditLog, folder: Path) -> str:
+    """Why a run's answers can't be read again, as where its log alone was kept; empty where they can."""
+    there = all((folder / cell.path).is_file() for run in log.runs for cell in run.cells)
+    return "" if there else f"the answers of {folder} don't lie beside its log"
+
+
 def read_samples(cell: Cell, root: Path = Path()) -> pd.DataFrame:
     """The samples of a cell of a finished run; raises StoreError where the file is not that of its log."""
     path = root / cell.path

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import overload
 
-from audit.records import Interval, NotMeasured
+from audit.records import Flips, Interval, NotMeasured
 
 MINUS = "\u2212"
 MANY = 10_000
@@ -91,6 +91,11 @@ def count(value: int | NotMeasured) -> str | NotMeasured:
     if isinstance(value, NotMeasured):
         return value
     return f"{value:,}" if abs(value) >= MANY else str(value)
+
+
+def lost_gained(flips: Flips | NotMeasured) -> str | NotMeasured:
+    """How many answers turned wrong, and how many right."""
+    return flips if isinstance(flips, NotMeasured) else f"{count(flips.lost)} / {count(flips.gained)}"
 
 
 def compact(number: int) -> str:

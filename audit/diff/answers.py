@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from audit.adjusting import adjusted
 from audit.compare import compare
 from audit.records import AuditLog, Comparison, NotMeasured, Run, Suite
 from audit.statistics.correction import benjamini_hochberg
-from audit.store import read_samples
+from audit.store import read_samples, without_answers
 
 _EARLIER = "earlier: "
 """Before the name of a variant of the earlier run, where both runs' stand together."""
@@ -22,8 +22,8 @@ def release_against_release(
     Takes each run's log and folder. NotMeasured where the answers don't lie there any more.
     """
     for log, folder in (before, after):
-        if any(not (folder / cell.path).is_file() for run in log.runs for cell in run.cells):
-            return NotMeasured(f"the answers of {folder} don't lie beside its log")
+        if missing := without_answers(log, folder):
+            return NotMeasured(missing)
     earlier = [_located(run, before[1], _EARLIER) for run in before[0].runs]
     later = [_located(run, after[1]) for run in after[0].runs]
     names = {run.variant for run in earlier}
@@ -33,7 +33,7 @@ def release_against_release(
         in_detail=False, against=against,
     )  # fmt: skip
     order = [variant.name for variant in after[0].variants]
-    return _adjusted(sorted(found, key=lambda one: order.index(one.variant)))
+    return adjusted(sorted(found, key=lambda one: order.index(one.variant)), benjamini_hochberg)
 
 
 def _alike(before: AuditLog, after: AuditLog) -> list[Suite]:
@@ -54,15 +54,3 @@ def _located(run: Run, folder: Path, prefix: str = "") -> Run:
         for cell in run.cells
     )
     return run.model_copy(update={"variant": prefix + run.variant, "cells": cells})
-
-
-def _adjusted(found: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """With p adjusted over all that has one."""
-    known = {
-        place: one.p_value for place, one in enumerate(found) if not isinstance(one.p_value, NotMeasured)
-    }
-    adjusted = dict(zip(known, benjamini_hochberg(list(known.values())), strict=True))
-    return tuple(
-        one.model_copy(update={"p_adjusted": adjusted[place]}) if place in adjusted else one
-        for place, one in enumerate(found)
-    )

@@ -21,19 +21,21 @@ _Key = tuple[str, ...]
 def promises(before: AuditLog, after: AuditLog) -> Iterator[Promised]:
     """Every promise of either run, in the later one's order."""
     terms, found = (_promised(before), _promised(after)), (_judged(before), _judged(after))
-    again = _by_earlier_terms(before, after)
+    changed = {
+        key for key in terms[0].keys() & terms[1].keys() if _terms(terms[0][key]) != _terms(terms[1][key])
+    }
+    again = _by_earlier_terms(before, after) if changed else {}
     levels = {level.name for level in after.config.levels}
     mute = {level.name for level in after.config.levels if level.computed_in}  # as the audit's own decision
     for key in dict.fromkeys([*terms[1], *terms[0]]):
         old, new = (side.get(key) for side in terms)
-        changed = old is not None and new is not None and _terms(old) != _terms(new)
         yield Promised(
             level=key[0],
             before=old,
             after=new,
             found_before=found[0].get(key),
             found_after=found[1].get(key),
-            by_earlier_terms=again.get(key) if changed else None,
+            by_earlier_terms=again.get(key) if key in changed else None,
             has_say=key[0] not in mute and any(one.blocks for one in (old, new) if one),
             level_stays=key[0] in levels,
         )

@@ -13,7 +13,6 @@ from audit.records import (
     BudgetVerdict,
     Comparison,
     Decision,
-    Flips,
     NotMeasured,
     Rule,
     Verdict,
@@ -25,7 +24,7 @@ from reports.held import held
 from reports.marks import REPORTED
 from reports.tables import Cell, Column, Table
 from reports.units import Unit
-from reports.wording import count, listed, mebibytes, plain, plural, probability
+from reports.wording import count, listed, lost_gained, mebibytes, plain, plural, probability
 
 DIFFERS = 0.05
 """Adjusted p-value below which answers are said to differ."""
@@ -197,7 +196,6 @@ def _answer_table(diff: Diff, caption: str, told: Sequence[Comparison]) -> Table
         both = reading.two_sided(log, one.suite, one.metric)
         unit = Unit(reading.kind_of(log, one.suite, one.metric), two_sided=both)
         drop = unit.drop(one.difference)
-        flips = f"{one.flips.lost} / {one.flips.gained}" if isinstance(one.flips, Flips) else one.flips
         rows.append(
             [
                 one.variant,
@@ -208,7 +206,7 @@ def _answer_table(diff: Diff, caption: str, told: Sequence[Comparison]) -> Table
                 unit.level(one.after),
                 drop if isinstance(drop, NotMeasured) else f"{drop}{unit.name}",
                 unit.interval(one.interval),
-                flips,
+                lost_gained(one.flips),
                 probability(one.p_adjusted),
             ]
         )

@@ -17,7 +17,7 @@ from reports.room import MANY
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import anchor, count, listed, points, probability, rate
+from reports.wording import anchor, count, listed, lost_gained, points, probability, rate
 
 FINDINGS: dict[Kind, str] = {
     "pass": "Inside the margin",
@@ -258,5 +258,4 @@ def _flips(comparison: Comparison) -> list[Cell]:
     flips = comparison.flips
     if isinstance(flips, NotMeasured):
         return [flips, flips, probability(comparison.p_value)]
-    counts = f"{count(flips.lost)} / {count(flips.gained)}"
-    return [counts, points(flips.rate), probability(comparison.p_value)]
+    return [lost_gained(flips), points(flips.rate), probability(comparison.p_value)]

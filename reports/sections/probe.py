@@ -15,7 +15,7 @@ from reports.room import only
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count, listed, points, probability, rate
+from reports.wording import count, listed, lost_gained, points, probability, rate
 
 HEADLINE_PAIRS = 20
 """Pairs that a group needs to stand in a headline: the worst of many tiny groups is noise."""
@@ -188,9 +188,8 @@ def _group_row(panel: Panel, comparison: Comparison) -> list[Cell]:
 
 def _tested(comparison: Comparison) -> list[Cell]:
     """The flips of a group, and whether as many were lost as gained."""
-    flips = comparison.flips
     return [
-        flips if isinstance(flips, NotMeasured) else f"{count(flips.lost)} / {count(flips.gained)}",
+        lost_gained(comparison.flips),
         probability(comparison.p_value),
         probability(comparison.p_adjusted),
     ]

@@ -13,7 +13,7 @@ from reports.section import Section
 from reports.sections.probe import HEADLINE_PAIRS
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
-from reports.wording import count, probability, rate
+from reports.wording import count, lost_gained, probability, rate
 
 TIE = "not told apart"
 TOLD_APART = 0.05
@@ -128,16 +128,10 @@ def _pair(panel: Panel, one: Duel, flips: bool) -> list[Cell]:
         unit.level(one.after),
         unit.drop(one.difference),
         unit.interval(one.interval),
-        *([_flips(one), probability(one.p_adjusted)] if flips else []),
+        *([lost_gained(one.flips), probability(one.p_adjusted)] if flips else []),
         count(one.n_pairs),
         winner(one) or TIE,
     ]
-
-
-def _flips(one: Duel) -> Cell:
-    if isinstance(one.flips, NotMeasured):
-        return one.flips
-    return f"{one.flips.lost} / {one.flips.gained}"
 
 
 def _worst_groups(log: AuditLog, measured: list[Measured]) -> Table:
