@@ -51,7 +51,9 @@ def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Varia
         parent=original.digest,
         **counted.fields(),
         **found._asdict(),
-        claims=claims.checked(level.claims, counted.nominal_bits, found.sparsity, found.two_of_four),
+        claims=claims.checked(
+            level.claims, counted.nominal_bits, found.sparsity, found.two_of_four, counted.size_bytes
+        ),
         derivation=derivation_of_graph(path, Path(original.path))
         if counted.format == "onnx"
         else derivation(model, Path(original.path)),

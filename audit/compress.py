@@ -113,7 +113,9 @@ def _make(
         )
     counted = weights.contents(folder, Path(original.path))
     found = seen(reloaded)
-    promises = claims.checked(level.claims, counted.nominal_bits, found.sparsity, found.two_of_four)
+    promises = claims.checked(
+        level.claims, counted.nominal_bits, found.sparsity, found.two_of_four, counted.size_bytes
+    )
     false = next((claim for claim in promises if not claim.holds), None)
     if false:
         raise CompressionError(

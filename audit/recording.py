@@ -14,7 +14,9 @@ from audit.records import (
     AuditConfig,
     AuditLog,
     BudgetVerdict,
+    CheckedRecovery,
     Comparison,
+    Contest,
     Duel,
     Efficiency,
     Forgetting,
@@ -39,6 +41,8 @@ class Draft:
     comparisons: tuple[Comparison, ...] = ()
     links: tuple[Comparison, ...] = ()
     duels: tuple[Duel, ...] = ()
+    contests: tuple[Contest, ...] = ()
+    recoveries: tuple[CheckedRecovery, ...] = ()
     forgetting: tuple[Forgetting, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     efficiency: tuple[Efficiency, ...] = ()
@@ -63,6 +67,8 @@ class Draft:
             comparisons=self.comparisons,
             links=self.links,
             duels=self.duels,
+            contests=self.contests,
+            recoveries=self.recoveries,
             forgetting=self.forgetting,
             verdicts=self.verdicts,
             efficiency=self.efficiency,

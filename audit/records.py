@@ -102,9 +102,9 @@ class Endpoint(Record):
 class Claim(Record):
     """What somebody says of an artefact: its maker, its name, the config."""
 
-    quantity: Literal["bits", "sparsity", "2:4"]
+    quantity: Literal["bits", "sparsity", "2:4", "size"]
     """`bits`: of a compressed weight; `sparsity`: share of zeros in the linear layers; `2:4`: share of the
-    groups of four successive weights of a row that hold two zeros or more."""
+    groups of four successive weights of a row that hold two zeros or more; `size`: bytes of the files."""
     value: float
     source: str
     """Who says so: `its name`, `config.json`."""
@@ -115,6 +115,35 @@ class CheckedClaim(Claim):
 
     found: float
     holds: bool
+
+
+class RecoveryClaim(Record):
+    """What somebody says is left of the original's score: after / before on a suite, or on one task of it."""
+
+    suite: str
+    task: str | None = None
+    """None: the whole suite."""
+    metric: str
+    at_least: Annotated[float, Field(gt=0)]
+    """0.99: 99 % of the original's score."""
+    source: str
+    """Who says so: the card."""
+
+
+class CheckedRecovery(RecoveryClaim):
+    """The claim beside what was measured. The intervals of one card's claims hold together (Bonferroni)."""
+
+    variant: str
+    n_pairs: int
+    before: float | NotMeasured
+    after: float | NotMeasured
+    ratio: float | NotMeasured
+    """after / before."""
+    interval: Interval | NotMeasured
+    """Of the ratio: with the error of a whole card's bounds on either side at most 5 %."""
+    outcome: Literal["held up", "refuted", "undecided"]
+    """`refuted`: all of the interval lies below the claim; `held up`: none of it does; else these items, or
+    what could not be measured, leave it open."""
 
 
 class Derivation(Record):
@@ -149,6 +178,8 @@ class Level(Record):
     """Somebody's compressed model that is served elsewhere."""
     claims: tuple[Claim, ...] = ()
     """What is said of it, to be checked in its files."""
+    recoveries: tuple[RecoveryClaim, ...] = ()
+    """What its maker's card says of its scores, to be checked by measuring them."""
 
     @property
     def is_candidate(self) -> bool:
@@ -761,6 +792,52 @@ class Duel(Comparison):
     """Name of the other candidate."""
 
 
+class Omnibus(Record):
+    """One test of all candidates at once: is any of them different from the others?"""
+
+    statistic: float
+    degrees_of_freedom: int
+    """Of the statistic; of an F, of its numerator."""
+    denominator: int | None = None
+    """Of an F, its denominator's degrees of freedom; None: it is a chi-square."""
+    p_value: Share
+    method: str
+
+
+class ContestedItem(Record):
+    """One item that some candidates get right and others wrong. Entries stand in the order of candidates."""
+
+    task: str
+    group: str | None
+    question: str
+    target: str
+    original: str
+    """The original's answer."""
+    original_right: bool
+    answers: tuple[str, ...]
+    right: tuple[bool, ...]
+
+
+class Contest(Record):
+    """All candidates on the items of one suite that each of them was asked, under one metric."""
+
+    suite: str
+    metric: str
+    candidates: tuple[str, ...]
+    n_items: int
+    """That all of them answered; items, or pairs of them, as the metric counts."""
+    omnibus: Omnibus | NotMeasured
+    p_value: Share | NotMeasured
+    """Of the omnibus test."""
+    p_adjusted: Share | NotMeasured
+    """Over all suites and metrics (Holm)."""
+    n_contested: int | NotMeasured
+    """Items that some get right and others wrong."""
+    contested: tuple[ContestedItem, ...] = ()
+    """Those first that tell most pairs of candidates apart, each pattern of right and wrong in turn; bounded,
+    the rest lies in the parquet files."""
+
+
 class ForgettingRate(Record):
     """Of facts that the original knew, how many a variant no longer knows."""
 
@@ -1176,6 +1253,10 @@ class AuditLog(Record):
     """Each link of a chain against the link before it: what that one step cost."""
     duels: tuple[Duel, ...] = ()
     """Candidates against each other; empty with fewer than two."""
+    contests: tuple[Contest, ...] = ()
+    """All candidates at once, per suite and metric; empty with fewer than two."""
+    recoveries: tuple[CheckedRecovery, ...] = ()
+    """What makers' cards say is left of the original's scores, and is."""
     forgetting: tuple[Forgetting, ...] = ()
     """Per suite that asks for facts and variant; empty without such a suite."""
     verdicts: tuple[Verdict, ...] = ()

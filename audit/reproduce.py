@@ -32,7 +32,7 @@ Area = Literal["artefacts", "answers", "comparisons", "forgetting", "verdicts"]
 Leaf = float | str | bool | None
 _NOT_REPEATED = {
     "path", "seconds", "tokens_per_second", "made_by", "because", "rule", "budget", "level", "changed",
-    "lost",
+    "lost", "contested",
 }  # fmt: skip
 """Fields about places, clocks and libraries; sentences about numbers that are held against each other
 themselves; what the config says; and texts of items (lists of them), which the answers tell."""
@@ -175,7 +175,7 @@ def _items(
 
 _NUMBERS: Mapping[Area, Sequence[str]] = {
     "artefacts": ("variants",),
-    "comparisons": ("comparisons", "links", "duels"),
+    "comparisons": ("comparisons", "links", "duels", "contests", "recoveries"),
     "forgetting": ("forgetting",),
     "verdicts": ("verdicts", "budgets"),
 }
