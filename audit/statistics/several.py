@@ -46,8 +46,9 @@ def of_scores(scores: ArrayLike, clusters: ArrayLike | None = None) -> Omnibus |
         np.add.at(sums, place, differences)
         differences = sums
     n, what = len(differences), "items" if clusters is None else "clusters"
-    if n < 2:
-        return NotMeasured(f"{n} of {what}: an error can be estimated from two or more")
+    differing = int(np.linalg.matrix_rank(differences))
+    if n <= max(differing, 1):
+        return NotMeasured(f"{n} {what} for {differing + 1} candidates that differ: it takes more of them")
     mean, covariance = differences.mean(axis=0), np.atleast_2d(np.cov(differences, rowvar=False))
     p = int(np.linalg.matrix_rank(covariance, hermitian=True))
     if p == 0 and not mean.any():
@@ -55,8 +56,6 @@ def of_scores(scores: ArrayLike, clusters: ArrayLike | None = None) -> Omnibus |
     inverse = np.linalg.pinv(covariance, hermitian=True)
     if p == 0 or not np.allclose(covariance @ inverse @ mean, mean):
         return NotMeasured("some differ by the same everywhere, so that no error can be estimated")
-    if n <= p:
-        return NotMeasured(f"{n} {what} for {p + 1} candidates that differ: the test needs more of them")
     statistic = (n - p) / (p * (n - 1)) * n * float(mean @ inverse @ mean)
     return Omnibus(
         statistic=statistic,
