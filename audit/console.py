@@ -28,6 +28,7 @@ from audit.records import (
     Comparison,
     Decision,
     Divergence,
+    Interval,
     NotMeasured,
     Plan,
     PlannedRule,
@@ -135,6 +136,11 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
     for variant in log.variants:
         if doubt := doubtful(variant):
             console.print(f"[red]{escape(variant.name)}: {escape(doubt)}[/]", soft_wrap=True)
+    for claim in log.recoveries:
+        if claim.outcome == "refuted" and isinstance(claim.interval, Interval):
+            what = f"{claim.source} claims {claim.at_least:.1%} of the original's {claim.metric} in"
+            most = f"{claim.task or claim.suite}; at most {claim.interval.upper:.1%} is left: refuted"
+            console.print(f"[red]{escape(claim.variant)}: {escape(f'{what} {most}')}[/]", soft_wrap=True)
     console.print(_sizes(log.variants))
     if isinstance(log.registered, Registration) and log.registered.policy_sha256 != log.config.policy_sha256:
         console.print("[bold yellow]Post hoc[/]: the rules were changed after the items were scored.")

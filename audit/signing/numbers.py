@@ -15,6 +15,7 @@ from audit.compare import compare
 from audit.errors import ShrinkproofError
 from audit.judge import judge
 from audit.records import AuditLog, Comparison, Decision
+from audit.recovery import recoveries
 from audit.signing.checked import Checked, Finding
 from audit.signing.statement import LOG
 
@@ -52,6 +53,12 @@ def _numbers(log: AuditLog, root: Path) -> Iterator[Checked]:
                 because = f"says {here}, and the answers give {there} ({of})"
                 yield _unlike(log, f"comparisons.{i}.{name}", because)
                 break
+    if log.status == "finished":
+        claims = recoveries(log.runs, log.config, lambda cell: read(cell.path))
+        if [(one.variant, one.outcome) for one in log.recoveries] != [
+            (one.variant, one.outcome) for one in claims
+        ]:
+            yield _unlike(log, "recoveries", "are not what the answers give of the cards' claims")
     for place in found if log.status == "finished" else ():
         of = ", ".join(map(str, filter(None, place)))
         yield _unlike(log, "comparisons", f"has none of {of}, and there are answers")

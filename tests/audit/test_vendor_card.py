@@ -54,8 +54,8 @@ def test_sizes_are_decimal_or_binary(text: str, size: float) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("bits: 4\nrecovered:\n  - {suite: accurcy, at_least: 1}", r"line 3: recovered: .*'accurcy'.*accuracy"),
-        ("recovered:\n- suite: bias\n  at_least: 1\n- {task: arc, at_least: 1}", r"line 4: .*task named 'arc'"),
+        ("bits: 4\nrecovered:\n  - {suite: accurcy, at_least: 1}", r"line 3: .*'accurcy'.*accuracy"),
+        ("recovered:\n- suite: bias\n  at_least: 1\n- {task: arc, at_least: 1}", r"line 4: .*named 'arc"),
         ("recovered:\n  - {suite: bias, metric: f1, at_least: 1}", r"line 2: .*metric named 'f1'.*first"),
         ("recovered:\n  - {suite: bias, at_least: 99}", r"line 2: .*at_least: .*99 % is 0.99 \(given 99"),
         ("recovered:\n  - {at_least: 1}", r"line 2: .*name a suite or a task"),
