@@ -15,14 +15,18 @@ from audit.records import (
     AuditLog,
     BudgetVerdict,
     Comparison,
+    Confirmation,
     Duel,
     Efficiency,
     Forgetting,
+    NotMeasured,
     Run,
     Variant,
     Verdict,
 )
 from audit.store import Store, config_digest
+
+STOPPED = NotMeasured("it stopped before anything was confirmed")
 
 
 @dataclass
@@ -43,6 +47,7 @@ class Draft:
     verdicts: tuple[Verdict, ...] = ()
     efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
+    confirmation: Confirmation | NotMeasured = STOPPED
 
     def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
         """The draft as an AuditLog, with the provenance of now."""
@@ -67,6 +72,7 @@ class Draft:
             verdicts=self.verdicts,
             efficiency=self.efficiency,
             budgets=self.budgets,
+            confirmation=self.confirmation,
         )
 
 

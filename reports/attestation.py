@@ -60,7 +60,7 @@ def _predicate(log: AuditLog) -> dict[str, Any]:
             _descriptor("audit.json", reading.log_sha256(log)),
             *(
                 _descriptor(path, digest)
-                for run in log.runs
+                for run in log.all_runs
                 for cell in run.cells
                 for path, digest in cell.files.items()
             ),
