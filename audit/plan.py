@@ -18,6 +18,7 @@ from audit.loading import cpu_threads, resolve_device
 from audit.progress import Progress, Silent
 from audit.records import (
     DIVERGENCE,
+    HELD_OUT,
     AuditConfig,
     AuditLog,
     Comparison,
@@ -234,6 +235,8 @@ def _cost(
     for task in tasks:
         parts = [scorer.plan(task, part) for part in range(1, len(task.parts) + 1)]
         tokens[task.suite.name] = tokens.get(task.suite.name, 0) + sum(parts)
+    # Asked of the original and of the one that is chosen, whatever early stopping leaves out
+    held_out = 2 * sum(scorer.plan(task, HELD_OUT) for task in tasks if task.held)
     progress.stage("timing the scorer")
     pace = _tokens_per_second(scorer, tasks)
     whole = sum(tokens.values())
@@ -241,10 +244,11 @@ def _cost(
     asked = sum(count * shares.get(suite, 1.0) for suite, count in tokens.items())
     n_levels = len(config.levels)
     files = weight_files(Path(config.model.path), allow_pickle=config.model.allow_pickle)
+    most, expected = whole * (1 + n_levels) + held_out, whole + n_levels * asked + held_out
     return Cost(
-        tokens=whole * (1 + n_levels), expected_tokens=round(whole + n_levels * asked),
-        tokens_per_second=pace, minutes=whole * (1 + n_levels) / pace / 60,
-        expected_minutes=(whole + n_levels * asked) / pace / 60,
+        tokens=most, expected_tokens=round(expected),
+        tokens_per_second=pace, minutes=most / pace / 60,
+        expected_minutes=expected / pace / 60,
         disk_bytes=n_levels * sum(file.stat().st_size for file in files),
     )  # fmt: skip
 
