@@ -76,18 +76,26 @@ def plan(
     progress = progress or Silent()
     progress.stage("loading the tasks")
     tasks = tasks_of(config)
-    rules = tuple(_rule(rule, tasks, config, flips, pilot) for rule in config.rules)
+    asked = [(task, [index for part in task.parts for index in part]) for task in tasks]
+    rules = tuple(_rule(rule, asked, config, flips, pilot) for rule in config.rules)
+    alone = config.model_copy(update={"looks": 1})
+    held = [(task, list(task.held)) for task in tasks] if config.holdout else []
+    held_out = tuple(_rule(rule, held, alone, flips, pilot) for rule in config.rules if held)
     with cpu_threads(config.threads):
-        return Plan(rules=rules, cost=_cost(config, tasks, rules, progress))
+        return Plan(rules=rules, held_out=held_out, cost=_cost(config, tasks, rules, progress))
+
+
+_Asked = Sequence[tuple[LoadedTask, Sequence[int]]]
+"""Tasks, and which of their documents."""
 
 
 def _rule(
-    rule: Rule, tasks: Sequence[LoadedTask], config: AuditConfig, flips: float, pilot: AuditLog | None
+    rule: Rule, asked: _Asked, config: AuditConfig, flips: float, pilot: AuditLog | None
 ) -> PlannedRule:
     """What so many pairs can show."""
     suite = next(one for one in config.suites if one.name == rule.suite)
     metric = next((one for one in suite.metrics if one.name == rule.metric), suite.metrics[0])
-    n = sum(_n_units(task, suite, metric) for task in tasks if task.suite.name == suite.name)
+    n = sum(_n_units(*one, suite, metric) for one in asked if one[0].suite.name == suite.name)
     if rule.metric == DIVERGENCE:
         return _unplannable(rule, DIVERGENCE, n, "a divergence is not known before it is measured")
     if metric.kind == "binary":
@@ -162,11 +170,11 @@ def _no_flip_would_do(n: int, rule: Rule) -> bool:
     return n == 0 or noninferiority.bounds(0, 0, n, rule.alpha).upper >= rule.margin
 
 
-def _n_units(task: LoadedTask, suite: Suite, metric: Metric) -> int:
-    """Items of the task, or its pairs of two and more."""
-    documents = [task.task.eval_docs[index] for part in task.parts for index in part]
+def _n_units(task: LoadedTask, indices: Sequence[int], suite: Suite, metric: Metric) -> int:
+    """Of those documents of the task: items, or pairs of two and more."""
     if metric.per == "item":
-        return len(documents)
+        return len(indices)
+    documents = [task.task.eval_docs[index] for index in indices]
     names = Counter(document.get(suite.pair_by) for document in documents)
     return sum(size > 1 for name, size in names.items() if name is not None)
 

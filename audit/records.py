@@ -1168,6 +1168,8 @@ class Plan(Record):
     """What can be known before an audit runs."""
 
     rules: tuple[PlannedRule, ...]
+    held_out: tuple[PlannedRule, ...]
+    """The same rules on the items held out, which the chosen variant is asked in the end; empty without."""
     cost: Cost
 
 
