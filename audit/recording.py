@@ -16,15 +16,19 @@ from audit.records import (
     BudgetVerdict,
     CheckedRecovery,
     Comparison,
+    Confirmation,
     Contest,
     Duel,
     Efficiency,
     Forgetting,
+    NotMeasured,
     Run,
     Variant,
     Verdict,
 )
 from audit.store import Store, config_digest
+
+STOPPED = NotMeasured("it stopped before anything was confirmed")
 
 
 @dataclass
@@ -47,6 +51,7 @@ class Draft:
     verdicts: tuple[Verdict, ...] = ()
     efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
+    confirmation: Confirmation | NotMeasured = STOPPED
 
     def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
         """The draft as an AuditLog, with the provenance of now."""
@@ -73,6 +78,7 @@ class Draft:
             verdicts=self.verdicts,
             efficiency=self.efficiency,
             budgets=self.budgets,
+            confirmation=self.confirmation,
         )
 
 
