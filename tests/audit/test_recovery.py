@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cards import ACC, candidates
 
+from audit import load_config, run_audit
 from audit.records import CheckedRecovery, Interval, Metric, NotMeasured, RecoveryClaim
 from audit.recovery import asked_whole, recoveries
 from audit.statistics import paired_ratio
@@ -103,3 +104,21 @@ def test_what_a_card_is_about_never_stops_early(tmp_path: Path) -> None:
     log = candidates(tmp_path / "run", {"original": BEFORE, "int4": BEFORE}, ACC)
     assert asked_whole("int4", log.config) == {"arithmetic"}
     assert asked_whole("original", log.config) == set()
+
+
+def test_an_audit_checks_the_card_and_asks_its_suite_whole(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "card.yaml").write_text("recovered:\n  - {suite: accuracy, at_least: 0.5}\n")
+    vendor = {"model": str(tiny), "name": "vendor", "card": str(tmp_path / "card.yaml")}
+    config = {
+        "model": str(tiny), "levels": [], "candidates": [vendor, {"model": str(tiny), "name": "other"}],
+        "suites": ["accuracy"], "limit": 60, "threads": 1, "out": str(tmp_path / "run"),
+        "rules": [{"suite": "accuracy", "margin": 0.5, "because": "decided at the first look"}],
+    }  # fmt: skip
+    log = run_audit(load_config(config))
+    (one,) = log.recoveries
+    assert (one.variant, one.source, one.ratio, one.outcome) == ("vendor", "card.yaml", 1, "held up")
+    asked = {comparison.variant: comparison for comparison in log.comparisons if comparison.group is None}
+    assert one.n_pairs == asked["vendor"].n_pairs == asked["vendor"].n_planned
+    assert asked["other"].n_pairs < one.n_pairs
+    (contest,) = log.contests
+    assert (contest.candidates, contest.n_contested) == (("vendor", "other"), 0)

@@ -222,7 +222,7 @@ def test_a_stopped_audit_did_not_come_to_compare_its_answers(run: Path, key: Pat
         log["verdicts"].clear()
         log["comparisons"].pop()
         if not scored:
-            log.update(runs=[], comparisons=[])
+            log.update(runs=[], comparisons=[], recoveries=[])
 
     _rewrite(run, stop)
     assert not _because(run, key)

@@ -45,7 +45,14 @@ recovered:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("95MB", 95e6), ("1.5 GiB", 1.5 * 2**30), ("538090408 B", 538_090_408), ("3kB", 3000), ("2KiB", 2048)],
+    [
+        ("95MB", 95e6),
+        ("1.5 GiB", 1.5 * 2**30),
+        ("538090408 B", 538_090_408),
+        ("94 MiB", 94 * 2**20),
+        ("3kB", 3000),
+        ("2KiB", 2048),
+    ],
 )
 def test_sizes_are_decimal_or_binary(text: str, size: float) -> None:
     assert in_bytes(text) == size

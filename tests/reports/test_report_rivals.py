@@ -49,8 +49,8 @@ def test_before_the_pairs_stands_whether_there_is_any_difference(log: AuditLog, 
         "Accuracy", "yes", "0.0174", "0.0087", "Cochran's Q: 9.50 with 2 degrees of freedom", "100", "1",
     ]  # fmt: skip
     assert html.index("All candidates at once") < html.index("Accuracy: every pair")
-    calm = contest(log, 0, p_adjusted=0.2)
-    assert "none is shown" in str(section(contested(log, calm)).html)
+    calm = str(section(contested(log, contest(log, 0, p_adjusted=0.2))).html)
+    assert [row[1] for row in rows_of(calm) if row[2:3] == ["0.2000"]] == ["none is shown"]
     untested = contest(log, 0, omnibus=NotMeasured("3 items"), p_adjusted=NotMeasured("3 items"))
     (row,) = [row for row in rows_of(str(section(contested(log, untested)).html)) if "not tested" in row]
     assert "3 items" in row[2]
