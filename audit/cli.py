@@ -80,6 +80,13 @@ def run(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Items per task.", show_default=False)] = None,
     out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="Run folder of an earlier audit: what is provably the same is taken from there.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all draws.", show_default=False)] = None,
     policy: Annotated[
         str | None, typer.Option(help="strict, standard, research, or a YAML file.", show_default=False)
@@ -103,7 +110,8 @@ def run(
     settings = load_config(
         config, model=model, levels=level or None, candidates=candidate or None,
         calibration=calibration, suites=suite or None, profile=profile, limit=limit, out=out, seed=seed,
-        policy=policy, noise=noise, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
+        baseline=baseline, policy=policy, noise=noise, allow_pickle=allow_pickle,
+        trust_remote_code=trust_remote_code,
     )  # fmt: skip
     console = Console()
     # The progress holds the real stderr, since quiet() takes sys.stderr away from the libraries.

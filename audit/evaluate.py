@@ -110,11 +110,12 @@ def _wanted(variants: Sequence[Variant], tasks: Sequence[LoadedTask], config: Au
         for task in tasks
         if part <= len(task.parts)
     ]  # fmt: skip
-    keys = [_cell_keys(variant, parts, config) for variant in variants]
+    originals = _cell_keys(variants[0], parts, config)
+    keys = [originals, *(_cell_keys(variant, parts, config, originals) for variant in variants[1:])]
     return [
         _Wanted(variant, task, part, key, original)
         for variant, of_variant in zip(variants, keys, strict=True)
-        for (task, part), key, original in zip(parts, of_variant, keys[0], strict=True)
+        for (task, part), key, original in zip(parts, of_variant, originals, strict=True)
     ]
 
 
@@ -178,8 +179,13 @@ class _Scoring:
 
 
 def _found(cell: _Wanted, store: Store) -> Cell | None:
-    """The finished cell; the original's may come from an earlier audit."""
-    return store.cell(cell.key) or (store.borrowed_cell(cell.key) if cell.is_original else None)
+    """The finished cell, which may come from an earlier audit.
+
+    The control's may not: it is measured in every run, and shows that what others measured holds here.
+    """
+    level = cell.variant.level
+    repeats = level is not None and level.is_control and not level.computed_in
+    return store.cell(cell.key) or (None if repeats else store.borrowed_cell(cell.key))
 
 
 def _score(scorer: Scorer, wanted: _Wanted, store: Store, progress: Progress) -> None:
@@ -210,10 +216,16 @@ def _divergence(wanted: _Wanted, scored: Scored) -> Divergence | NotMeasured:
     return scored.measured.divergence.mean(documents)
 
 
-def _cell_keys(variant: Variant, parts: Sequence[tuple[LoadedTask, int]], config: AuditConfig) -> list[str]:
+def _cell_keys(
+    variant: Variant,
+    parts: Sequence[tuple[LoadedTask, int]],
+    config: AuditConfig,
+    originals: Sequence[str] = (),
+) -> list[str]:
     """For each part of a task, sha256 of what determines its samples, which serve wherever it is the same.
 
-    The variant's name is part of it, so that the control is measured and not copied from the original.
+    The variant's name is part of it, so that the control is measured and not copied from the original; so
+    are the original's keys, from whose distributions the others' divergence is.
     Threads, batch and pack sizes are not: they move a log-likelihood by rounding only.
     """
     device = resolve_device(config.device)
@@ -227,9 +239,10 @@ def _cell_keys(variant: Variant, parts: Sequence[tuple[LoadedTask, int]], config
         "device": device,
         "scorer": [scorer_name(), source_digest()],
     }
+    beside = [{"original": key} for key in originals] or [{}] * len(parts)
     return [
-        hashlib.sha256(json.dumps(of_variant | _of_part(*part), sort_keys=True).encode()).hexdigest()
-        for part in parts
+        hashlib.sha256(json.dumps(of_variant | _of_part(*part) | one, sort_keys=True).encode()).hexdigest()
+        for part, one in zip(parts, beside, strict=True)
     ]
 
 

@@ -67,6 +67,7 @@ class Draft:
             verdicts=self.verdicts,
             efficiency=self.efficiency,
             budgets=self.budgets,
+            taken=self.store.taken(self.variants, self.runs),
         )
 
 

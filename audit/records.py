@@ -248,6 +248,9 @@ class Variant(Record):
     """The sha256 of each weight file, by its name: what a signature is about. Empty where none was seen."""
     digest: str | NotMeasured
     """sha256 over those, as in `ModelRef`."""
+    companions_sha256: str = ""
+    """Over the names and sha256 of the files beside the weights: settings, tokenizer, chat template. Empty of
+    what was not made here."""
     parent: str | NotMeasured | None
     """Digest of the model it was made from, or is said to have been; None for the original."""
     size_bytes: int | NotMeasured
@@ -1079,6 +1082,9 @@ class AuditConfig(Record):
     cache: str | None = None
     """Where the original's results wait for its next audit; None: `shrinkproof` in the user's cache folder.
     No part of the config's identity."""
+    baseline: str | None = None
+    """Run folder of an earlier audit, from which artefacts and answers are taken that are provably the same.
+    No part of the config's identity."""
 
     @property
     def links(self) -> dict[str, str]:
@@ -1159,6 +1165,33 @@ class Registration(Record):
     """UTC, ISO 8601."""
 
 
+class EarlierRun(Record):
+    """A run that something was taken from, which was computed there."""
+
+    config_sha256: str
+    log_sha256: str
+    """Of its `audit.json`; empty of what lay in the cache, where answers are put before there is a log."""
+    policy_sha256: str
+    """Of the rules as registered there before anything was scored; empty where none were."""
+    finished: str
+    """UTC, ISO 8601; of what lay in the cache, when it was put there."""
+    processor: str
+    torch: str
+    """Version."""
+
+
+class Taken(Record):
+    """What of one variant was not computed in this run: taken by digest from an earlier one."""
+
+    variant: str
+    artefact: bool
+    """Whether the compressed model itself was taken."""
+    cells: tuple[str, ...]
+    """Keys of the cells that were."""
+    run: EarlierRun | None
+    """None: whose it was is not known."""
+
+
 class AuditLog(Record):
     """All that one audit found; the only thing that a report is made from."""
 
@@ -1182,6 +1215,8 @@ class AuditLog(Record):
     efficiency: tuple[Efficiency, ...] = ()
     """One per variant; empty where it was not asked for."""
     budgets: tuple[BudgetVerdict, ...] = ()
+    taken: tuple[Taken, ...] = ()
+    """By variant and earlier run; what is not named was computed in this one."""
 
     def to_json(self) -> bytes:
         """Canonical JSON (RFC 8785) of what was set: of a log that was read, the bytes of its file, though
