@@ -219,6 +219,33 @@ def gate(
 
 
 @app.command()
+def key(config: Annotated[Path, typer.Argument(help="YAML file of the audit.")]) -> None:
+    """Print a digest of all that determines a run, as the name under which a CI keeps its results."""
+    from audit.key import run_key
+
+    settings = load_config(config)
+    with quiet():
+        found = run_key(settings)
+    typer.echo(found)
+
+
+@app.command()
+def comment(
+    run: Annotated[Path, typer.Argument(help="Run folder, or its audit.json.")],
+    since: Annotated[
+        Path | None, typer.Option(help="Run folder of a baseline, to say what changed.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str, typer.Option(help="Of this audit, where several comment on one change.", show_default=False)
+    ] = "",
+) -> None:
+    """Write the short report on the pull or merge request of this CI job, or bring it up to date."""
+    from audit.comment import comment as commented
+
+    typer.echo(commented(run, since, name))
+
+
+@app.command()
 def diff(
     before: Annotated[Path, typer.Argument(help="Run folder of the last release, or its audit.json.")],
     after: Annotated[Path, typer.Argument(help="The same, of this one.")],
