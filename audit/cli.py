@@ -17,6 +17,7 @@ from audit import registry
 from audit.config import load_config
 from audit.console import (
     TerminalProgress,
+    print_history,
     print_plan,
     print_reproduction,
     print_side_by_side,
@@ -243,6 +244,33 @@ def comment(
     from audit.comment import comment as commented
 
     typer.echo(commented(run, since, name))
+
+
+@app.command()
+def history(
+    folder: Annotated[Path, typer.Argument(help="Folder that holds run folders, however deep.")],
+    model: Annotated[
+        str | None, typer.Option(help="Part of the original's name.", show_default=False)
+    ] = None,
+    level: Annotated[list[str] | None, typer.Option(help="Level; repeat.", show_default=False)] = None,
+    suite: Annotated[list[str] | None, typer.Option(help="Suite; repeat.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .csv, .parquet or .json.", show_default=False)
+    ] = None,
+) -> None:
+    """List many audits in one table: models, releases, levels, sizes, decisions, drops by suite.
+
+    Runs that can't be read are named on stderr and left out.
+    """
+    from audit.catalogue import Catalogue
+
+    with Catalogue.of(folder) as catalogue:
+        for one in catalogue.skipped:
+            typer.echo(f"shrinkproof: left out {one}", err=True)
+        chosen = catalogue.chosen(model=model, levels=level or (), suites=suite or ())
+        if out is not None:
+            catalogue.write(chosen, out)
+        print_history(Console(width=None if sys.stdout.isatty() else IN_A_FILE), catalogue.rows(chosen))
 
 
 @app.command()

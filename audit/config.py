@@ -107,6 +107,8 @@ class ConfigFile(Record):
     cache: str | None = None
     baseline: str | None = None
     """Run folder of an earlier audit: what is provably the same is taken from there."""
+    history: str | None = None
+    """Folder of past audits: those of the same model are shown as a trend."""
 
 
 def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditConfig:

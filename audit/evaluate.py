@@ -14,7 +14,7 @@ from audit import registry, weights
 from audit.harness import LoadedTask, Measured, Scored, Scorer, scorer_name, source_digest, tasks_of
 from audit.loading import resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
-from audit.provenance import now
+from audit.provenance import now, packages
 from audit.records import AuditConfig, Cell, Divergence, NotMeasured, Registration, Run, Variant
 from audit.store import Store
 
@@ -228,7 +228,7 @@ def _cell_keys(
     are the original's keys, from whose distributions the others' divergence is.
     Threads, batch and pack sizes are not: they move a log-likelihood by rounding only.
     """
-    device = resolve_device(config.device)
+    device, installed = resolve_device(config.device), packages()
     of_variant = {
         "variant": variant.name,
         **_weights(variant),
@@ -238,6 +238,7 @@ def _cell_keys(
         "dtype": resolve_dtype((variant.level and variant.level.computed_in) or config.dtype, device),
         "device": device,
         "scorer": [scorer_name(), source_digest()],
+        "libraries": [installed.get(name) for name in ("torch", "transformers")],
     }
     beside = [{"original": key} for key in originals] or [{}] * len(parts)
     return [

@@ -18,6 +18,7 @@ from audit.records import (
     Duel,
     Efficiency,
     Forgetting,
+    History,
     Run,
     Variant,
     Verdict,
@@ -43,6 +44,7 @@ class Draft:
     verdicts: tuple[Verdict, ...] = ()
     efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
+    history: History | None = None
 
     def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
         """The draft as an AuditLog, with the provenance of now."""
@@ -67,6 +69,7 @@ class Draft:
             verdicts=self.verdicts,
             efficiency=self.efficiency,
             budgets=self.budgets,
+            history=self.history,
             taken=self.store.taken(self.variants, self.runs),
         )
 

@@ -1085,6 +1085,9 @@ class AuditConfig(Record):
     baseline: str | None = None
     """Run folder of an earlier audit, from which artefacts and answers are taken that are provably the same.
     No part of the config's identity."""
+    history: str | None = None
+    """Folder of past audits, of which those of the same model go into the log, to show a trend. No part of
+    the config's identity."""
 
     @property
     def links(self) -> dict[str, str]:
@@ -1165,6 +1168,56 @@ class Registration(Record):
     """UTC, ISO 8601."""
 
 
+class PastResult(Record):
+    """One rule on one level, in an audit of the past."""
+
+    level: str
+    artefact: str
+    """Digest of its weights; empty of what was not seen."""
+    size_bytes: int | NotMeasured
+    suite: str
+    metric: str
+    kind: Literal["binary", "score", "perplexity", "ratio", "corpus", "kl"]
+    margin: float
+    n_pairs: int
+    drop: float | NotMeasured
+    interval: Interval | NotMeasured
+    """Of the drop, in that audit by itself."""
+    decision: Decision
+    asked_sha256: str
+    """Over what its suite asked and counted: drops under the same one are about the same items."""
+
+
+class PastAudit(Record):
+    """What an audit of the past found, without its drill-down."""
+
+    model: str
+    """The original's name, as it was written."""
+    release: str
+    """The original's commit, or the digest of its weights where it has none."""
+    model_digest: str
+    finished: str
+    """UTC, ISO 8601."""
+    decision: Decision
+    policy_sha256: str
+    shrinkproof_version: str
+    log_sha256: str
+    results: tuple[PastResult, ...]
+
+
+class History(Record):
+    """The audits of the same model that lay in a folder when this one began, the latest ones."""
+
+    folder: str
+    n_found: int
+    """Of this model, in the folder."""
+    audits: tuple[PastAudit, ...]
+    """In the order of time."""
+    n_skipped: int
+    skipped: tuple[str, ...]
+    """Logs that could not be read, with why; the first of them."""
+
+
 class EarlierRun(Record):
     """A run that something was taken from, which was computed there."""
 
@@ -1217,6 +1270,8 @@ class AuditLog(Record):
     budgets: tuple[BudgetVerdict, ...] = ()
     taken: tuple[Taken, ...] = ()
     """By variant and earlier run; what is not named was computed in this one."""
+    history: History | None = None
+    """None: the config names no folder of past audits."""
 
     def to_json(self) -> bytes:
         """Canonical JSON (RFC 8785) of what was set: of a log that was read, the bytes of its file, though

@@ -469,7 +469,7 @@ def identity(config: AuditConfig, *, as_read: bool = False) -> dict[str, Any]:
     """What `config.json` holds: all that determines the results. For `as_read` see `config_digest`."""
     # Digests pin models and texts, so where they and the run lie is no part of what is audited.
     identity = config.model_dump(
-        mode="json", exclude={"out", "cache", "baseline", "frameworks"}, exclude_unset=as_read
+        mode="json", exclude={"out", "cache", "baseline", "history", "frameworks"}, exclude_unset=as_read
     )
     identity["model"]["path"] = ""
     for suite in identity["suites"]:

@@ -27,6 +27,7 @@ FIRST = (
     "probe",
     "changed",
     "efficiency",
+    "trend",
     "method",
     "power",
     "limits",

@@ -192,6 +192,19 @@ def test_an_original_with_another_tokenizer_takes_nothing(
     assert computed["made"] == ["control", "int8", "int2"]
 
 
+def test_what_another_version_of_torch_computed_is_computed_again(
+    first: Path, tiny: Path, tmp_path: Path, computed: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audit.provenance import packages
+
+    now = {**packages(), "torch": "0.1"}
+    for place in ("compress", "evaluate"):
+        monkeypatch.setattr(f"audit.{place}.packages", lambda: now)
+    found = run_audit(load_config(settings(tiny, tmp_path / "run", levels=["int8"], baseline=str(first))))
+    assert found.taken == ()
+    assert computed["made"] == ["int8"]
+
+
 def test_the_cache_says_when_and_where_the_originals_answers_came_about(tiny: Path, tmp_path: Path) -> None:
     cache = {"cache": str(tmp_path / "cache"), "levels": ["int8"], "suites": ["accuracy"]}
     then = run_audit(load_config(settings(tiny, tmp_path / "a", **cache)))
