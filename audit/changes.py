@@ -38,6 +38,8 @@ class Promised:
     """Whether it holds a release back, in either run."""
     level_stays: bool
     """Whether the later run has the level at all."""
+    held_out: bool
+    """Whether it is about the items held out, after one about the others."""
 
     @property
     def change(self) -> Change:

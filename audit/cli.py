@@ -167,7 +167,9 @@ def plan(
     with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
         found = plan_audit(settings, flips=flips, pilot=read_log(pilot) if pilot else None, progress=progress)
     print_plan(Console(), found)
-    raise typer.Exit(EXIT_CODES["inconclusive"] if any(one.hopeless for one in found.rules) else 0)
+    raise typer.Exit(
+        EXIT_CODES["inconclusive"] if any(one.hopeless for one in (*found.rules, *found.held_out)) else 0
+    )
 
 
 @app.command()

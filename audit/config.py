@@ -95,6 +95,8 @@ class ConfigFile(Record):
     noise: bool = False
     """Whether to measure the original in bfloat16 as well: how much does precision alone change?"""
     limit: int | None = None
+    holdout: float | None = None
+    """Share of each task's items kept aside, to confirm on them the best of the variants alone."""
     seed: int | None = None
     batch_size: int | None = None
     pack_tokens: int | None = None

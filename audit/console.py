@@ -369,17 +369,9 @@ def _known(value: float | NotMeasured, form: str) -> str:
 
 def print_plan(console: Console, plan: Plan) -> None:
     """What each rule could show of a level without a drop, then what the audit takes."""
-    table = Table(title="What these items can decide", title_justify="left", box=None, padding=(0, 1, 0, 0))
-    table.add_column("suite", no_wrap=True)
-    for column in ("margin", "pairs", "80 % needs", "90 % needs", "power", "asked", "least margin", "seen"):
-        table.add_column(column, justify="right")
-    for one in plan.rules:
-        shown = [_promised(value, one.kind) for value in (one.smallest_margin, one.detectable_drop)]
-        counts = [_count(value) for value in (one.n_available, one.n_for_80, one.n_for_90)]
-        chance = "–" if isinstance(one.power, NotMeasured) else f"{100 * one.power:.0f} %"
-        margin = _promised(Scale(one.kind).margin(one.rule.margin), one.kind)
-        table.add_row(_planned(one), margin, *counts, chance, _count(one.expected_pairs), *shown)
-    console.print(table)
+    console.print(_planned_table("What these items can decide", plan.rules))
+    if plan.held_out:
+        console.print(_planned_table("What the items held out can confirm", plan.held_out))
     console.print(
         "Power: chance that a level without a drop passes. Asked: pairs on average of such a level. "
         "Least margin: what could be promised; seen: drop told from 0; both at 80 % power; shares in points.",
@@ -390,11 +382,28 @@ def print_plan(console: Console, plan: Plan) -> None:
             console.print(f"[bold yellow]{_planned(one)}[/] can only end inconclusive: {_hopeless(one)}")
         elif isinstance(one.n_for_80, NotMeasured):
             console.print(f"[bold]{_planned(one)}[/]: {escape(one.n_for_80.reason)}.")
+    for one in plan.held_out:
+        if one.hopeless:
+            console.print(f"[bold yellow]{_planned(one)}[/] can't be confirmed: {_hopeless(one)}")
     cost = plan.cost
     pace = f"at {cost.tokens_per_second:.0f} tokens a second"
     spared = f"with early stopping about {cost.expected_tokens:,} and {cost.expected_minutes:.0f}"
     console.print(f"{cost.tokens:,} tokens, {cost.minutes:.0f} minutes of scoring {pace}; {spared}.")
     console.print(f"Checkpoints take {cost.disk_bytes / 2**20:,.0f} MiB at most.")
+
+
+def _planned_table(title: str, rules: Sequence[PlannedRule]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("suite", no_wrap=True)
+    for column in ("margin", "pairs", "80 % needs", "90 % needs", "power", "asked", "least margin", "seen"):
+        table.add_column(column, justify="right")
+    for one in rules:
+        shown = [_promised(value, one.kind) for value in (one.smallest_margin, one.detectable_drop)]
+        counts = [_count(value) for value in (one.n_available, one.n_for_80, one.n_for_90)]
+        chance = "–" if isinstance(one.power, NotMeasured) else f"{100 * one.power:.0f} %"
+        margin = _promised(Scale(one.kind).margin(one.rule.margin), one.kind)
+        table.add_row(_planned(one), margin, *counts, chance, _count(one.expected_pairs), *shown)
+    return table
 
 
 def _planned(one: PlannedRule) -> str:

@@ -70,7 +70,7 @@ class Baseline:
                 config_sha256=seen.config_sha256, log_sha256=log_sha256, policy_sha256=rules,
                 finished=seen.finished, processor=seen.processor, torch=seen.packages.get("torch", ""),
             ),
-            cells={cell.key: cell for run in log.runs for cell in run.cells},
+            cells={cell.key: cell for run in log.all_runs for cell in run.cells},
             variants={variant.name: variant for variant in log.variants},
             companions=original.companions_sha256 if original else "",
             surroundings=surroundings(seen.shrinkproof_version, seen.device, seen.packages),

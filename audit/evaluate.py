@@ -15,7 +15,7 @@ from audit.harness import LoadedTask, Measured, Scored, Scorer, scorer_name, sou
 from audit.loading import resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
 from audit.provenance import now, packages
-from audit.records import AuditConfig, Cell, Divergence, NotMeasured, Registration, Run, Variant
+from audit.records import HELD_OUT, AuditConfig, Cell, Divergence, NotMeasured, Registration, Run, Variant
 from audit.store import Store
 
 Settled = Callable[[Sequence[Run]], frozenset[str]]
@@ -54,19 +54,43 @@ def evaluate(
     progress.stage("loading the tasks")
     tasks = tasks_of(config)
     store.register(_registration(tasks, config))
-    wanted = _wanted(variants, tasks, config)
+    parts = [
+        (task, part)
+        for part in range(1, config.looks + 1)
+        for task in tasks
+        if part <= len(task.parts)
+    ]  # fmt: skip
+    wanted = _wanted(variants, parts, config)
     scoring = _Scoring(wanted, config, store, progress)
-    original, *others = ([cell for cell in wanted if cell.variant == variant] for variant in variants)
-    reference = _runs(original, [scoring.have(cell) for cell in original], config)
+    (original, first), *others = (
+        (variant, [cell for cell in wanted if cell.variant == variant]) for variant in variants
+    )
+    reference = _runs(original, first, [scoring.have(cell) for cell in first], config)
     compared: list[Run] = []
-    for cells in others:
-        for runs in _look_by_look(cells, reference, config, scoring, settled):
+    for variant, cells in others:
+        for runs in _look_by_look(variant, cells, reference, config, scoring, settled):
             store.note_runs([*reference, *compared, *runs])
         compared += runs
     return (*reference, *compared)
 
 
+def evaluate_held_out(
+    variants: Sequence[Variant], config: AuditConfig, store: Store, progress: Progress | None = None
+) -> tuple[Run, ...]:
+    """Every suite on the items held out; the first variant is the original."""
+    progress = progress or Silent()
+    progress.stage("loading the items held out")
+    wanted = _wanted(variants, [(task, HELD_OUT) for task in tasks_of(config) if task.held], config)
+    scoring = _Scoring(wanted, config, store, progress)
+    runs: list[Run] = []
+    for variant in variants:
+        cells = [cell for cell in wanted if cell.variant == variant]
+        runs += _runs(variant, cells, [scoring.have(cell) for cell in cells], config)
+    return tuple(runs)
+
+
 def _look_by_look(
+    variant: Variant,
     cells: Sequence[_Wanted],
     reference: Sequence[Run],
     config: AuditConfig,
@@ -81,7 +105,7 @@ def _look_by_look(
         new = [cell for cell in cells if cell.part == part and cell.task.suite.name not in done]
         asked += new
         had += [scoring.have(cell) for cell in new]
-        runs = _runs(asked, had, config)
+        runs = _runs(variant, asked, had, config)
         if part < config.looks:
             done = settled([*reference, *runs])
         if part == config.looks:
@@ -89,12 +113,14 @@ def _look_by_look(
         yield runs
 
 
-def _runs(asked: Sequence[_Wanted], had: Sequence[Cell], config: AuditConfig) -> tuple[Run, ...]:
+def _runs(
+    variant: Variant, asked: Sequence[_Wanted], had: Sequence[Cell], config: AuditConfig
+) -> tuple[Run, ...]:
     """The cells of one variant by suite, in the order of tasks and parts."""
     together = list(zip(asked, had, strict=True))
     return tuple(
         Run(
-            variant=asked[0].variant.name,
+            variant=variant.name,
             suite=suite.name,
             cells=tuple(cell for wanted, cell in together if wanted.task.suite == suite),
         )
@@ -102,14 +128,10 @@ def _runs(asked: Sequence[_Wanted], had: Sequence[Cell], config: AuditConfig) ->
     )
 
 
-def _wanted(variants: Sequence[Variant], tasks: Sequence[LoadedTask], config: AuditConfig) -> list[_Wanted]:
-    """All cells of the audit, the original's first; of each variant the first parts first."""
-    parts = [
-        (task, part)
-        for part in range(1, config.looks + 1)
-        for task in tasks
-        if part <= len(task.parts)
-    ]  # fmt: skip
+def _wanted(
+    variants: Sequence[Variant], parts: Sequence[tuple[LoadedTask, int]], config: AuditConfig
+) -> list[_Wanted]:
+    """The cells of these parts of tasks, the original's first."""
     originals = _cell_keys(variants[0], parts, config)
     keys = [originals, *(_cell_keys(variant, parts, config, originals) for variant in variants[1:])]
     return [
@@ -120,7 +142,10 @@ def _wanted(variants: Sequence[Variant], tasks: Sequence[LoadedTask], config: Au
 
 
 def _registration(tasks: Sequence[LoadedTask], config: AuditConfig) -> Registration:
-    items = [[task.suite.name, task.name, task.digest, task.parts] for task in tasks]
+    items = [
+        [task.suite.name, task.name, task.digest, task.parts, *([task.held] if task.held else [])]
+        for task in tasks
+    ]
     return Registration(
         policy_sha256=config.policy_sha256,
         items_sha256=hashlib.sha256(json.dumps(items).encode()).hexdigest(),
@@ -256,7 +281,7 @@ def _weights(variant: Variant) -> dict[str, Any]:
 
 def _of_part(task: LoadedTask, part: int) -> dict[str, Any]:
     return {
-        "documents": task.parts[part - 1],
+        "documents": task.documents(part),
         "task": task.name,
         "task_digest": task.digest,
         "num_fewshot": task.num_fewshot,

@@ -44,6 +44,8 @@ _WHOLE = (
 _LIGHT = f"""
 SELECT to_json(struct_pack(
   {", ".join(f'"{key}" := "{key}"' for key in _WHOLE)},
+  confirmation := CASE WHEN confirmation->>'$.variant' IS NULL THEN confirmation
+    ELSE json_merge_patch(confirmation, '{{"runs": [], "comparisons": []}}') END,
   runs := list_filter(runs, lambda one: one->>'$.variant' = 'original'),
   comparisons := list_transform(
     list_filter(comparisons, lambda one: one->>'$.group' IS NULL),
@@ -51,7 +53,8 @@ SELECT to_json(struct_pack(
   )
 ))
 FROM read_json($file, format = 'unstructured', maximum_object_size = $room, columns = {{
-  {", ".join(f"{key}: 'JSON'" for key in _WHOLE)}, runs: 'JSON[]', comparisons: 'JSON[]'
+  {", ".join(f"{key}: 'JSON'" for key in _WHOLE)}, confirmation: 'JSON', runs: 'JSON[]',
+  comparisons: 'JSON[]'
 }})
 """
 

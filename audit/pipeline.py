@@ -8,6 +8,7 @@ from pathlib import Path
 from audit.budgets import weigh
 from audit.compare import compare
 from audit.compress import compress
+from audit.confirm import confirm, rejudged
 from audit.duels import duels
 from audit.efficiency import measure
 from audit.evaluate import evaluate
@@ -47,6 +48,7 @@ def run_audit(
         audit.verdicts = judge(audit.comparisons, config.rules, audit.variants, config.suites)
         audit.efficiency = measure(audit.variants, config, store, progress)
         audit.budgets = weigh(audit.variants, config, audit.efficiency)
+        audit.confirmation = confirm(audit.variants, audit.verdicts, audit.budgets, config, store, progress)
     return read_log(Path(config.out))
 
 
@@ -62,4 +64,6 @@ def gate(run: Path, policy: str | None = None) -> AuditLog:
     config = log.config if policy is None else under_policy(log.config, policy)
     verdicts = judge(log.comparisons, config.rules, log.variants, config.suites)
     budgets = weigh(log.variants, config, log.efficiency)
-    return log.model_copy(update={"config": config, "verdicts": verdicts, "budgets": budgets})
+    confirmation = rejudged(log.confirmation, log.variants, config)
+    found = {"verdicts": verdicts, "budgets": budgets, "confirmation": confirmation}
+    return log.model_copy(update={"config": config, **found})

@@ -18,6 +18,7 @@ from audit.loading import cpu_threads, resolve_device
 from audit.progress import Progress, Silent
 from audit.records import (
     DIVERGENCE,
+    HELD_OUT,
     AuditConfig,
     AuditLog,
     Comparison,
@@ -75,18 +76,26 @@ def plan(
     progress = progress or Silent()
     progress.stage("loading the tasks")
     tasks = tasks_of(config)
-    rules = tuple(_rule(rule, tasks, config, flips, pilot) for rule in config.rules)
+    asked = [(task, [index for part in task.parts for index in part]) for task in tasks]
+    rules = tuple(_rule(rule, asked, config, flips, pilot) for rule in config.rules)
+    alone = config.model_copy(update={"looks": 1})
+    held = [(task, list(task.held)) for task in tasks] if config.holdout else []
+    held_out = tuple(_rule(rule, held, alone, flips, pilot) for rule in config.rules if held)
     with cpu_threads(config.threads):
-        return Plan(rules=rules, cost=_cost(config, tasks, rules, progress))
+        return Plan(rules=rules, held_out=held_out, cost=_cost(config, tasks, rules, progress))
+
+
+_Asked = Sequence[tuple[LoadedTask, Sequence[int]]]
+"""Tasks, and which of their documents."""
 
 
 def _rule(
-    rule: Rule, tasks: Sequence[LoadedTask], config: AuditConfig, flips: float, pilot: AuditLog | None
+    rule: Rule, asked: _Asked, config: AuditConfig, flips: float, pilot: AuditLog | None
 ) -> PlannedRule:
     """What so many pairs can show."""
     suite = next(one for one in config.suites if one.name == rule.suite)
     metric = next((one for one in suite.metrics if one.name == rule.metric), suite.metrics[0])
-    n = sum(_n_units(task, suite, metric) for task in tasks if task.suite.name == suite.name)
+    n = sum(_n_units(*one, suite, metric) for one in asked if one[0].suite.name == suite.name)
     if rule.metric == DIVERGENCE:
         return _unplannable(rule, DIVERGENCE, n, "a divergence is not known before it is measured")
     if metric.kind == "binary":
@@ -161,11 +170,11 @@ def _no_flip_would_do(n: int, rule: Rule) -> bool:
     return n == 0 or noninferiority.bounds(0, 0, n, rule.alpha).upper >= rule.margin
 
 
-def _n_units(task: LoadedTask, suite: Suite, metric: Metric) -> int:
-    """Items of the task, or its pairs of two and more."""
-    documents = [task.task.eval_docs[index] for part in task.parts for index in part]
+def _n_units(task: LoadedTask, indices: Sequence[int], suite: Suite, metric: Metric) -> int:
+    """Of those documents of the task: items, or pairs of two and more."""
     if metric.per == "item":
-        return len(documents)
+        return len(indices)
+    documents = [task.task.eval_docs[index] for index in indices]
     names = Counter(document.get(suite.pair_by) for document in documents)
     return sum(size > 1 for name, size in names.items() if name is not None)
 
@@ -234,6 +243,8 @@ def _cost(
     for task in tasks:
         parts = [scorer.plan(task, part) for part in range(1, len(task.parts) + 1)]
         tokens[task.suite.name] = tokens.get(task.suite.name, 0) + sum(parts)
+    # Asked of the original and of the one that is chosen, whatever early stopping leaves out
+    held_out = 2 * sum(scorer.plan(task, HELD_OUT) for task in tasks if task.held)
     progress.stage("timing the scorer")
     pace = _tokens_per_second(scorer, tasks)
     whole = sum(tokens.values())
@@ -241,10 +252,11 @@ def _cost(
     asked = sum(count * shares.get(suite, 1.0) for suite, count in tokens.items())
     n_levels = len(config.levels)
     files = weight_files(Path(config.model.path), allow_pickle=config.model.allow_pickle)
+    most, expected = whole * (1 + n_levels) + held_out, whole + n_levels * asked + held_out
     return Cost(
-        tokens=whole * (1 + n_levels), expected_tokens=round(whole + n_levels * asked),
-        tokens_per_second=pace, minutes=whole * (1 + n_levels) / pace / 60,
-        expected_minutes=(whole + n_levels * asked) / pace / 60,
+        tokens=most, expected_tokens=round(expected),
+        tokens_per_second=pace, minutes=most / pace / 60,
+        expected_minutes=expected / pace / 60,
         disk_bytes=n_levels * sum(file.stat().st_size for file in files),
     )  # fmt: skip
 

@@ -15,15 +15,19 @@ from audit.records import (
     AuditLog,
     BudgetVerdict,
     Comparison,
+    Confirmation,
     Duel,
     Efficiency,
     Forgetting,
     History,
+    NotMeasured,
     Run,
     Variant,
     Verdict,
 )
 from audit.store import Store, config_digest
+
+STOPPED = NotMeasured("it stopped before anything was confirmed")
 
 
 @dataclass
@@ -44,6 +48,7 @@ class Draft:
     verdicts: tuple[Verdict, ...] = ()
     efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
+    confirmation: Confirmation | NotMeasured = STOPPED
     history: History | None = None
 
     def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
@@ -69,9 +74,14 @@ class Draft:
             verdicts=self.verdicts,
             efficiency=self.efficiency,
             budgets=self.budgets,
+            confirmation=self.confirmation,
+            taken=self.store.taken(self.variants, [*self.runs, *self._held_out]),
             history=self.history,
-            taken=self.store.taken(self.variants, self.runs),
         )
+
+    @property
+    def _held_out(self) -> tuple[Run, ...]:
+        return () if isinstance(self.confirmation, NotMeasured) else self.confirmation.runs
 
 
 @contextlib.contextmanager

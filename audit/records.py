@@ -561,6 +561,10 @@ class Sample(Record):
     """Log-likelihood of each choice; empty for free generation."""
 
 
+HELD_OUT = 0
+"""Part of a task that nobody chooses by: asked of the chosen variant at the end."""
+
+
 class Divergence(Record):
     """How far a variant's next-token distributions are from the original's, right answer or wrong.
 
@@ -597,7 +601,7 @@ class Cell(Record):
     measured_sha256: str = ""
     n_items: int
     part: int = 1
-    """Which of the task's parts, from 1: a look at the data comes after each."""
+    """Which of the task's parts, from 1: a look at the data comes after each. 0: the items held out."""
     n_left_out: int = 0
     """Of the items met, those that the task's perturbation can't change: not asked, in no part."""
     task_version: str
@@ -890,6 +894,23 @@ class Verdict(Record):
     margin is the verdict. Its confidence is that of both together."""
 
 
+class Confirmation(Record):
+    """The best variant on items that nobody chose it by.
+
+    The best of many is partly the luckiest of many, so its own numbers flatter it (the winner's curse).
+    """
+
+    variant: str
+    chosen: str
+    """How, in a phrase."""
+    runs: tuple[Run, ...]
+    """Of the original and of it, on the items held out."""
+    comparisons: tuple[Comparison, ...]
+    """Of those alone."""
+    verdicts: tuple[Verdict, ...]
+    """Of every rule, on those alone."""
+
+
 class BudgetVerdict(Record):
     """One budget on one variant."""
 
@@ -1063,6 +1084,8 @@ class AuditConfig(Record):
     1: all items are scored."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Items per task; None: all."""
+    holdout: Annotated[float, Field(ge=0, lt=1)] = 0
+    """Share of each task's items that is kept aside, to confirm on them the best variant alone."""
     seed: int = 1234
     """Of all draws; lm-eval's own default for few-shot examples, so that the same shots are drawn."""
     batch_size: Annotated[int, Field(ge=1)] = 16
@@ -1154,6 +1177,8 @@ class Plan(Record):
     """What can be known before an audit runs."""
 
     rules: tuple[PlannedRule, ...]
+    held_out: tuple[PlannedRule, ...]
+    """The same rules on the items held out, which the chosen variant is asked in the end; empty without."""
     cost: Cost
 
 
@@ -1268,6 +1293,7 @@ class AuditLog(Record):
     efficiency: tuple[Efficiency, ...] = ()
     """One per variant; empty where it was not asked for."""
     budgets: tuple[BudgetVerdict, ...] = ()
+    confirmation: Confirmation | NotMeasured = NotMeasured("no items were held out")
     taken: tuple[Taken, ...] = ()
     """By variant and earlier run; what is not named was computed in this one."""
     history: History | None = None
@@ -1279,8 +1305,17 @@ class AuditLog(Record):
         return canonical(self.model_dump(mode="json", exclude_unset=True))
 
     @property
+    def all_runs(self) -> tuple[Run, ...]:
+        """Those that were judged, and those of the confirmation."""
+        held_out = self.confirmation
+        return self.runs if isinstance(held_out, NotMeasured) else (*self.runs, *held_out.runs)
+
+    @property
     def decision(self) -> Decision:
-        """One word for the audit: fails if a rule fails, passes only if every rule passes."""
+        """One word for the audit: fails if a rule fails, passes only if every rule passes.
+
+        Where items were held out, the best variant has to pass on those as well.
+        """
         noise = {level.name for level in self.config.levels if level.computed_in}
         decisions = {
             verdict.decision
@@ -1288,6 +1323,10 @@ class AuditLog(Record):
             if verdict.rule.blocks and verdict.variant not in noise
         }
         decisions |= {verdict.decision for verdict in self.budgets if verdict.budget.blocks}
+        if isinstance(self.confirmation, Confirmation):
+            decisions |= {one.decision for one in self.confirmation.verdicts if one.rule.blocks}
+        elif self.config.holdout:
+            decisions.add("inconclusive")
         if "fail" in decisions:
             return "fail"
         if self.status == "finished" and decisions == {"pass"}:

@@ -142,7 +142,7 @@ def _answers(sides: tuple[_Side, _Side], tolerance: float) -> Agreement:
 
 
 def _cells(log: AuditLog, folder: Path) -> Iterator[tuple[str, tuple[Cell, Path]]]:
-    for run in log.runs:
+    for run in log.all_runs:
         for cell in run.cells:
             yield f"{run.variant}, {run.suite}, {cell.task}, part {cell.part}", (cell, folder)
 

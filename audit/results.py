@@ -19,7 +19,7 @@ def asked_sha256(log: AuditLog, suite: str) -> str:
     ]
     counted = [[one.name, one.harness_metric, one.reading, one.per, one.statistic] for one in found.metrics]
     asked = [found.items_sha256, found.chat, found.system_prompt, found.perturb, found.severity]
-    told = [cells, counted, asked, log.config.limit, log.config.seed]
+    told = [cells, counted, asked, log.config.limit, log.config.holdout, log.config.seed]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 

@@ -350,7 +350,7 @@ class Store:
 
 def without_answers(log: AuditLog, folder: Path) -> str:
     """Why a run's answers can't be read again, as where its log alone was kept; empty where they can."""
-    there = all((folder / cell.path).is_file() for run in log.runs for cell in run.cells)
+    there = all((folder / cell.path).is_file() for run in log.all_runs for cell in run.cells)
     return "" if there else f"the answers of {folder} don't lie beside its log"
 
 

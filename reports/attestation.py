@@ -13,9 +13,9 @@ from typing import Any
 import rfc8785
 
 from audit.errors import StoreError
-from audit.records import AuditLog, Budget, Decision, Rule
+from audit.records import AuditLog, Decision, Rule
 from reports import reading
-from reports.cases import Case, cases
+from reports.cases import HELD_OUT, Case, cases
 
 FILE = "attestation.json"
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -60,7 +60,7 @@ def _predicate(log: AuditLog) -> dict[str, Any]:
             _descriptor("audit.json", reading.log_sha256(log)),
             *(
                 _descriptor(path, digest)
-                for run in log.runs
+                for run in log.all_runs
                 for cell in run.cells
                 for path, digest in cell.files.items()
             ),
@@ -74,13 +74,13 @@ def _tests(log: AuditLog, decision: Decision) -> list[str]:
     Those without a say are marked, and those that nobody judged, which are among the inconclusive ones.
     """
     found = [one for level in log.config.levels for one in cases(log, level) if one.decision == decision]
-    return [f"{one.level.name}: {_name(log, one.promise)}{_marks(one)}" for one in found]
+    return [f"{one.level.name}: {_name(log, one)}{_marks(one)}" for one in found]
 
 
-def _name(log: AuditLog, promise: Rule | Budget) -> str:
-    if isinstance(promise, Rule):
-        return reading.rule_title(log, promise)
-    return f"budget on {promise.quantity}"
+def _name(log: AuditLog, one: Case) -> str:
+    if isinstance(one.promise, Rule):
+        return reading.rule_title(log, one.promise) + (f", {HELD_OUT}" if one.held_out else "")
+    return f"budget on {one.promise.quantity}"
 
 
 def _marks(one: Case) -> str:

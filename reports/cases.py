@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from audit.records import DIVERGENCE, AuditLog, Budget, BudgetVerdict, Decision, Level, Rule, Verdict
+from audit.records import (
+    DIVERGENCE,
+    AuditLog,
+    Budget,
+    BudgetVerdict,
+    Decision,
+    Level,
+    NotMeasured,
+    Rule,
+    Verdict,
+)
 from reports import budgets, reading
 from reports.gaps import gap
 from reports.held import held
@@ -12,6 +22,7 @@ from reports.marks import REPORTED
 from reports.units import Unit
 from reports.wording import rate
 
+HELD_OUT = "on items held out"
 BUDGETS = "budgets"
 """In the place of a suite's name, where the promise is about the artefact itself."""
 
@@ -35,6 +46,8 @@ class Case:
     """Whether there is a verdict."""
     mute: str
     """Why it has no say in any release; empty where it blocks."""
+    held_out: bool = False
+    """Whether it is about the items held out, after one about the others."""
 
     @property
     def opposes(self) -> bool:
@@ -52,6 +65,9 @@ def cases(log: AuditLog, level: Level) -> list[Case]:
     if not level.is_control:
         known = {verdict.budget for verdict in weighed}
         found += [_without(log, level, budget) for budget in log.config.budgets if budget not in known]
+    if alone := reading.held_out(log, level):
+        again = cases(alone, level)
+        found += [replace(one, title=f"{one.title}, {HELD_OUT}", held_out=True) for one in again]
     return found
 
 
@@ -60,6 +76,8 @@ def trouble(log: AuditLog, found: list[Case]) -> str:
     if log.status == "stopped":
         return f"the audit stopped before its end: {log.error or 'the log gives no reason'}"
     if log.decision != "pass" and not any(one.opposes for one in found):
+        if isinstance(log.confirmation, NotMeasured) and log.config.holdout:
+            return f"nothing was confirmed: {log.confirmation}"
         return "no rule or budget that blocks was judged"
     return ""
 

@@ -22,6 +22,7 @@ FIRST = (
     "compressed",
     "tradeoff",
     "rivals",
+    "confirmation",
     "drops",
     "forgetting",
     "probe",

@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import cached_property, lru_cache
 from hashlib import sha256
 
-from audit.records import AuditLog, Comparison, Verdict
+from audit.records import AuditLog, Comparison, Confirmation, NotMeasured, Verdict
 
 
 class Index:
@@ -25,6 +25,22 @@ class Index:
         for verdict in log.verdicts:
             self.verdicts[verdict.variant].append(verdict)
             self.on[verdict.variant, verdict.rule.suite, verdict.metric].append(verdict)
+
+    @cached_property
+    def held_out(self) -> AuditLog | None:
+        """What was found on the items held out, as a log of those alone; None where nothing was confirmed."""
+        found, config = self._log.confirmation, self._log.config
+        if not isinstance(found, Confirmation):
+            return None
+        levels = tuple(level for level in config.levels if level.name == found.variant)
+        return self._log.model_copy(
+            update={
+                "config": config.model_copy(update={"levels": levels, "budgets": (), "holdout": 0}),
+                "runs": found.runs, "comparisons": found.comparisons, "verdicts": found.verdicts,
+                "links": (), "duels": (), "forgetting": (), "budgets": (),
+                "confirmation": NotMeasured("these are the items held out"),
+            }
+        )  # fmt: skip
 
     @cached_property
     def sha256(self) -> str:
@@ -50,6 +66,6 @@ class _Same:
         return id(self.log)
 
 
-@lru_cache(maxsize=2)  # a diff asks of two
+@lru_cache(maxsize=4)  # a diff asks of two, and each may have items held out
 def _indexed(same: _Same) -> Index:
     return Index(same.log)

@@ -104,14 +104,25 @@ def comparison_of(log: AuditLog, verdict: Verdict) -> Comparison | None:
     return next((one for one in found if one.group is None and one.metric == metric), None)
 
 
+def held_out(log: AuditLog, level: Level | None = None) -> AuditLog | None:
+    """What was found on the items held out, as a log of those alone.
+
+    None where nothing was confirmed, or of another level than that.
+    """
+    found = index(log).held_out
+    return found if found and level in (None, *found.config.levels) else None
+
+
 def decision_on(log: AuditLog, level: Level) -> Decision:
-    """One word for a level, by the rules and budgets that block.
+    """One word for a level, by the rules and budgets that block, on the items held out too.
 
     Passes only in a finished audit, when each of them was judged and passed: over all levels the same as
     the audit's own decision.
     """
     decisions = [verdict.decision for verdict in verdicts_of(log, level) if verdict.rule.blocks]
     decisions += [verdict.decision for verdict in budgets_of(log, level) if verdict.budget.blocks]
+    if alone := held_out(log, level):
+        decisions += [verdict.decision for verdict in alone.verdicts if verdict.rule.blocks]
     if "fail" in decisions:
         return "fail"
     missing = [*unjudged(log, level), *unweighed(log, level)]

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from audit.records import AuditLog, Rule
 from reports import reading
-from reports.cases import Case, cases, promise_title, trouble
+from reports.cases import HELD_OUT, Case, cases, promise_title, trouble
 from reports.disclaimer import DISCLAIMER
 from reports.wording import anchor, visible
 
@@ -64,14 +64,14 @@ def _ids(log: AuditLog, found: list[Case]) -> dict[str, str]:
             continue
         promise = one.promise
         measure = reading.metric_name(log, promise) if isinstance(promise, Rule) else promise.quantity
-        name = f"{quote(one.suite, safe='')}/{quote(measure, safe='')}"
+        name = f"{quote(one.suite, safe='')}/{quote(measure, safe='')}{'/held-out' if one.held_out else ''}"
         twins = sum(other.split("#")[0] == name for other in ids.values())
         ids[key] = f"{name}#{twins + 1}" if twins else name
     return ids
 
 
 def _key(one: Case) -> str:
-    return f"{one.suite}:{one.promise.model_dump_json()}"
+    return f"{one.suite}:{one.held_out}:{one.promise.model_dump_json()}"
 
 
 def _driver(log: AuditLog, found: list[Case], ids: dict[str, str]) -> Json:
@@ -89,6 +89,7 @@ def _driver(log: AuditLog, found: list[Case], ids: dict[str, str]) -> Json:
 
 def _rule(log: AuditLog, one: Case, id_: str) -> Json:
     title = f"{visible(reading.suite_title(log, one.suite))}: {visible(promise_title(log, one.promise))}"
+    title += f", {HELD_OUT}" if one.held_out else ""
     return {
         "id": id_,
         "shortDescription": {"text": title},

@@ -11,11 +11,23 @@ from collections.abc import Iterable, Iterator
 
 from audit.budgets import weigh
 from audit.changes import Promised
+from audit.confirm import rejudged
 from audit.judge import judge
-from audit.records import DIVERGENCE, AuditLog, Budget, BudgetVerdict, Decision, Rule, Verdict
+from audit.records import (
+    DIVERGENCE,
+    AuditLog,
+    Budget,
+    BudgetVerdict,
+    Confirmation,
+    Decision,
+    Rule,
+    Verdict,
+)
 
 _Key = tuple[str, ...]
 """Level and subject of a promise, and its place among those of the same subject."""
+_HELD_OUT = "held out"
+"""Ends the key of what was judged once more, on the items held out."""
 
 
 def promises(before: AuditLog, after: AuditLog) -> Iterator[Promised]:
@@ -29,6 +41,8 @@ def promises(before: AuditLog, after: AuditLog) -> Iterator[Promised]:
     mute = {level.name for level in after.config.levels if level.computed_in}  # as the audit's own decision
     for key in dict.fromkeys([*terms[1], *terms[0]]):
         old, new = (side.get(key) for side in terms)
+        if new is None and _HELD_OUT in key and isinstance(after.confirmation, Confirmation):
+            continue  # another one was chosen, and is asked them in its place
         yield Promised(
             level=key[0],
             before=old,
@@ -38,6 +52,7 @@ def promises(before: AuditLog, after: AuditLog) -> Iterator[Promised]:
             by_earlier_terms=again.get(key) if key in changed else None,
             has_say=key[0] not in mute and any(one.blocks for one in (old, new) if one),
             level_stays=key[0] in levels,
+            held_out=_HELD_OUT in key,
         )
 
 
@@ -56,6 +71,10 @@ def _judged(log: AuditLog) -> dict[_Key, Verdict | BudgetVerdict]:
         verdicts = [one for one in _all(log) if one.variant == level.name]
         keys = (key for key, _ in _numbered(log, level.name, map(_promise, verdicts)))
         found |= dict(zip(keys, verdicts, strict=True))
+    if isinstance(log.confirmation, Confirmation):
+        best, again = log.confirmation.variant, log.confirmation.verdicts
+        keys = ((*key, _HELD_OUT) for key, _ in _numbered(log, best, map(_promise, again)))
+        found |= dict(zip(keys, again, strict=True))
     return found
 
 
@@ -108,5 +127,7 @@ def _by_earlier_terms(before: AuditLog, after: AuditLog) -> dict[_Key, Decision]
     )
     verdicts = judge(after.comparisons, rules, after.variants, after.config.suites)
     budgets = weigh(after.variants, config, after.efficiency)
-    held = after.model_copy(update={"config": config, "verdicts": verdicts, "budgets": budgets})
+    confirmation = rejudged(after.confirmation, after.variants, config)
+    found = {"verdicts": verdicts, "budgets": budgets, "confirmation": confirmation}
+    held = after.model_copy(update={"config": config, **found})
     return {key: verdict.decision for key, verdict in _judged(held).items()}

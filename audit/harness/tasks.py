@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import itertools
 import json
+import math
 import random
 import re
 from collections import defaultdict
@@ -20,7 +21,7 @@ from audit.errors import EvaluationError
 from audit.harness.chat import ChatTemplate
 from audit.harness.revisions import commit_read, pinned
 from audit.harness.written_tasks import files_of, items_folder, tasks_folder
-from audit.records import AuditConfig, Suite
+from audit.records import HELD_OUT, AuditConfig, Suite
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class LoadedTask:
     """sha256 over the task's config and its documents, up to the limit."""
     parts: tuple[tuple[int, ...], ...]
     """Documents between two looks at the data: a seeded shuffle, items of one pair together."""
+    held: tuple[int, ...] = ()
+    """Documents of the same shuffle that are held out."""
     data: Mapping[str, str] = field(default_factory=dict)
     """What it reads, as `Cell.data` says."""
     _requests: list[Any] = field(default_factory=list)
@@ -51,6 +54,10 @@ class LoadedTask:
     def generates(self) -> bool:
         """Whether the model writes its answers, so that none is scored."""
         return bool(self.task.OUTPUT_TYPE == "generate_until")
+
+    def documents(self, part: int) -> tuple[int, ...]:
+        """Indices of the documents of one part, from 1, or of those held out."""
+        return self.held if part == HELD_OUT else self.parts[part - 1]
 
     def build(self, limit: int | None, template: ChatTemplate | None = None) -> None:
         """Build the requests once: drawn again, shots would differ from one variant to the next.
@@ -70,8 +77,8 @@ class LoadedTask:
             self.task.build_all_requests = lambda **_: None
 
     def open(self, part: int) -> list[Any]:
-        """Make lm-eval see the documents of one part (from 1) and their requests, unanswered."""
-        documents = sorted(self.parts[part - 1])
+        """Make lm-eval see the documents of one part and their requests, unanswered."""
+        documents = sorted(self.documents(part))
         wanted, of_task = set(documents), self.task.eval_docs
         self.task._instances = [request for request in self._requests if request.doc_id in wanted]
         for request in self.task.instances:
@@ -80,8 +87,21 @@ class LoadedTask:
         return list(self.task.instances)
 
 
-def load_tasks(suite: Suite, *, limit: int | None, seed: int, looks: int = 1) -> tuple[LoadedTask, ...]:
+@dataclass(frozen=True)
+class _Dealing:
+    """How the documents of a task are dealt."""
+
+    seed: int
+    looks: int
+    holdout: float
+
+
+def load_tasks(
+    suite: Suite, *, limit: int | None, seed: int, looks: int = 1, holdout: float = 0
+) -> tuple[LoadedTask, ...]:
     """The tasks of a suite, groups and tags opened, their documents dealt to `looks` parts.
+
+    The share `holdout` of a task's documents is in none of them.
 
     Raises EvaluationError naming the task when lm-eval does not know it or can't load its data.
     """
@@ -92,7 +112,7 @@ def load_tasks(suite: Suite, *, limit: int | None, seed: int, looks: int = 1) ->
             _prepare(task, num_fewshot, seed)
             forms = _perturbed(suite, leaf, task, limit, seed) if suite.perturb else {leaf: task}
             for form, one in forms.items():
-                loaded.append(_identify(suite, (leaf, form), one, limit, (seed, looks)))
+                loaded.append(_identify(suite, (leaf, form), one, limit, _Dealing(seed, looks, holdout)))
     return tuple(loaded)
 
 
@@ -104,7 +124,9 @@ def tasks_of(config: AuditConfig) -> list[LoadedTask]:
     tasks = [
         task
         for suite in config.suites
-        for task in load_tasks(suite, limit=config.limit, seed=config.seed, looks=config.looks)
+        for task in load_tasks(
+            suite, limit=config.limit, seed=config.seed, looks=config.looks, holdout=config.holdout
+        )
     ]
     pins = {name for suite in config.suites for name in suite.revisions}
     if unread := pins - {str(task.task.DATASET_PATH) for task in tasks}:
@@ -180,7 +202,7 @@ def _perturbed(suite: Suite, name: str, task: Any, limit: int | None, seed: int)
 
 
 def _identify(
-    suite: Suite, names: tuple[str, str], task: Any, limit: int | None, dealing: tuple[int, int]
+    suite: Suite, names: tuple[str, str], task: Any, limit: int | None, dealing: _Dealing
 ) -> LoadedTask:
     of, name = names
     documents = _whole_pairs(list(task.eval_docs), suite.pair_by, limit)
@@ -188,6 +210,8 @@ def _identify(
         raise EvaluationError(f"task '{name}' of suite '{suite.name}' has no items. Check its data file.")
     config = task.dump_config()
     data = {"items": suite.items_sha256} if suite.items_sha256 else files_of(config)
+    units = _shuffled(documents, suite.pair_by, dealing.seed)
+    parts, held = _dealt(units, dealing.looks, dealing.holdout)
     content = json.dumps(
         [_settings(config, data), documents], sort_keys=True, default=_by_source, ensure_ascii=False
     )
@@ -202,7 +226,8 @@ def _identify(
         n_left_out=getattr(task, "n_left_out", 0),
         digest=hashlib.sha256(content.encode()).hexdigest(),
         data=data or commit_read(task, suite.revisions),
-        parts=_dealt(documents, suite.pair_by, *dealing),
+        parts=parts,
+        held=held,
     )
 
 
@@ -238,10 +263,10 @@ def _whole_pairs(
     return [document for document in kept if document.get(pair_by) != last] or kept
 
 
-def _dealt(
-    documents: Sequence[Mapping[str, Any]], pair_by: str | None, seed: int, looks: int
-) -> tuple[tuple[int, ...], ...]:
-    """Indices of the documents in parts of even size, pairs whole; fewer parts where there are few pairs.
+def _shuffled(
+    documents: Sequence[Mapping[str, Any]], pair_by: str | None, seed: int
+) -> list[tuple[int, ...]]:
+    """Indices of the documents in a seeded order, those of a pair together.
 
     Shuffled, since tasks are often sorted by subject and an early look would see the first ones alone.
     """
@@ -249,11 +274,20 @@ def _dealt(
     for index, document in enumerate(documents):
         twins = document.get(pair_by) if pair_by else None
         units.setdefault(index if twins is None else str(twins), []).append(index)
-    shuffled = list(units.values())
+    shuffled = [tuple(unit) for unit in units.values()]
     random.Random(seed).shuffle(shuffled)
-    n_parts = min(looks, len(shuffled))
-    edges = [round(len(shuffled) * k / n_parts) for k in range(n_parts + 1)]
-    return tuple(
-        tuple(index for unit in shuffled[start:stop] for index in unit)
-        for start, stop in itertools.pairwise(edges)
+    return shuffled
+
+
+def _dealt(
+    units: Sequence[tuple[int, ...]], looks: int, holdout: float = 0
+) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+    """The units in parts of even size, fewer where there are few, and those held out; never all of them."""
+    n_asked = len(units) - min(math.ceil(len(units) * holdout), len(units) - 1)
+    n_parts = min(looks, n_asked)
+    edges = [round(n_asked * k / n_parts) for k in range(n_parts + 1)]
+    *parts, held = (
+        tuple(itertools.chain.from_iterable(units[start:stop]))
+        for start, stop in itertools.pairwise([*edges, len(units)])
     )
+    return tuple(parts), held

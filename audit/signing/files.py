@@ -55,7 +55,7 @@ class Files:
 
     def recorded(self) -> Iterator[Promise]:
         """What the log says of answers, weights and the config."""
-        for run in self.log.runs:
+        for run in self.log.all_runs:
             for cell in run.cells:
                 for name, digest in cell.files.items():
                     yield Promise(name, self.root / name, digest, "in the log")
@@ -152,7 +152,7 @@ class Files:
             return f"{unknown}, since version {_version()} does not render what was {promise.by}"
         if promise.name == LOG and (found := promise.path.read_bytes()) != (formed := self.log.to_json()):
             return f"{unknown}; from its canonical form it {first_byte(found, formed)}"
-        more = self._contradiction(promise.name) or unlike_row(promise.name, self.log.runs, self._sound)
+        more = self._contradiction(promise.name) or unlike_row(promise.name, self.log.all_runs, self._sound)
         return f"{unknown}{f', but it {more}' if more else ''}"
 
     def _contradiction(self, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from audit.budgets import weigh
 from audit.compare import compare
 from audit.errors import ShrinkproofError
 from audit.judge import judge
-from audit.records import AuditLog, Comparison, Decision
+from audit.records import AuditLog, BudgetVerdict, Comparison, Confirmation, Decision, Verdict
 from audit.signing.checked import Checked, Finding
 from audit.signing.statement import LOG
 
@@ -30,52 +30,70 @@ def recomputed(log: AuditLog, root: Path) -> Iterator[Checked]:
     """
     try:
         found = [*_numbers(log, root), *(_verdicts(log) if log.status == "finished" else ())]
+        if isinstance(log.confirmation, Confirmation):
+            found += _confirmed(log, log.confirmation, root)
     except (ShrinkproofError, OSError, ValueError, KeyError, TypeError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         found = [Checked(f"{LOG}, comparisons", "not checked", f"can't be computed again: {why}")]
     yield from found or [Checked(f"{LOG}, comparisons", "holds")]
 
 
-def _numbers(log: AuditLog, root: Path) -> Iterator[Checked]:
+def _confirmed(log: AuditLog, found: Confirmation, root: Path) -> Iterator[Checked]:
+    """The same of the items held out, as of a log that holds nothing else."""
+    held_out = {"runs": found.runs, "comparisons": found.comparisons, "verdicts": found.verdicts}
+    best = tuple(one for one in log.variants if one.name == found.variant)
+    alone = log.model_copy(update={**held_out, "variants": best, "budgets": ()})
+    yield from _numbers(alone, root, "confirmation.")
+    yield from _decisions(alone, "confirmation.verdicts", _said(found.verdicts), _said(_judged(alone)))
+
+
+def _numbers(log: AuditLog, root: Path, within: str = "") -> Iterator[Checked]:
     read = cache(lambda path: pd.read_parquet(root / path))
     again = compare(log.runs, log.config.suites, lambda cell: read(cell.path), log.config.seed)
     found = {_place(one): one for one in again}
     for i, said in enumerate(log.comparisons):
         follows = found.pop(_place(said), None)
         if follows is None:
-            yield _unlike(log, f"comparisons.{i}", "is about what no answers are about")
+            yield _unlike(log, f"{within}comparisons.{i}", "is about what no answers are about")
             continue
         for name in _COUNTED:
             here, there = getattr(said, name), getattr(follows, name)
             if not _same(here, there):
                 of = ", ".join(map(str, filter(None, _place(said))))
                 because = f"says {here}, and the answers give {there} ({of})"
-                yield _unlike(log, f"comparisons.{i}.{name}", because)
+                yield _unlike(log, f"{within}comparisons.{i}.{name}", because)
                 break
     for place in found if log.status == "finished" else ():
         of = ", ".join(map(str, filter(None, place)))
-        yield _unlike(log, "comparisons", f"has none of {of}, and there are answers")
+        yield _unlike(log, f"{within}comparisons", f"has none of {of}, and there are answers")
 
 
 def _verdicts(log: AuditLog) -> Iterator[Checked]:
-    again = judge(log.comparisons, log.config.rules, log.variants, log.config.suites)
     weighed = weigh(log.variants, log.config, log.efficiency)
-    said: dict[str, list[tuple[str, Decision]]] = {
-        "verdicts": [(one.variant, one.decision) for one in log.verdicts],
-        "budgets": [(one.variant, one.decision) for one in log.budgets],
-    }
-    follows: dict[str, list[tuple[str, Decision]]] = {
-        "verdicts": [(one.variant, one.decision) for one in again],
-        "budgets": [(one.variant, one.decision) for one in weighed],
-    }
-    for place, ours in follows.items():
-        if len(said[place]) != len(ours):
-            yield _unlike(log, place, f"are {len(said[place])}, and the numbers give {len(ours)}")
-            continue
-        for i, (one, other) in enumerate(zip(said[place], ours, strict=True)):
-            if one != other:
-                because = f"says {one[1]}, and the numbers give {other[1]} ({other[0]})"
-                yield _unlike(log, f"{place}.{i}.decision", because)
+    yield from _decisions(log, "verdicts", _said(log.verdicts), _said(_judged(log)))
+    yield from _decisions(log, "budgets", _said(log.budgets), _said(weighed))
+
+
+def _judged(log: AuditLog) -> tuple[Verdict, ...]:
+    return judge(log.comparisons, log.config.rules, log.variants, log.config.suites)
+
+
+_Said = list[tuple[str, Decision]]
+
+
+def _said(verdicts: Sequence[Verdict | BudgetVerdict]) -> _Said:
+    """Of which variant, and what."""
+    return [(one.variant, one.decision) for one in verdicts]
+
+
+def _decisions(log: AuditLog, place: str, said: _Said, follows: _Said) -> Iterator[Checked]:
+    if len(said) != len(follows):
+        yield _unlike(log, place, f"are {len(said)}, and the numbers give {len(follows)}")
+        return
+    for i, (one, other) in enumerate(zip(said, follows, strict=True)):
+        if one != other:
+            because = f"says {one[1]}, and the numbers give {other[1]} ({other[0]})"
+            yield _unlike(log, f"{place}.{i}.decision", because)
 
 
 def _unlike(log: AuditLog, where: str, because: str) -> Checked:

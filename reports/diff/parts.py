@@ -19,7 +19,7 @@ from audit.records import (
 )
 from reports import budgets, reading
 from reports.badge import WORDS
-from reports.cases import promise_title
+from reports.cases import HELD_OUT, promise_title
 from reports.held import held
 from reports.marks import REPORTED
 from reports.tables import Cell, Column, Table
@@ -106,20 +106,26 @@ def _promise_table(diff: Diff, caption: str, told: Sequence[Promised]) -> Table 
             _change(one),
             _decision(one.found_before) if one.before else "not promised",
             _decision(one.found_after) if one.after else "not promised",
-            _numbers(diff.before.log, one.found_before),
-            _numbers(diff.after.log, one.found_after),
+            _numbers(_of(diff.before.log, one), one.found_before),
+            _numbers(_of(diff.after.log, one), one.found_after),
         ]
         for one in told
     ]
     return Table(caption, columns, rows) if rows else None
 
 
+def _of(log: AuditLog, one: Promised) -> AuditLog:
+    """The log that holds the numbers."""
+    return (reading.held_out(log) or log) if one.held_out else log
+
+
 def _title(diff: Diff, one: Promised) -> str:
     old = one.before and _promise(diff.before.log, one.before)
     new = one.after and _promise(diff.after.log, one.after)
+    fresh = f", {HELD_OUT}" if one.held_out else ""
     if old and new and old != new:
-        return f"{new} (before: {old.partition(': ')[2]})"
-    return new or old or ""
+        return f"{new}{fresh} (before: {old.partition(': ')[2]})"
+    return f"{new or old or ''}{fresh}"
 
 
 def _promise(log: AuditLog, promise: Rule | Budget) -> str:

@@ -34,7 +34,7 @@ def section(log: AuditLog) -> Section:
         packages=_packages(log),
         cells=_cells(log),
         controlled=_controlled(log),
-        n_cells=count(sum(len(run.cells) for run in log.runs)),
+        n_cells=count(sum(len(run.cells) for run in log.all_runs)),
         data=_data(log),
         chats=_chats(log),
     )
@@ -60,7 +60,7 @@ def _git_changes(found: Provenance) -> str:
 
 def _scored(log: AuditLog) -> str:
     """When the answers came about, and what of them is older than the last start; empty without any."""
-    cells = [cell for run in log.runs for cell in run.cells]
+    cells = [cell for run in log.all_runs for cell in run.cells]
     times = sorted(cell.started for cell in cells)  # one form, in UTC: their order is that of time
     if not times:
         return ""
@@ -130,7 +130,7 @@ def _packages(log: AuditLog) -> Table:
 
 def _cells(log: AuditLog) -> Table:
     """One row a cell or, of more than a page has room for, one a task; audit.json holds each."""
-    cells = [(run, cell) for run in log.runs for cell in run.cells]
+    cells = [(run, cell) for run in log.all_runs for cell in run.cells]
     if few(len(cells), 1) < len(cells):
         return _tasks(cells)
     columns = (
@@ -205,7 +205,7 @@ def _chats(log: AuditLog) -> Table | None:
     prompts = {suite.name: suite.system_prompt or "what the template says" for suite in log.config.suites}
     found = {
         (run.suite, cell.task): cell.chat_template
-        for run in log.runs
+        for run in log.all_runs
         for cell in run.cells
         if cell.chat_template is not None
     }
@@ -220,7 +220,10 @@ def _chats(log: AuditLog) -> Table | None:
 def _data(log: AuditLog) -> Table | None:
     """The local files and the hub's data sets that tasks read; none where no task did."""
     files = {
-        (cell.task, split): sha for run in log.runs for cell in run.cells for split, sha in cell.data.items()
+        (cell.task, split): sha
+        for run in log.all_runs
+        for cell in run.cells
+        for split, sha in cell.data.items()
     }
     columns = (Column("Task"), Column("Split, or data set"), Column("sha256 of its file, or commit"))
     rows: list[list[Cell]] = [[task, split, digest(sha)] for (task, split), sha in sorted(files.items())]

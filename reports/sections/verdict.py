@@ -170,7 +170,21 @@ def sentence(log: AuditLog, level: Level) -> str:
         return "Not shown. No rule that blocks was set for this audit."
     if log.status == "stopped":
         return f"Not shown. All {_promises(log, rules)} pass, but the audit stopped before its end."
+    if (alone := reading.held_out(log, level)) and (again := reading.decision_on(alone, level)) != "pass":
+        return f"{'No' if again == 'fail' else 'Not shown'}. {_unconfirmed(alone, level)}"
     return _yes(log, verdicts, weighed, rules)
+
+
+def _unconfirmed(alone: AuditLog, level: Level) -> str:
+    """What the items held out say of a level that passed on the others."""
+    blocking = [one for one in reading.verdicts_of(alone, level) if one.rule.blocks]
+    kept = sum(one.decision == "pass" for one in blocking)
+    failed = sum(one.decision == "fail" for one in blocking)
+    return (
+        "It passes on the items that it was chosen by, and is not confirmed on those held out: of "
+        f"{plural(len(blocking), 'rule')} {kept} pass there, {failed} fail and "
+        f"{len(blocking) - kept - failed} are undecided."
+    )
 
 
 def _yes(log: AuditLog, verdicts: list[Verdict], weighed: list[BudgetVerdict], rules: str) -> str:

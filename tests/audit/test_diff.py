@@ -16,7 +16,7 @@ from audit.compare import compare
 from audit.diff import diff
 from audit.errors import ConfigError, StoreError
 from audit.judge import judge
-from audit.records import AuditLog, Flips, NotMeasured, Rule
+from audit.records import AuditLog, Confirmation, Flips, NotMeasured, Rule
 from audit.store import read_log, read_samples
 from fixtures.made_up_results import run_folder
 
@@ -256,3 +256,38 @@ def test_levels_and_suites_of_one_run_alone_are_named(tmp_path: Path) -> None:
     assert ("int4", "in the audit", "no", "yes") in facts
     assert ("int8", "in the audit", "yes", "no") in facts
     assert not [one for one in facts if one[0] == "original"]
+
+
+def confirmed(decision: str, variant: str = "int8") -> Change:
+    """The level is the chosen one, and on the items held out each rule ends so."""
+
+    def change(log: AuditLog) -> dict[str, Any]:
+        verdicts = tuple(one.model_copy(update={"decision": decision}) for one in log.verdicts)
+        found = Confirmation(
+            variant=variant, chosen="c", runs=(), comparisons=log.comparisons, verdicts=verdicts
+        )
+        return {"confirmation": found, "config": log.config.model_copy(update={"holdout": 0.2})}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [("pass", "pass", 0), ("pass", "fail", 1), ("pass", "inconclusive", 3), ("fail", "fail", 0)],
+)
+def test_what_is_no_longer_confirmed_is_worse(tmp_path: Path, before: str, after: str, code: int) -> None:
+    sides = [
+        release(tmp_path / name, flipped(0), change=confirmed(decision))
+        for name, decision in (("a", before), ("b", after))
+    ]
+    found, text = told(*sides)
+    assert found == code
+    assert (", on items held out" in text) is (before != after)
+
+
+def test_another_choice_is_no_broken_promise(tmp_path: Path) -> None:
+    sides = [
+        release(tmp_path / name, flipped(0), change=confirmed("pass", variant))
+        for name, variant in (("a", "int8"), ("b", "other"))
+    ]
+    assert told(*sides)[0] == 0

@@ -19,7 +19,7 @@ from audit.catalogue import Catalogue
 from audit.cli import app
 from audit.errors import ConfigError, StoreError
 from audit.history import MOST_AUDITS, MOST_NAMED, audits, past_audits
-from audit.records import AuditLog, History, Level, NotMeasured, PastAudit
+from audit.records import AuditLog, Confirmation, History, Level, NotMeasured, PastAudit
 from audit.results import asked_sha256, results_of
 from audit.store import log_sha256
 from fixtures.big_log import Size, big_log
@@ -133,6 +133,23 @@ def test_an_old_log_without_later_fields_is_read(log: AuditLog, tmp_path: Path) 
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "audit.json").write_text(json.dumps(told))
     assert isinstance(read(tmp_path)["old"], PastAudit)
+
+
+def test_an_audit_whose_best_fails_on_items_held_out_fails_in_the_table_too(
+    log: AuditLog, tmp_path: Path
+) -> None:
+    keeping = log.config.model_copy(update={"holdout": 0.2})
+    passed = tuple(one.model_copy(update={"decision": "pass"}) for one in log.verdicts)
+    failed = passed[0].model_copy(update={"decision": "fail"})
+    held = Confirmation(
+        variant=passed[0].variant, chosen="the only one", runs=log.runs[:1], comparisons=log.comparisons[:1],
+        verdicts=(failed,),
+    )  # fmt: skip
+    whole = log.model_copy(update={"config": keeping, "verdicts": passed, "budgets": ()})
+    put(tmp_path / "open", finished(whole, "2026-01-01"))
+    put(tmp_path / "fails", whole, confirmation=held)
+    found = {name: one.decision for name, one in read(tmp_path).items() if isinstance(one, PastAudit)}
+    assert found == {"open": "inconclusive", "fails": "fail"}
 
 
 def test_what_a_suite_asked_is_told_from_what_it_asks_elsewhere(log: AuditLog) -> None:

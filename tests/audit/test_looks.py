@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_compare import ITEM, cell, samples
 
 from audit.compare import compare
-from audit.harness.tasks import _dealt, _whole_pairs
+from audit.harness.tasks import _dealt, _shuffled, _whole_pairs
 from audit.judge import judge, settled
 from audit.records import Comparison, Look, Metric, Rule, Run, Suite, Task
 
@@ -103,14 +103,25 @@ def documents(n: int, **columns: Any) -> list[dict[str, Any]]:
     return [{name: values[i] for name, values in columns.items()} for i in range(n)]
 
 
+def dealt(items: list[Any], pair_by: str | None, looks: int, seed: int = 7) -> tuple[tuple[int, ...], ...]:
+    return _dealt(_shuffled(items, pair_by, seed), looks)[0]
+
+
+TWINS = st.lists(st.sampled_from([None, "x", "y", "item 0", 3]), min_size=1, max_size=30)
+
+
 @settings(deadline=None, derandomize=True)
-@given(st.lists(st.sampled_from([None, "x", "y", "item 0", 3]), min_size=1, max_size=30), st.integers(1, 6))
-def test_every_document_is_dealt_once_and_pairs_stay_whole(twins: list[Any], looks: int) -> None:
-    parts = _dealt(documents(len(twins), pair=twins), "pair", 7, looks)
-    assert sorted(index for part in parts for index in part) == list(range(len(twins)))
+@given(TWINS, st.integers(1, 6), st.floats(0, 0.99))
+def test_every_document_is_dealt_once_and_pairs_stay_whole(
+    twins: list[Any], looks: int, holdout: float
+) -> None:
+    parts, held = _dealt(_shuffled(documents(len(twins), pair=twins), "pair", 7), looks, holdout)
+    assert sorted(index for part in (*parts, held) for index in part) == list(range(len(twins)))
     for name in {str(twin) for twin in twins if twin is not None}:
         holding = [
-            part for part in parts if any(twins[i] is not None and str(twins[i]) == name for i in part)
+            part
+            for part in (*parts, held)
+            if any(twins[i] is not None and str(twins[i]) == name for i in part)
         ]
         assert len(holding) == 1
 
@@ -118,25 +129,37 @@ def test_every_document_is_dealt_once_and_pairs_stay_whole(twins: list[Any], loo
 @settings(deadline=None, derandomize=True)
 @given(st.integers(1, 200), st.integers(1, 9))
 def test_parts_are_of_even_size_and_none_is_empty(n: int, looks: int) -> None:
-    sizes = [len(part) for part in _dealt(documents(n), None, 7, looks)]
+    sizes = [len(part) for part in dealt(documents(n), None, looks)]
     assert len(sizes) == min(n, looks)
     assert min(sizes) > 0
     assert max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.parametrize(
+    ("n", "share", "held"), [(10, 0.0, 0), (10, 0.2, 2), (10, 0.21, 3), (10, 0.99, 9), (1, 0.5, 0)]
+)
+def test_a_share_is_held_out_and_never_all(n: int, share: float, held: int) -> None:
+    parts, found = _dealt(_shuffled(documents(n), None, 7), 4, share)
+    assert (len(found), sum(map(len, parts))) == (held, n - held)
+
+
+def test_what_is_held_out_of_a_task_is_no_end_of_it() -> None:
+    _, held = _dealt(_shuffled(documents(400), None, 7), 4, 0.25)
+    assert 30 < sum(index < 200 for index in held) < 70
+
+
 def test_the_seed_alone_decides_the_dealing() -> None:
-    found = [_dealt(documents(40), None, seed, 4) for seed in (7, 7, 8)]
+    found = [dealt(documents(40), None, 4, seed) for seed in (7, 7, 8)]
     assert found[0] == found[1] != found[2]
 
 
 def test_documents_sorted_by_subject_are_shuffled() -> None:
-    first = _dealt(documents(400), None, 7, 4)[0]
+    first = dealt(documents(400), None, 4)[0]
     assert 30 < sum(index < 200 for index in first) < 70
 
 
 def test_a_document_without_a_pair_is_not_dealt_with_the_pair_of_its_name() -> None:
-    parts = _dealt(documents(2, pair=[None, "item 0"]), "pair", 7, 2)
-    assert len(parts) == 2
+    assert len(dealt(documents(2, pair=[None, "item 0"]), "pair", 2)) == 2
 
 
 # Which suites stop

@@ -57,6 +57,18 @@ def test_a_margin_that_the_items_can_show_is_not_hopeless(tiny: Path, tmp_path: 
     assert 0 < found.rules[0].power < 1
 
 
+def test_what_is_held_out_is_planned_by_itself(tiny: Path, tmp_path: Path) -> None:
+    rules = [{"suite": "accuracy", "margin": 0.1}]
+    given = settings(tiny, tmp_path / "run", suites=["accuracy"], rules=rules, limit=20)
+    whole, apart = (plan(load_config({**given, "holdout": share}), flips=0.1) for share in (0, 0.25))
+    assert whole.held_out == ()
+    (asked,), (held,) = apart.rules, apart.held_out
+    assert (asked.n_available, held.n_available) == (60, 20)  # 4 tasks of 20 items
+    assert (held.expected_pairs, held.hopeless) == (20, True)  # it is looked at once
+    # Two levels and the original on three quarters, the chosen one and the original on the rest
+    assert apart.cost.tokens == pytest.approx(whole.cost.tokens * (3 * 0.75 + 2 * 0.25) / 3, rel=0.1)
+
+
 def test_a_pilot_says_how_much_flips(config: AuditConfig) -> None:
     pilot = run_audit(config)
     flips = max(one.flips.rate for one in pilot.comparisons if one.suite == "accuracy" and one.group is None)  # type: ignore[union-attr]
