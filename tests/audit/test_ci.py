@@ -160,7 +160,7 @@ def test_a_baseline_of_ones_own_is_taken_in_the_place_of_the_cache(tmp_path: Pat
 def asked(tiny: Path) -> dict[str, Any]:
     return {
         "model": str(tiny), "levels": ["control", "int8"], "suites": ["accuracy"], "limit": 30, "threads": 1,
-        "sequential": False, "rules": [{"suite": "accuracy", "margin": 0.2}],
+        "sequential": False, "rules": [{"suite": "accuracy", "margin": 0.05}],
     }  # fmt: skip
 
 
