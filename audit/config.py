@@ -110,6 +110,10 @@ class ConfigFile(Record):
     """YAML files of clauses, such as a company's own policy: see `Framework`."""
     out: str | None = None
     cache: str | None = None
+    baseline: str | None = None
+    """Run folder of an earlier audit: what is provably the same is taken from there."""
+    history: str | None = None
+    """Folder of past audits: those of the same model are shown as a trend."""
 
 
 def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditConfig:

@@ -14,7 +14,7 @@ from audit import registry, weights
 from audit.harness import LoadedTask, Measured, Scored, Scorer, scorer_name, source_digest, tasks_of
 from audit.loading import resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
-from audit.provenance import now
+from audit.provenance import now, packages
 from audit.records import HELD_OUT, AuditConfig, Cell, Divergence, NotMeasured, Registration, Run, Variant
 from audit.store import Store
 
@@ -132,11 +132,12 @@ def _wanted(
     variants: Sequence[Variant], parts: Sequence[tuple[LoadedTask, int]], config: AuditConfig
 ) -> list[_Wanted]:
     """The cells of these parts of tasks, the original's first."""
-    keys = [_cell_keys(variant, parts, config) for variant in variants]
+    originals = _cell_keys(variants[0], parts, config)
+    keys = [originals, *(_cell_keys(variant, parts, config, originals) for variant in variants[1:])]
     return [
         _Wanted(variant, task, part, key, original)
         for variant, of_variant in zip(variants, keys, strict=True)
-        for (task, part), key, original in zip(parts, of_variant, keys[0], strict=True)
+        for (task, part), key, original in zip(parts, of_variant, originals, strict=True)
     ]
 
 
@@ -203,8 +204,13 @@ class _Scoring:
 
 
 def _found(cell: _Wanted, store: Store) -> Cell | None:
-    """The finished cell; the original's may come from an earlier audit."""
-    return store.cell(cell.key) or (store.borrowed_cell(cell.key) if cell.is_original else None)
+    """The finished cell, which may come from an earlier audit.
+
+    The control's may not: it is measured in every run, and shows that what others measured holds here.
+    """
+    level = cell.variant.level
+    repeats = level is not None and level.is_control and not level.computed_in
+    return store.cell(cell.key) or (None if repeats else store.borrowed_cell(cell.key))
 
 
 def _score(scorer: Scorer, wanted: _Wanted, store: Store, progress: Progress) -> None:
@@ -235,13 +241,19 @@ def _divergence(wanted: _Wanted, scored: Scored) -> Divergence | NotMeasured:
     return scored.measured.divergence.mean(documents)
 
 
-def _cell_keys(variant: Variant, parts: Sequence[tuple[LoadedTask, int]], config: AuditConfig) -> list[str]:
+def _cell_keys(
+    variant: Variant,
+    parts: Sequence[tuple[LoadedTask, int]],
+    config: AuditConfig,
+    originals: Sequence[str] = (),
+) -> list[str]:
     """For each part of a task, sha256 of what determines its samples, which serve wherever it is the same.
 
-    The variant's name is part of it, so that the control is measured and not copied from the original.
+    The variant's name is part of it, so that the control is measured and not copied from the original; so
+    are the original's keys, from whose distributions the others' divergence is.
     Threads, batch and pack sizes are not: they move a log-likelihood by rounding only.
     """
-    device = resolve_device(config.device)
+    device, installed = resolve_device(config.device), packages()
     of_variant = {
         "variant": variant.name,
         **_weights(variant),
@@ -251,10 +263,12 @@ def _cell_keys(variant: Variant, parts: Sequence[tuple[LoadedTask, int]], config
         "dtype": resolve_dtype((variant.level and variant.level.computed_in) or config.dtype, device),
         "device": device,
         "scorer": [scorer_name(), source_digest()],
+        "libraries": [installed.get(name) for name in ("torch", "transformers")],
     }
+    beside = [{"original": key} for key in originals] or [{}] * len(parts)
     return [
-        hashlib.sha256(json.dumps(of_variant | _of_part(*part), sort_keys=True).encode()).hexdigest()
-        for part in parts
+        hashlib.sha256(json.dumps(of_variant | _of_part(*part) | one, sort_keys=True).encode()).hexdigest()
+        for part, one in zip(parts, beside, strict=True)
     ]
 
 

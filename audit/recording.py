@@ -21,6 +21,7 @@ from audit.records import (
     Duel,
     Efficiency,
     Forgetting,
+    History,
     NotMeasured,
     Run,
     Variant,
@@ -52,6 +53,7 @@ class Draft:
     efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
     confirmation: Confirmation | NotMeasured = STOPPED
+    history: History | None = None
 
     def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
         """The draft as an AuditLog, with the provenance of now."""
@@ -79,7 +81,13 @@ class Draft:
             efficiency=self.efficiency,
             budgets=self.budgets,
             confirmation=self.confirmation,
+            taken=self.store.taken(self.variants, [*self.runs, *self._held_out]),
+            history=self.history,
         )
+
+    @property
+    def _held_out(self) -> tuple[Run, ...]:
+        return () if isinstance(self.confirmation, NotMeasured) else self.confirmation.runs
 
 
 @contextlib.contextmanager

@@ -96,7 +96,9 @@ def reproduce(
         _check_unchanged(model)
     again = out or folder.with_name(f"{folder.resolve().name}-again")
     with tempfile.TemporaryDirectory() as cache:
-        config = then.config.model_copy(update={"out": str(again), "cache": cache})
+        config = then.config.model_copy(
+            update={"out": str(again), "cache": cache, "baseline": None, "history": None}
+        )
         now = run_audit(config, progress=progress, command=f"shrinkproof reproduce {run}")
     sides = (then, folder), (now, again)
     unread = without_answers(then, folder)

@@ -297,3 +297,15 @@ def test_noise_is_measured_in_bfloat16_and_blocks_nothing(tiny: Path, tmp_path: 
     moved = {one.variant: one.divergence.kl for one in found.comparisons if one.group is None}
     assert abs(moved["control"]) < 1e-6 < moved["bf16"]
     assert moved["control-bf16"] > 1e-6
+
+
+def test_earlier_audits_of_the_model_are_in_the_next_ones_log(tiny: Path, tmp_path: Path) -> None:
+    changes = {"levels": ["control"], "suites": ["accuracy"], "limit": 20}
+    first = run_audit(load_config(settings(tiny, tmp_path / "runs" / "a", **changes)))
+    config = load_config(settings(tiny, tmp_path / "runs" / "b", history=str(tmp_path / "runs"), **changes))
+    found = run_audit(config).history
+    assert first.history is None
+    assert found is not None
+    assert [(one.finished, one.results[0].level) for one in found.audits] == [
+        (first.provenance.finished, "control")
+    ]
