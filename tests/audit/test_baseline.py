@@ -71,6 +71,15 @@ def cells(log: AuditLog, variant: str) -> list[Any]:
     return [cell for run in log.runs for cell in run.cells if run.variant == variant]
 
 
+def _scale(model: Path) -> None:
+    """Change one matrix of a model a little, and nothing beside its weights."""
+    file = next(model.glob("*.safetensors"))
+    tensors = load_file(file)
+    name = next(one for one in sorted(tensors) if "mlp" in one)
+    tensors[name] = tensors[name] * 1.01
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
 def test_only_the_level_that_changed_is_made_and_measured_and_the_control(
     first: Path, tiny: Path, tmp_path: Path, computed: dict[str, list[str]]
 ) -> None:
@@ -157,25 +166,22 @@ def test_what_is_not_as_the_log_says_is_computed_again(
 def test_nothing_is_taken_from_the_audit_of_another_original(
     first: Path, broken_copy: Path, tmp_path: Path, computed: dict[str, list[str]]
 ) -> None:
-    file = next(broken_copy.glob("*.safetensors"))
-    tensors = load_file(file)
-    name = next(one for one in sorted(tensors) if "mlp" in one)
-    tensors[name] = tensors[name] * 1.01
-    save_file(tensors, file, metadata={"format": "pt"})
+    _scale(broken_copy)
     now = run_audit(load_config(settings(broken_copy, tmp_path / "run", baseline=str(first))))
     assert now.taken == ()
     assert computed["made"] == ["control", "int8", "int2"]
 
 
 def test_the_divergence_from_one_original_is_not_taken_for_that_from_another(
-    first: Path, tiny: Path, tmp_path: Path
+    first: Path, tiny: Path, broken_copy: Path, tmp_path: Path
 ) -> None:
-    """The candidate's own weights and answers are the same beside either."""
+    """The candidate's own weights and answers are the same beside either, and so is the tokenizer."""
+    _scale(broken_copy)
     candidate = str(first / "variants" / "int8")
     asked = {"levels": [], "candidates": [{"model": candidate, "name": "one"}], "suites": ["accuracy"]}
     one = run_audit(load_config(settings(tiny, tmp_path / "one", **asked)))
     beside = {**asked, "baseline": str(tmp_path / "one")}
-    other = run_audit(load_config(settings(first / "variants" / "int2", tmp_path / "other", **beside)))
+    other = run_audit(load_config(settings(broken_copy, tmp_path / "other", **beside)))
     same = run_audit(load_config(settings(tiny, tmp_path / "same", **beside)))
     assert other.taken == ()
     assert whole(same, "one") == whole(one, "one") != whole(other, "one")
