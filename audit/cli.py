@@ -92,6 +92,9 @@ def run(
     policy: Annotated[
         str | None, typer.Option(help="strict, standard, research, or a YAML file.", show_default=False)
     ] = None,
+    executor: Annotated[
+        str | None, typer.Option(help="Who scores: local or ray.", show_default=False)
+    ] = None,
     noise: Annotated[
         bool | None,
         typer.Option("--noise", help="Measure the original in bfloat16 as well.", show_default=False),
@@ -111,7 +114,7 @@ def run(
     settings = load_config(
         config, model=model, levels=level or None, candidates=candidate or None,
         calibration=calibration, suites=suite or None, profile=profile, limit=limit, out=out, seed=seed,
-        baseline=baseline, policy=policy, noise=noise, allow_pickle=allow_pickle,
+        baseline=baseline, policy=policy, executor=executor, noise=noise, allow_pickle=allow_pickle,
         trust_remote_code=trust_remote_code,
     )  # fmt: skip
     console = Console()

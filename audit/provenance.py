@@ -16,7 +16,9 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def collect(*, command: str, device: str, threads: int, config_sha256: str, started: str) -> Provenance:
+def collect(
+    *, command: str, device: str, threads: int, config_sha256: str, started: str, executor: str = "local"
+) -> Provenance:
     """Versions, hardware, git state and times; `finished` is now."""
     return Provenance(
         shrinkproof_version=own_version(),
@@ -26,6 +28,7 @@ def collect(*, command: str, device: str, threads: int, config_sha256: str, star
         processor=processor(),
         device=device,
         threads=threads,
+        executor=executor,
         packages=packages(),
         git_commit=_git("rev-parse", "HEAD"),
         git_changed=_git_changed(),

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
 import rfc8785
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 """A proportion, 0 to 1."""
@@ -1077,6 +1077,8 @@ class Provenance(Record):
     processor: str
     device: str
     threads: int
+    executor: str = "local"
+    """Who scored the cells, with the version of the library that spread them."""
     packages: dict[str, str]
     """Distribution name to version."""
     git_commit: str | NotMeasured
@@ -1139,6 +1141,24 @@ class Framework(Record):
     clauses: Annotated[tuple[Clause, ...], Field(min_length=1)]
 
 
+class DeviceMap(Record):
+    """A model spread by accelerate over the GPUs and, what they can't hold, over main memory and disk."""
+
+    policy: Literal["auto", "balanced", "balanced_low_0", "sequential"] = "auto"
+    """As `device_map` of transformers."""
+    max_memory: dict[Annotated[str, BeforeValidator(str)], str] = {}
+    """What a GPU, by its number, or `cpu` may hold: `70GiB`. Of others, what is free there."""
+
+
+class ExecutorRef(Record):
+    """Who scores the cells: another one gives the same log."""
+
+    name: str = "local"
+    """Of the entry-point group `audit.executors`."""
+    options: dict[str, bool | int | float | str] = {}
+    """The executor's own."""
+
+
 class AuditConfig(Record):
     """What to audit and what counts as good enough: fixed and hashed before the run."""
 
@@ -1175,6 +1195,10 @@ class AuditConfig(Record):
     """`auto`: a CUDA device if there is one, else the CPU."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads of torch; None: torch's own choice."""
+    device_map: DeviceMap | None = None
+    """None: a model is on one device. No part of the config's identity."""
+    executor: ExecutorRef = ExecutorRef()
+    """No part of the config's identity."""
     frameworks: tuple[Framework, ...] = ()
     """Those of the user's own, shown after ours. No part of the config's identity."""
     out: str = "shrinkproof-run"

@@ -64,6 +64,8 @@ REGISTRATION, RUNS = "registration.json", "runs.json"
 _RUNS = TypeAdapter(list[Run])
 Reader = Callable[[Cell], "pd.DataFrame"]
 """The samples of a cell, one row an item and metric, with the columns of `Sample`."""
+_NO_IDENTITY = {"out", "cache", "baseline", "history", "device_map", "executor", "frameworks"}
+"""Of a config: where it lies, what it takes from elsewhere, who computes it, and what is said of it later."""
 _HALF = ".half-"
 _FULL = "the disk is full. Free some space and run the same command: finished cells are kept"
 
@@ -468,9 +470,7 @@ def config_digest(config: AuditConfig, *, as_read: bool = False) -> str:
 def identity(config: AuditConfig, *, as_read: bool = False) -> dict[str, Any]:
     """What `config.json` holds: all that determines the results. For `as_read` see `config_digest`."""
     # Digests pin models and texts, so where they and the run lie is no part of what is audited.
-    identity = config.model_dump(
-        mode="json", exclude={"out", "cache", "baseline", "history", "frameworks"}, exclude_unset=as_read
-    )
+    identity = config.model_dump(mode="json", exclude=_NO_IDENTITY, exclude_unset=as_read)
     identity["model"]["path"] = ""
     for suite in identity["suites"]:
         if suite.get("items"):
