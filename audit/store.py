@@ -285,7 +285,7 @@ class Store:
             config_sha256=self._config_sha256,
             log_sha256="",
             policy_sha256="" if isinstance(rules, NotMeasured) else rules.policy_sha256,
-            finished=provenance.now(),
+            finished=provenance.now() if isinstance(rules, NotMeasured) else rules.at,
             processor=provenance.processor(),
             torch=provenance.packages().get("torch", ""),
         )
