@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-
-import pandas as pd
 
 from audit.budgets import weigh
 from audit.compare import compare
@@ -18,6 +15,7 @@ from audit.records import AuditLog, BudgetVerdict, Comparison, Confirmation, Dec
 from audit.recovery import recoveries
 from audit.signing.checked import Checked, Finding
 from audit.signing.statement import LOG
+from audit.store import read_columns
 
 _COUNTED = ("n_pairs", "n_unpaired_before", "n_unpaired_after", "before", "after")
 """Counts and rates; what is estimated from them may be computed otherwise by another version."""
@@ -50,8 +48,10 @@ def _confirmed(log: AuditLog, found: Confirmation, root: Path) -> Iterator[Check
 
 
 def _numbers(log: AuditLog, root: Path, within: str = "") -> Iterator[Checked]:
-    read = cache(lambda path: pd.read_parquet(root / path))
-    again = compare(log.runs, log.config.suites, lambda cell: read(cell.path), log.config.seed)
+    again = compare(
+        log.runs, log.config.suites, lambda cell, columns: read_columns(root / cell.path, columns),
+        log.config.seed,
+    )  # fmt: skip
     found = {_place(one): one for one in again}
     for i, said in enumerate(log.comparisons):
         follows = found.pop(_place(said), None)
