@@ -21,8 +21,8 @@ from audit.store import Reader
 
 _COUNTED = [*KEY, "doc_id", "pair", "group", "cluster", "weight", "metric", "outcome"]
 _COLUMNS = {
-    "item": "int64", "task": "category", "part": "int64", "outcome": "float64", "weight": "float64", "group": "category",
-    "cluster": "category", "cell": "int64", "row": "int64",
+    "item": "int64", "task": "category", "part": "int64", "outcome": "float64", "weight": "float64",
+    "group": "category", "cluster": "category", "cell": "int64", "row": "int64",
 }  # fmt: skip
 """Of an answer, and the types that hold them."""
 
@@ -39,8 +39,8 @@ class Answers:
     def of(self, variant: str) -> dict[str, pd.DataFrame]:
         """A variant's answers under each metric of the suite, in the order of tasks and documents.
 
-        One row an answer: item, task, part, outcome, weight, group, cluster; where its sample lies; of a corpus
-        metric the columns that its statistic looks at. An item outside any pair is none of a metric of
+        One row an answer: item, task, part, outcome, weight, group, cluster; where its sample lies; of a
+        corpus metric the columns that its statistic looks at. An item outside any pair is none of a metric of
         pairs. Without answers, no rows.
         """
         samples = self._samples(variant)

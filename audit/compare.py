@@ -126,7 +126,8 @@ def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> li
     for metric in suite.metrics:
         planned, after = sides.before[metric.name], sides.after[metric.name]
         items = sides.answers.items[metric.name]
-        before = planned[planned["part"] <= reached].reset_index(drop=True)
+        in_reach = planned["part"] <= reached
+        before = planned if in_reach.all() else planned[in_reach].reset_index(drop=True)
         units = pair(before, after, metric, items)
         corpus = Corpus(before, after, metric, sides.seed) if metric.kind == "corpus" else None
         subject = _Subject(run.variant, suite.name, metric, corpus, alpha=sides.alpha)

@@ -71,9 +71,7 @@ def _first_rows(units: Units) -> NDArray[np.int64]:
     return first
 
 
-def _contest(
-    suite: Suite, metric: Metric, answers: Answers, rows: Mapping[str, pd.DataFrame]
-) -> Contest:
+def _contest(suite: Suite, metric: Metric, answers: Answers, rows: Mapping[str, pd.DataFrame]) -> Contest:
     """`rows`: the original's answers under the metric, then those of the candidates."""
     asked = _Asked(metric, answers, rows[ORIGINAL])
     names = tuple(name for name in rows if name != ORIGINAL)

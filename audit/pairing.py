@@ -196,6 +196,8 @@ def _joint_groups(
     for unit, group in (before, after):
         code = pd.Categorical(group, categories=names).codes
         member[unit[code >= 0], code[code >= 0]] = True
-    _, first, place = np.unique(np.packbits(member, axis=1), axis=0, return_index=True, return_inverse=True)
+    bits = np.packbits(np.pad(member, ((0, 0), (0, -len(names) % 64))), axis=1).view(np.uint64)
+    sets = bits.ravel() if bits.shape[1] == 1 else bits  # of one number each, which sort fast
+    _, first, place = np.unique(sets, axis=0, return_index=True, return_inverse=True)
     joint = [" + ".join(names[code] for code in np.flatnonzero(member[unit])) or None for unit in first]
     return pd.Series(np.array(joint, dtype=object)[place.ravel()], dtype=object)
