@@ -76,13 +76,11 @@ class Items:
 
     def _meet(self, keys: pd.DataFrame, offers: Numbers) -> None:
         if self._known is not None:
-            keys = pd.concat([self._known.keys, keys], ignore_index=True)
+            keys = pd.concat([self._known.keys, keys])
             offers = np.concatenate([self._known.offers, offers])
-        unit = (
-            keys.groupby(["task", "pair"], sort=False).ngroup().to_numpy(np.int64)
-            if self._of_pairs
-            else np.arange(len(keys), dtype=np.int64)
-        )
+        keys = keys.reset_index(drop=True)
+        pair = keys.groupby(["task", "pair"], sort=False).ngroup() if self._of_pairs else keys.index
+        unit: Numbers = pair.to_numpy().astype(np.int64)
         self._known = _Known(keys, pd.factorize(keys["task"])[0].astype(np.int64), unit, offers)
 
     def units(self, numbers: Numbers) -> Numbers:

@@ -69,8 +69,8 @@ def pair(before: pd.DataFrame, after: pd.DataFrame, metric: Metric, items: Items
     unfit = _unfit(found, metric) or _unfit_weights((there["weight"].to_numpy(), weight_after), metric)
     if metric.per == "pair":
         return _gather(before, after, found, chance, unfit, items)
-    kept = {name: there[name].array for name in _KEPT}
-    columns = {name: found[name].array for name in found}
+    kept: dict[str, Any] = {name: there[name].array for name in _KEPT}
+    columns: dict[str, Any] = {str(name): found[name].array for name in found}
     return Units(
         paired=pd.DataFrame({**columns, "chance": chance, "weight_after": weight_after, **kept}, copy=False),
         alone_before=_without(before["group"], row_before),

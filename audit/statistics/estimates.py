@@ -290,7 +290,7 @@ def _robust(linear: _Linear, clusters: ArrayLike) -> Estimate:
 
 def _places(labels: NDArray[Any]) -> tuple[NDArray[np.intp], int]:
     """Each label's place among the sorted distinct ones, and how many those are."""
-    if labels.dtype.kind == "i" and labels.size and 0 <= labels.min() and labels.max() < labels.size:
+    if labels.dtype.kind == "i" and labels.size and labels.min() >= 0 and labels.max() < labels.size:
         counts = np.bincount(labels)
         if counts.all():  # 0, 1, … without a gap are their own places: no sorting
             return labels.astype(np.intp), counts.size
