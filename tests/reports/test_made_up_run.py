@@ -18,8 +18,9 @@ def test_all_kinds_of_suites_are_measured_and_no_number_is_missing(tmp_path: Pat
     whole = [one for one in log.comparisons if one.group is None]
     pairs = {one.suite: one.n_pairs for one in whole}
     assert set(pairs.values()) == {240, 120}  # of the suite of pairs, half as many
-    assert all(isinstance(one.flips, Flips) and one.flips.lost for one in whole)
-    assert all(one.changed and len(one.looks) == 4 for one in whole)
+    worst = [one for one in whole if one.variant == "vendor-01"]
+    assert all(isinstance(one.flips, Flips) and one.flips.lost and one.changed for one in worst)
+    assert all(len(one.looks) == 4 for one in whole)
     assert len(log.duels) == found["duels"] == 5
     (first, _) = [one.found for one in log.forgetting]
     assert isinstance(first, Forgotten)
