@@ -127,10 +127,8 @@ def interval(bounds: Bounds, alpha: float = ALPHA) -> Interval:
 def _estimate(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None) -> Estimate | NotMeasured:
     """The drop with its standard error; not needed where independent flips are counted."""
     clusters = cluster_labels(paired)
-    if (
-        clusters is not None and (clusters == clusters[0]).all()
-    ):  # a group that is one cluster: of its items alone
-        clusters = None
+    if clusters is not None and (clusters == clusters[0]).all():
+        clusters = None  # a group that is one cluster: of its items alone
     if metric.kind == "binary" and clusters is None:
         return NotMeasured("flips are counted")
     if len(paired) < 2:
