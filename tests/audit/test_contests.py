@@ -62,15 +62,15 @@ def test_no_more_are_kept_than_a_report_shows(tmp_path: Path) -> None:
     assert len(one.contested) == MOST_CONTESTED
 
 
-def clustered(cell: Cell, folder: Path) -> pd.DataFrame:
-    samples = read_samples(cell, folder)
-    return samples.assign(cluster=[f"c{number // 4}" for number in range(len(samples))])
+def clustered(cell: Cell, columns: Sequence[str], folder: Path) -> pd.DataFrame:
+    samples = read_samples(cell, root=folder)
+    return samples.assign(cluster=[f"c{number // 4}" for number in range(len(samples))])[[*columns]]
 
 
 def test_clustered_items_are_tested_by_clusters(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     log = candidates(folder, {"original": ONE, "int8": ONE, "int4": OTHER})
-    (one,) = contests(log.runs, log.config, lambda cell: clustered(cell, folder))
+    (one,) = contests(log.runs, log.config, lambda cell, columns: clustered(cell, columns, folder))
     assert isinstance(one.omnibus, Omnibus)
     assert one.omnibus.method == "Hotelling's T², as an F, by clusters"
     assert one.omnibus.denominator == 14  # of 15 clusters
