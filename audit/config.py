@@ -19,7 +19,9 @@ from audit.records import (
     AuditConfig,
     Budget,
     Claim,
+    DeviceMap,
     Endpoint,
+    ExecutorRef,
     Level,
     ModelRef,
     Record,
@@ -108,8 +110,16 @@ class ConfigFile(Record):
     threads: int | None = None
     frameworks: tuple[str, ...] = ()
     """YAML files of clauses, such as a company's own policy: see `Framework`."""
+    device_map: str | DeviceMap | None = None
+    """`auto`, or a mapping: see `DeviceMap`."""
+    executor: str | dict[str, Any] = "local"
+    """`local`, `ray`, or a mapping of `name:` and its options: see `audit.executors`."""
     out: str | None = None
     cache: str | None = None
+    baseline: str | None = None
+    """Run folder of an earlier audit: what is provably the same is taken from there."""
+    history: str | None = None
+    """Folder of past audits: those of the same model are shown as a trend."""
 
 
 def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditConfig:
@@ -161,6 +171,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         for i, name in enumerate(parsed.frameworks)
     )
     _check_unique("framework", [one.id for one in frameworks])
+    executor = _located(lines, where, ("executor",), _executor, parsed.executor)
     own = tuple(
         _located(lines, where, ("rules", i), lambda entry: policy.complete(entry, suites), entry)
         for i, entry in enumerate(parsed.rules)
@@ -178,6 +189,7 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         "rules",
         "budgets",
         "device_profile",
+        "executor",
         "frameworks",
         "sequential",
         "noise",
@@ -185,14 +197,22 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
     given = parsed.model_dump(exclude=elsewhere, exclude_none=True)
     if not parsed.sequential:
         given["looks"] = 1
+    if isinstance(parsed.device_map, str):
+        given["device_map"] = {"policy": parsed.device_map}
     try:
-        return AuditConfig(
+        config = AuditConfig(
             model=_model(parsed.model, home), levels=levels, suites=_clustered(suites, rules), rules=rules,
             budgets=(*policy.budgets, *parsed.budgets, *(device.budgets if device else ())),
-            device_profile=device, frameworks=frameworks, **given,
+            device_profile=device, executor=executor, frameworks=frameworks, **given,
         )  # fmt: skip
     except ValidationError as error:
         raise ConfigError(explain(error, lines, where, _keys_beside)) from None
+    if config.device_map is not None and config.measures_efficiency:
+        raise ConfigError(
+            f"{where}: `device_map`: speed and memory are measured on one device. Leave out either that or "
+            "`efficiency: true` and the budgets on speed and memory."
+        )
+    return config
 
 
 # Reading
@@ -221,7 +241,7 @@ def _parse(data: dict[str, Any], lines: Lines, where: str) -> ConfigFile:
 def _keys_beside(path: KeyPath) -> Sequence[str]:
     nested: dict[str | int, type[Record]] = {
         "model": ModelEntry, "candidates": CandidateEntry, "suites": SuiteEntry, "rules": Rule,
-        "budgets": Budget,
+        "budgets": Budget, "device_map": DeviceMap,
     }  # fmt: skip
     return list(nested.get(path[0], ConfigFile).model_fields if len(path) > 1 else ConfigFile.model_fields)
 
@@ -326,6 +346,18 @@ def _candidate(entry: str | CandidateEntry, home: Path, suites: Sequence[Suite])
         claims=(*stated, *card.claims, *of_name, *weights.said_of(Path(artefact.path))),
         recoveries=card.recoveries,
     )  # fmt: skip
+
+
+def _executor(entry: str | dict[str, Any]) -> ExecutorRef:
+    """An executor by its name, or a mapping with `name` and its options."""
+    options = {} if isinstance(entry, str) else dict(entry)
+    name = entry if isinstance(entry, str) else options.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(
+            f"executor: a mapping needs `name:`, as in {{name: ray, workers: 2}} (given {entry})."
+        )
+    found = registry.check_executor(name, options)
+    return ExecutorRef(name=name, options=found.model_dump(exclude_unset=True, exclude_none=True))
 
 
 def _endpoint(url: str, model: str) -> Endpoint:

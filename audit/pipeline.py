@@ -14,6 +14,7 @@ from audit.duels import duels
 from audit.efficiency import measure
 from audit.evaluate import evaluate
 from audit.forgetting import forgotten
+from audit.history import past_audits
 from audit.judge import judge, settled
 from audit.policy import under_policy
 from audit.progress import Progress
@@ -32,6 +33,7 @@ def run_audit(
     what was finished by then stays in the folder.
     """
     with Store.open(config) as store, recorded(config, store, command) as audit:
+        audit.history = past_audits(config)
         audit.variants = compress(config, store, progress)
 
         def decided(runs: Sequence[Run]) -> frozenset[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from audit import provenance
+from audit import provenance, registry
 from audit.errors import StoreError
 from audit.loading import cpu_threads, resolve_device
 from audit.records import (
@@ -21,6 +21,7 @@ from audit.records import (
     Duel,
     Efficiency,
     Forgetting,
+    History,
     NotMeasured,
     Run,
     Variant,
@@ -52,6 +53,7 @@ class Draft:
     efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
     confirmation: Confirmation | NotMeasured = STOPPED
+    history: History | None = None
 
     def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
         """The draft as an AuditLog, with the provenance of now."""
@@ -63,6 +65,7 @@ class Draft:
                 command=self.command,
                 device=resolve_device(self.config.device),
                 threads=self.threads,
+                executor=registry.executor_version(self.config.executor),
                 config_sha256=config_digest(self.config),
                 started=self.started,
             ),
@@ -79,7 +82,13 @@ class Draft:
             efficiency=self.efficiency,
             budgets=self.budgets,
             confirmation=self.confirmation,
+            taken=self.store.taken(self.variants, [*self.runs, *self._held_out]),
+            history=self.history,
         )
+
+    @property
+    def _held_out(self) -> tuple[Run, ...]:
+        return () if isinstance(self.confirmation, NotMeasured) else self.confirmation.runs
 
 
 @contextlib.contextmanager

@@ -78,4 +78,4 @@ def explain(
 
 def _is_type_name(part: str | int) -> bool:
     # pydantic puts the branch of a union into the location
-    return part in {"str", "ModelEntry", "CandidateEntry", "SuiteEntry", "Task", "dict[str,any]"}
+    return part in {"str", "ModelEntry", "CandidateEntry", "SuiteEntry", "Task", "DeviceMap", "dict[str,any]"}

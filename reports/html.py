@@ -28,6 +28,7 @@ FIRST = (
     "probe",
     "changed",
     "efficiency",
+    "trend",
     "method",
     "power",
     "limits",

@@ -184,12 +184,12 @@ def _fingerprints(*parts: str) -> dict[str, str]:
 def _config_file(log: AuditLog) -> Json:
     """The file that the levels and rules stand in: a place in code is what scanners ask for."""
     return {
-        "artifactLocation": {"uri": quote(_config_name(log.provenance.command))},
+        "artifactLocation": {"uri": quote(config_name(log.provenance.command))},
         "region": {"startLine": 1},
     }
 
 
-def _config_name(command: str) -> str:
+def config_name(command: str) -> str:
     """The config in the command as it was given, or its name alone where the path would leave the folder."""
     try:
         words = shlex.split(command)
