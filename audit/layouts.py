@@ -74,7 +74,7 @@ def _packed_size(tensors: Mapping[str, StoredTensor], stem: str) -> int:
 
 
 def named_bits(quantization: Mapping[str, Any]) -> int | None:
-    """The bits of a weight that a config's `quantization_config` names; None where it names none, or several."""
+    """The bits of a weight that a config's `quantization_config` names; None: it names none, or several."""
     groups = [group.get("weights") or {} for group in quantization.get("config_groups", {}).values()]
     if len({weights.get("num_bits") for weights in groups}) > 1:
         return None

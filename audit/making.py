@@ -46,7 +46,7 @@ class Rehearsed(Exception):  # noqa: N818  # it is no error
     """The model is as its files would hold it, and is not saved."""
 
     def __init__(self, packed: Mapping[str, int]) -> None:
-        """`packed`: bits on disk of each weight, by its name, that is stored otherwise than the original's."""
+        """`packed`: bits on disk of each weight, by its name, that is stored otherwise than before."""
         super().__init__()
         self.packed = packed
 

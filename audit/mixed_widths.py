@@ -1,6 +1,6 @@
 """compressed-tensors' checkpoints whose modules are packed in several ways, dequantised module by module.
 
-transformers takes one way for all of them when it dequantises: it refuses other widths, or reads them wrongly.
+transformers takes one way for all of them when it dequantises, and fails or errs on the others.
 """
 
 from __future__ import annotations

@@ -307,8 +307,9 @@ def _stored_as(folder: Path, plain: list[str]) -> str:
     inputs = groups[0].get("input_activations")
     rounded = f", activations in {inputs['num_bits']} bits" if inputs else ""
     widths = sorted({group["weights"]["num_bits"] for group in groups if group.get("weights")})
+    integers = ", ".join(f"int{bits}" for bits in widths)
     return (
-        f"{', '.join(f'int{bits}' for bits in widths)}, {symmetry}, {spread}{rounded}, {quantization['format']} "
+        f"{integers}, {symmetry}, {spread}{rounded}, {quantization['format']} "
         f"({quantization['quant_method']}); embeddings and norms {dense}"
     )
 

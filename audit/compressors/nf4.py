@@ -80,7 +80,8 @@ def _quantised(module: Linear, options: Options, dtype: torch.dtype) -> Any:
 def _bits_on_disk(module: Any) -> int:
     """Codes, scales, and what says how to read them."""
     weight = module.weight
-    return 8 * sum(part.nbytes for part in (weight.data, *weight.quant_state.as_dict(packed=True).values()))
+    parts: list[Tensor] = [weight.data, *weight.quant_state.as_dict(packed=True).values()]
+    return 8 * sum(part.nbytes for part in parts)
 
 
 def _dequantised(module: Any) -> Tensor:

@@ -103,7 +103,7 @@ def saved(
 
     model = making.model
     packed = {
-        f"{name}.weight": _bits_on_disk(model.get_submodule(name), one, packed=not activations)
+        f"{name}.weight": _bits_on_disk(one, model.get_submodule(name), packed=not activations)
         for name, one in found.items()
     }
     logits = before_saving(making, packed)
@@ -146,10 +146,12 @@ def _groups(found: Mapping[str, Rounded]) -> list[tuple[str, list[str], Quantiza
     return [(f"group {place}", names, found[names[0]].wanted) for place, names in enumerate(alike.values())]
 
 
-def _bits_on_disk(module: Any, one: Rounded, *, packed: bool) -> int:
+def _bits_on_disk(one: Rounded, module: Any, *, packed: bool) -> int:
     """What the checkpoint holds in the place of the module's weight."""
-    rows, width, bits = module.out_features, module.in_features, one.wanted.num_bits
-    scales = one.scale.numel() * torch_bits(one.scale.dtype)
+    rows: int = module.out_features
+    width: int = module.in_features
+    bits: int = one.wanted.num_bits
+    scales = one.scale.numel() * _bits_of(one.scale.dtype)
     if not packed:
         return rows * width * bits + scales
     codes = rows * WORD * -(-width * bits // WORD)
@@ -159,7 +161,7 @@ def _bits_on_disk(module: Any, one: Rounded, *, packed: bool) -> int:
     return codes + scales + SHAPE + groups * WORD * -(-rows * bits // WORD)
 
 
-def torch_bits(kind: dtype) -> int:
+def _bits_of(kind: dtype) -> int:
     """Of one number of a floating-point dtype."""
     import torch
 

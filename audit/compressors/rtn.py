@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Annotated
 
@@ -45,16 +46,15 @@ class Options(Record):
     def _are_patterns_with_bits(cls, given: str) -> str:
         for one in given.split():
             if not _EXCEPTION.fullmatch(one):
-                raise ValueError(
-                    f"{one!r} is no exception: write a pattern, `=` and 2 to 8, as in *.down_proj=6"
-                )
+                raise ValueError(f"{one!r} is none: write a pattern, `=` and 2 to 8, as in *.down_proj=6")
         return given
 
     def bits_of(self, name: str) -> int:
         """The width of a module's weights.
 
         >>> options = Options(bits=4, exceptions="*.layers.0.*=8 *.down_proj=6")
-        >>> [options.bits_of(f"model.layers.{at}") for at in ("0.mlp.down_proj", "10.mlp.down_proj", "9.v_proj")]
+        >>> names = ("layers.0.mlp.down_proj", "layers.10.mlp.down_proj", "layers.9.self_attn.v_proj")
+        >>> [options.bits_of(f"model.{name}") for name in names]
         [8, 6, 4]
         """
         patterns = (one.rpartition("=")[::2] for one in self.exceptions.split())
@@ -79,7 +79,7 @@ def compress(making: Making[Options]) -> Made:
     )
 
 
-def _check_exceptions(options: Options, layers: dict[str, object]) -> None:
+def _check_exceptions(options: Options, layers: Iterable[str]) -> None:
     """Raises CompressionError where a pattern fits no layer."""
     for one in options.exceptions.split():
         pattern = one.rpartition("=")[0]
