@@ -44,15 +44,17 @@ def evaluate(
     store: Store,
     progress: Progress | None = None,
     settled: Settled = lambda runs: frozenset(),
+    tasks: Sequence[LoadedTask] | None = None,
 ) -> tuple[Run, ...]:
     """Every suite on every variant, in the order of the config; the first variant is the original.
 
     The items come in `config.looks` parts. After each part of a variant, `settled` says which suites are
-    decided and need no more; the original answers all of them, once.
+    decided and need no more; the original answers all of them, once. `tasks`: those of the config, where they
+    are loaded already.
     """
     progress = progress or Silent()
     progress.stage("loading the tasks")
-    tasks = tasks_of(config)
+    tasks = tasks or tasks_of(config)
     store.register(_registration(tasks, config))
     parts = [
         (task, part)
@@ -190,7 +192,8 @@ class _Scoring:
             suite, task = planned.task.suite.name, planned.task.name
             self._progress.stage(f"{planned.variant.name}: {suite}: {task}")
             self._load(planned.variant)
-            _score(self._scorer, planned, self._store, self._progress)
+            tokens = self._tokens[planned.original]
+            _score(self._scorer, planned, tokens, self._store, self._progress)
             self.spare([planned])
         return self._store.finished_cell(wanted.key)
 
@@ -207,7 +210,7 @@ def _found(cell: _Wanted, store: Store) -> Cell | None:
     return store.cell(cell.key) or (store.borrowed_cell(cell.key) if cell.is_original else None)
 
 
-def _score(scorer: Scorer, wanted: _Wanted, store: Store, progress: Progress) -> None:
+def _score(scorer: Scorer, wanted: _Wanted, tokens: int, store: Store, progress: Progress) -> None:
     started, clock = now(), time.monotonic()
     original = None if wanted.is_original else Measured.of_arrays(store.arrays(wanted.original))
     scored = scorer.score(wanted.task, wanted.part, original, progress.advance)
@@ -216,7 +219,7 @@ def _score(scorer: Scorer, wanted: _Wanted, store: Store, progress: Progress) ->
         n_left_out=wanted.task.n_left_out,
         task_version=wanted.task.version, num_fewshot=wanted.task.num_fewshot, data=dict(wanted.task.data),
         chat_template=scored.chat_template, scorer=scored.scorer, divergence=_divergence(wanted, scored),
-        seconds=time.monotonic() - clock, started=started,
+        tokens=tokens, seconds=time.monotonic() - clock, started=started,
     )  # fmt: skip
     store.add_cell(cell, scored.samples, scored.arrays(), lend=wanted.is_original)
 

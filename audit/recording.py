@@ -21,6 +21,7 @@ from audit.records import (
     Forgetting,
     NotMeasured,
     Run,
+    Search,
     Variant,
     Verdict,
 )
@@ -48,6 +49,7 @@ class Draft:
     efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
     confirmation: Confirmation | NotMeasured = STOPPED
+    search: Search | None = None
 
     def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
         """The draft as an AuditLog, with the provenance of now."""
@@ -73,6 +75,7 @@ class Draft:
             efficiency=self.efficiency,
             budgets=self.budgets,
             confirmation=self.confirmation,
+            search=self.search,
         )
 
 
