@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from audit.compare import compare
 from audit.evaluate import evaluate_held_out
+from audit.harness import LoadedTask
 from audit.judge import judge
 from audit.progress import Progress
 from audit.records import AuditConfig, BudgetVerdict, Confirmation, NotMeasured, Variant, Verdict
@@ -38,13 +39,14 @@ def confirm(
 
 def confirmed(
     best: Variant, chosen: str, original: Variant, config: AuditConfig, store: Store,
-    progress: Progress | None = None, shared_by: int = 1,
+    progress: Progress | None = None, shared_by: int = 1, tasks: Sequence[LoadedTask] | None = None,
 ) -> Confirmation:  # fmt: skip
     """That variant judged by the items held out alone; `chosen` says how it was chosen.
 
-    `shared_by`: variants that may be tried so, which share the error of each rule.
+    `shared_by`: variants that may be tried so, which share the error of each rule. `tasks`: those of the
+    config, where they are loaded already.
     """
-    runs = evaluate_held_out((original, best), config, store, progress)
+    runs = evaluate_held_out((original, best), config, store, progress, tasks)
     comparisons = compare(runs, config.suites, store.read, config.seed)
     found = Confirmation(
         variant=best.name, chosen=chosen, runs=runs, comparisons=comparisons, verdicts=(),

@@ -77,12 +77,16 @@ def evaluate(
 
 
 def evaluate_held_out(
-    variants: Sequence[Variant], config: AuditConfig, store: Store, progress: Progress | None = None
+    variants: Sequence[Variant],
+    config: AuditConfig,
+    store: Store,
+    progress: Progress | None = None,
+    tasks: Sequence[LoadedTask] | None = None,
 ) -> tuple[Run, ...]:
-    """Every suite on the items held out; the first variant is the original."""
+    """Every suite on the items held out; the first variant is the original. `tasks` as of `evaluate`."""
     progress = progress or Silent()
     progress.stage("loading the items held out")
-    wanted = _wanted(variants, [(task, HELD_OUT) for task in tasks_of(config) if task.held], config)
+    wanted = _wanted(variants, [(task, HELD_OUT) for task in tasks or tasks_of(config) if task.held], config)
     scoring = _Scoring(wanted, config, store, progress)
     runs: list[Run] = []
     for variant in variants:

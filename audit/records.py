@@ -1097,7 +1097,7 @@ class SearchPlan(Record):
     """Levels that are audited, at most."""
     winners: Annotated[int, Field(ge=1)] = 2
     """Levels that are tried on the items held out, at most: they share the error of each rule."""
-    tokens: Annotated[int, Field(ge=64)] = 4096
+    tokens: Annotated[int, Field(ge=64)] = 2048
     """Of text, that each proposed level is held against the original on."""
     calibration: str | None = None
     """File of that text, which methods that look at text are given as well; None: prompts of the suites, of
@@ -1286,7 +1286,7 @@ class Search(Record):
     held_out: Spent
     """Everything on the items held out."""
     unlucky: tuple[Confirmation, ...] = ()
-    """Levels that passed on the items that choose and not on those held out, smallest first."""
+    """Levels that were tried on the items held out before the one of the log's confirmation: none passed."""
     winner: str | None
     """The smallest level within the goal that passes on both."""
     beyond: str | None

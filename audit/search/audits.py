@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,10 @@ from audit.records import (
 from audit.search.order import Candidate, next_audit, why_closed
 from audit.store import Store
 
+STEP_BACK = 0.5
+"""Of the divergence of a level that passed by luck, that of those which are looked at after it: one that is
+nearly as far from the original is likely to fare as it did."""
+
 
 @dataclass
 class Audits:
@@ -46,18 +51,26 @@ class Audits:
     """The original's first."""
     runs: dict[str, tuple[Run, ...]] = field(default_factory=dict)
     efficiency: dict[str, Efficiency] = field(default_factory=dict)
+    audited: dict[str, Trial] = field(default_factory=dict)
+    confirmations: list[Confirmation] = field(default_factory=list)
 
-    def choose(self, trials: Sequence[Trial]) -> list[Trial]:
-        """The trials with the decisions of those that were audited, and for the others why they were not."""
+    def controls(self) -> None:
+        """Audit the controls of the config, of which nothing is chosen."""
         for control in self.config.levels:
             self._audit(control)
-        found = {one.name: one for one in trials}
+
+    def choose(self, trials: Sequence[Trial], *, beyond: bool) -> list[Trial]:
+        """The trials with the decisions of those that were audited, and for the others why they were not.
+
+        `beyond`: whether levels beyond the goal are audited too, where none is open within it.
+        """
+        found = {one.name: self.audited.get(one.name, one) for one in trials}
         at_most = self.plan.goal.at_most or 0.0
-        for _ in range(self.plan.audits):
-            chosen = next_audit(candidates(found.values()), at_most)
+        while len(self.audited) < self.plan.audits:
+            chosen = next_audit(candidates(found.values()), at_most, beyond=beyond)
             if chosen is None:
                 break
-            found[chosen.name] = self._decided(found[chosen.name])
+            found[chosen.name] = self.audited[chosen.name] = self._decided(found[chosen.name])
         known = candidates(found.values())
         enough = f"{self.plan.audits} levels were audited, and no more"
         why = {one.name: why_closed(one, known) or enough for one in known if one.decision is None}
@@ -66,31 +79,42 @@ class Audits:
             for name, one in found.items()
         ]
 
-    def confirm(self, trials: Sequence[Trial], config: AuditConfig) -> tuple[list[Trial], list[Confirmation]]:
-        """The trials, and what the items held out say of the smallest that passes, or of the next ones."""
-        found = {one.name: one for one in trials}
-        confirmations: list[Confirmation] = []
-        for place, one in enumerate(self._passing(trials)[: self.plan.winners]):
-            chosen = (
-                "the smallest level that passes" if place == 0 else f"number {place + 1} of those that pass"
-            )
-            self.progress.stage(f"confirming {one.name} on the items held out")
+    def confirm(self, trials: Sequence[Trial]) -> list[Trial]:
+        """The trials, the smallest that passes within the goal judged by the items held out.
+
+        Where it does not pass there, it counts as one that does not, and what it kept from being audited is
+        looked at again, until as many were tried as the plan allows.
+        """
+        found = list(trials)
+        while (chosen := self._best(found)) is not None and len(self.confirmations) < self.plan.winners:
+            self.progress.stage(f"confirming {chosen.name} on the items held out")
+            place = f"try {len(self.confirmations) + 1} of {self.plan.winners}"
             confirmation = confirmed(
-                self.variants[one.name], f"{chosen}, of {len(trials)} levels that a search proposed",
-                self.variants["original"], config, self.store, self.progress, shared_by=self.plan.winners,
+                self.variants[chosen.name],
+                f"the smallest that passes, of {len(found)} levels that a search proposed ({place})",
+                self.variants["original"], self.config, self.store, self.progress,
+                shared_by=self.plan.winners, tasks=self.tasks,
             )  # fmt: skip
-            confirmations.append(confirmation)
-            decision = _together(list(confirmation.verdicts))
-            found[one.name] = one.model_copy(update={"held_out": decision})
+            self.confirmations.append(confirmation)
+            decision = _together(confirmation.verdicts)
+            self.audited[chosen.name] = chosen.model_copy(update={"held_out": decision})
+            found = self.choose(found, beyond=False)
             if decision == "pass":
                 break
-        return list(found.values()), confirmations
+        return found
 
-    def _passing(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Those within the goal, smallest first."""
+    def _best(self, trials: Sequence[Trial]) -> Trial | None:
+        """The smallest within the goal that passes; after one that did not pass on items held out, of those
+        that are half as far from the original as it, where there are any."""
         at_most = self.plan.goal.at_most or 0.0
-        kept = [one for one in trials if one.decision == "pass" and _number(one.quantity) <= at_most]
-        return sorted(kept, key=lambda one: (_number(one.quantity), one.number))
+        kept = [
+            one
+            for one in trials
+            if one.decision == "pass" and not _tried(one) and _number(one.quantity) <= at_most
+        ]
+        bound = _bound(trials)
+        closer = [one for one in kept if _near(one, bound)]
+        return min(closer or kept, key=lambda one: (_number(one.quantity), one.number), default=None)
 
     def _decided(self, trial: Trial) -> Trial:
         """The trial with its level audited on the items that choose."""
@@ -131,15 +155,34 @@ class Audits:
 
 
 def candidates(trials: Iterable[Trial]) -> list[Candidate]:
-    """Those that a proxy is known of."""
-    return [
-        Candidate(
-            one.name, one.quantity, one.divergence,
-            None if isinstance(one.decision, NotMeasured) else one.decision,
-        )
-        for one in trials
-        if isinstance(one.quantity, float | int) and isinstance(one.divergence, float)
-    ]  # fmt: skip
+    """Those that a proxy is known of; of those that pass, the ones that are far enough from a lucky one."""
+    known = [one for one in trials if isinstance(one.quantity, float) and isinstance(one.divergence, float)]
+    bound = _bound(known)
+    return [_candidate(one) for one in known if one.decision != "pass" or _tried(one) or _near(one, bound)]
+
+
+def _bound(trials: Iterable[Trial]) -> float:
+    """The divergence up to which a level is looked at, after those that passed by luck."""
+    unlucky = [_number(one.divergence) for one in trials if _tried(one) and one.held_out != "pass"]
+    return STEP_BACK * min(unlucky, default=math.inf)
+
+
+def _tried(trial: Trial) -> bool:
+    return not isinstance(trial.held_out, NotMeasured)
+
+
+def _near(trial: Trial, bound: float) -> bool:
+    return _number(trial.divergence) <= bound
+
+
+def _candidate(trial: Trial) -> Candidate:
+    quantity, divergence = _number(trial.quantity), _number(trial.divergence)
+    if isinstance(trial.decision, NotMeasured):
+        return Candidate(trial.name, quantity, divergence)
+    if not _tried(trial) or trial.held_out == "pass":
+        return Candidate(trial.name, quantity, divergence, trial.decision)
+    decision = None if isinstance(trial.held_out, NotMeasured) else trial.held_out
+    return Candidate(trial.name, quantity, divergence, decision, STEP_BACK * divergence)
 
 
 def _together(verdicts: Sequence[Verdict | BudgetVerdict]) -> Decision:

@@ -13,15 +13,18 @@ from audit.harness import tasks_of
 from audit.judge import judge
 from audit.progress import Progress, Silent
 from audit.recording import recorded
-from audit.records import AuditConfig, AuditLog, Confirmation, NotMeasured, Run, Search, Spent, Trial
-from audit.search.audits import Audits
+from audit.records import AuditConfig, AuditLog, NotMeasured, Run, Search, Spent, Trial
+from audit.search.audits import Audits, candidates
 from audit.search.outcome import outcome
-from audit.search.proxies import Proposed, propose
+from audit.search.proxies import Proposer
 from audit.store import Store, read_log
 
 UNCONFIRMED = NotMeasured(
     "no level within the goal passes every rule, so none was tried on the items held out"
 )
+
+FIRST = 12
+"""Levels that are proposed before the first is audited: what is known then spares the others much."""
 
 
 def search(
@@ -40,10 +43,15 @@ def search(
     with Store.open(config) as store, recorded(config, store, command) as audit:
         progress.stage("loading the tasks")
         tasks = tasks_of(config)
-        proposed = propose(config, store, tasks, progress)
+        proposer = Proposer(config, store, tasks, progress)
         audits = Audits(config, plan, store, tasks, progress)
-        trials = audits.choose(proposed.trials)
-        audited = sorted((one for one in trials if one.name in audits.variants), key=_mildest_first)
+        audits.controls()
+        trials = audits.choose(proposer.propose(min(FIRST, plan.trials)), beyond=False)
+        trials = audits.choose(proposer.propose(plan.trials, candidates(trials)), beyond=False)
+        trials = audits.confirm(trials)
+        if not any(one.held_out == "pass" for one in trials):
+            trials = audits.choose(trials, beyond=True)
+        audited = sorted(audits.audited.values(), key=_mildest_first)
         levels = (*config.levels, *(one.level for one in audited))
         audit.config = config = config.model_copy(update={"levels": levels})
         names = ["original", *(level.name for level in levels)]
@@ -54,9 +62,8 @@ def search(
         audit.verdicts = judge(audit.comparisons, config.rules, audit.variants, config.suites)
         audit.efficiency = tuple(audits.efficiency[name] for name in names if name in audits.efficiency)
         audit.budgets = weigh(audit.variants, config, audit.efficiency)
-        trials, confirmations = audits.confirm(trials, config)
-        audit.confirmation = confirmations[-1] if confirmations else UNCONFIRMED
-        audit.search = _summary(config, proposed, trials, audits, confirmations)
+        audit.confirmation = audits.confirmations[-1] if audits.confirmations else UNCONFIRMED
+        audit.search = _summary(proposer, trials, audits)
     return read_log(Path(config.out))
 
 
@@ -65,20 +72,17 @@ def _mildest_first(trial: Trial) -> tuple[float, int]:
     return -trial.quantity, trial.number
 
 
-def _summary(
-    config: AuditConfig, proposed: Proposed, trials: Sequence[Trial], audits: Audits,
-    confirmations: Sequence[Confirmation],
-) -> Search:  # fmt: skip
-    found = outcome(trials, audits.plan.goal)
+def _summary(proposer: Proposer, trials: Sequence[Trial], audits: Audits) -> Search:
+    found, prepared = outcome(trials, audits.plan.goal), proposer.prepared
     held_out: list[Run] = []
-    for one in confirmations:
+    for one in audits.confirmations:
         held_out += [run for run in one.runs if run not in held_out]
-    unlucky = [one for one in confirmations if one.variant != found.winner]
     return Search(
-        text=proposed.prepared.text, n_tokens=proposed.prepared.n_tokens, sampler=proposed.sampler,
-        n_combinations=proposed.n_combinations, trials=tuple(trials),
-        sensitivities=proposed.prepared.sensitivities, preparation=proposed.prepared.spent,
-        original=_spent(audits.runs["original"]), held_out=_spent(held_out), unlucky=tuple(unlucky),
+        text=prepared.text, n_tokens=prepared.n_tokens, sampler=proposer.sampler,
+        n_combinations=proposer.n_combinations, trials=tuple(trials),
+        sensitivities=prepared.sensitivities, preparation=prepared.spent,
+        original=_spent(audits.runs["original"]), held_out=_spent(held_out),
+        unlucky=tuple(audits.confirmations[:-1]),
         winner=found.winner, beyond=found.beyond, decision=found.decision, because=found.because,
     )  # fmt: skip
 

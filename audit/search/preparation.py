@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import ValidationError
 
 from audit.compressors import packed
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 FILE = "prepared.json"
-STRETCHES = 4
+STRETCHES = 1
 """Of the text, those that each part is looked at on."""
+WORST = 1e6
+"""Nats, in the place of no number."""
 
 
 class Prepared(Record):
@@ -67,8 +70,8 @@ def prepare(
         found: tuple[Sensitivity, ...] = ()
         if "rtn" in plan.methods and any(plan.raised):
             progress.stage("measuring which parts of the model the divergence hangs on")
-            found = sensitivities(model, yardstick, plan)
-            tokens += len(found) * yardstick.tokens_of(STRETCHES)
+            found, more = sensitivities(model, yardstick, plan)
+            tokens += more
         kept = Prepared(
             text=f"{told}, sha256 {yardstick.sha256[:12]}…", n_tokens=yardstick.tokens,
             layers=model.config.get_text_config().num_hidden_layers, parameters=model.num_parameters(),
@@ -85,36 +88,38 @@ def _kept(path: Path) -> Prepared | None:
         return None
 
 
-def sensitivities(model: PreTrainedModel, yardstick: Yardstick, plan: SearchPlan) -> tuple[Sensitivity, ...]:
+def sensitivities(
+    model: PreTrainedModel, yardstick: Yardstick, plan: SearchPlan
+) -> tuple[tuple[Sensitivity, ...], int]:
     """Each attention and each MLP rounded alone, those first whose rounding costs most for their weights.
 
-    A part is all linear layers of one module, which runtimes fuse, so they keep one width. The model is given
-    back as it was.
+    And how many tokens that took. A part is all linear layers of one module, which runtimes fuse, so they
+    keep one width. The model is given back as it was.
     """
     parts: defaultdict[str, list[Linear]] = defaultdict(list)
     for name, module in linear_layers(model):
         parts[name.rpartition(".")[0]].append(module)
-    found = [
-        Sensitivity(
-            modules=f"{name}.*", weights=sum(one.weight.numel() for one in modules),
-            divergence=_rounded_alone(modules, model, yardstick, plan),
-        )
-        for name, modules in parts.items()
-    ]  # fmt: skip
-    return tuple(sorted(found, key=lambda one: (-one.divergence / one.weights, one.modules)))
+    found: list[Sensitivity] = []
+    tokens = 0
+    for name, modules in parts.items():
+        weights = sum(one.weight.numel() for one in modules)
+        with _rounded(modules, model, plan):
+            seen = yardstick.reading(model, stretches=STRETCHES)
+        tokens += seen.tokens
+        divergence = seen.divergence if math.isfinite(seen.divergence) else WORST
+        found.append(Sensitivity(modules=f"{name}.*", weights=weights, divergence=divergence))
+    return tuple(sorted(found, key=lambda one: (-one.divergence / one.weights, one.modules))), tokens
 
 
-def _rounded_alone(
-    modules: Sequence[Linear], model: PreTrainedModel, yardstick: Yardstick, plan: SearchPlan
-) -> float:
-    """The divergence with these modules in the width that is the middle one of the plan's."""
+@contextmanager
+def _rounded(modules: Sequence[Linear], model: PreTrainedModel, plan: SearchPlan) -> Iterator[None]:
+    """These modules in the width that is the middle one of the plan's, while the block runs."""
     narrow = sorted(bits for bits in plan.bits if bits < WIDEST) or [WIDEST - 1]
     bits = narrow[(len(narrow) - 1) // 2]
     before = [one.weight.detach().clone() for one in modules]
     for one in modules:
         group = next((size for size in plan.group_sizes if size and one.in_features % size == 0), 0)
         packed.round_to_nearest(one, packed.arguments(bits, group, symmetric=True), stored_dtype(model))
-    found = yardstick.divergence(model, STRETCHES)
+    yield
     for one, weight in zip(modules, before, strict=True):
         one.weight.detach().copy_(weight)
-    return float(np.clip(found, 0, 1e6)) if np.isfinite(found) else 1e6

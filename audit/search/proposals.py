@@ -37,11 +37,8 @@ class Proposals:
         optuna = _optuna()
         folder.mkdir(exist_ok=True)
         self._plan, self._seed = plan, seed
-        everything = list(search_space.combinations(plan))
-        self.n_combinations = len(everything)
-        self._all = everything if len(everything) <= plan.trials else None
-        if self._all is not None:
-            random.Random(seed).shuffle(self._all)
+        self._all = list(search_space.combinations(plan))
+        random.Random(seed).shuffle(self._all)
         with _quiet():
             backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
             self._study: Any = optuna.create_study(
@@ -52,10 +49,19 @@ class Proposals:
                 _finish(self._study, killed.number, killed.user_attrs.get(KEPT, {}).get(VALUES))
 
     @property
+    def n_combinations(self) -> int:
+        """That the plan allows."""
+        return len(self._all)
+
+    @property
     def sampler(self) -> str:
         """What proposes, for the log."""
-        name = "all combinations in a seeded order" if self._all is not None else "TPE"
+        name = "all combinations in a seeded order" if self._takes_all else "TPE"
         return f"{name} (optuna {version('optuna')})"
+
+    @property
+    def _takes_all(self) -> bool:
+        return len(self._all) <= self._plan.trials
 
     def finished(self) -> list[dict[str, Any]]:
         """What was kept of each finished trial, in order."""
@@ -64,18 +70,33 @@ class Proposals:
         ]
 
     def next(self) -> Proposal | None:
-        """The next one; None where all that the plan allows was proposed."""
-        optuna, n = _optuna(), len(self.finished())
-        if self._all is not None and n >= len(self._all):
+        """The next one, that was not proposed before; None where all that the plan allows was.
+
+        Where the sampler repeats itself, one of the others is drawn.
+        """
+        optuna = _optuna()
+        kept = [one for one in self._study.get_trials(deepcopy=False) if KEPT in one.user_attrs]
+        tried = [one.params for one in kept]
+        left = [one for one in self._all if one not in tried]
+        if not left:
             return None
+        seed = self._seed + len(kept)
         with _quiet():
-            waiting = self._study.get_trials(states=(optuna.trial.TrialState.WAITING,))
-            if self._all is not None and not waiting:
-                self._study.enqueue_trial(self._all[n])
             self._study.sampler = optuna.samplers.TPESampler(
-                seed=self._seed + n, n_startup_trials=STARTUP, multivariate=True, group=True
+                seed=seed, n_startup_trials=STARTUP, multivariate=True, group=True
             )
-            return Proposal(self._study, self._study.ask(), self._plan)
+            if self._takes_all:
+                return self._given(left[0])
+            proposal = Proposal(self._study, self._study.ask(), self._plan)
+            if proposal.chosen not in tried:
+                return proposal
+            proposal.drop()
+            return self._given(random.Random(seed).choice(left))
+
+    def _given(self, chosen: search_space.Chosen) -> Proposal:
+        if not self._study.get_trials(states=(_optuna().trial.TrialState.WAITING,)):  # of a killed start
+            self._study.enqueue_trial(chosen)
+        return Proposal(self._study, self._study.ask(), self._plan)
 
 
 class Proposal:
@@ -85,6 +106,10 @@ class Proposal:
         self._study, self._trial = study, trial
         suggest: Any = trial.suggest_categorical  # typed for each kind of choice by itself
         self.chosen = search_space.choose(plan, suggest)
+
+    def drop(self) -> None:
+        """Propose nothing."""
+        _finish(self._study, self._trial, None)
 
     def tell(self, values: tuple[float, float] | None, kept: dict[str, Any]) -> None:
         """How it went: the two numbers to be made small, or None where there are none; and what to keep."""

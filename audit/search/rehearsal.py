@@ -19,6 +19,9 @@ from audit.records import AuditConfig, Budget, Level, NotMeasured
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+ENTRY, PARTS = 80, 3
+"""Bytes of a tensor's entry in a file's header beside its name; tensors that a packed weight is stored as."""
+
 
 class Rehearsal(NamedTuple):
     """A compressed model."""
@@ -27,13 +30,15 @@ class Rehearsal(NamedTuple):
     """In float32, with the weights that its files would hold."""
     bits: int
     """Of all stored tensors."""
+    header_bytes: int
+    """About what the file says of them."""
 
     def quantity(self, goal: Budget, parameters: int) -> float | NotMeasured:
-        """What it has of the goal's quantity, counted on its tensors; the header of a file comes on top.
+        """What it has of the goal's quantity, counted on its tensors.
 
         Of a latency that is its weights over `parameters`, those of the original: what decoding has to read.
         """
-        size = self.bits / 8
+        size = self.bits / 8 + self.header_bytes
         if goal.quantity == "size_bytes":
             return size
         weights = sum(one.numel() for one in self.model.parameters())
@@ -61,7 +66,8 @@ def rehearse(levels: Sequence[Level], config: AuditConfig, device: str) -> Rehea
         packed |= bits
     stored = stored_dtype(model).itemsize * 8
     of_each = {name: packed.get(name, stored * one.numel()) for name, one in model.named_parameters()}
-    return Rehearsal(model, sum(of_each.values()))
+    header = sum((len(name) + ENTRY) * (PARTS if name in packed else 1) for name in of_each)
+    return Rehearsal(model, sum(of_each.values()), header)
 
 
 def _applied(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,16 @@ ROWS = 4
 """Stretches of text that are computed at once."""
 LEAST = 1e-12
 """Of a probability, so that its logarithm is a number."""
+
+
+class Reading(NamedTuple):
+    """How far a model is from the original."""
+
+    divergence: float
+    """Mean KL(original ‖ model) of the next token, nats."""
+    tokens: int
+    whole: bool
+    """Whether all of the text was looked at."""
 
 
 class Yardstick:
@@ -40,27 +50,30 @@ class Yardstick:
         """That one model computes."""
         return int(self._text.size)
 
-    def tokens_of(self, stretches: int) -> int:
-        """Of the first ones alone."""
-        return int(self._text[:stretches].size)
-
     @property
     def sha256(self) -> str:
         """Over the token ids, as little-endian int64."""
         return hashlib.sha256(self._text.astype("<i8").tobytes()).hexdigest()
 
-    def divergence(self, model: PreTrainedModel, stretches: int | None = None) -> float:
-        """Mean KL(original ‖ model) of the next token, nats, over the first stretches of the text, or all."""
+    def reading(
+        self, model: PreTrainedModel, *, stretches: int | None = None, enough: float | None = None
+    ) -> Reading:
+        """The divergence over the first stretches of the text, or all.
+
+        Where it is above `enough` after the first ones, the rest is not looked at.
+        """
         total, places = 0.0, 0
-        batches = self._logprobs(model, min(stretches or len(self._text), len(self._text)))
-        for logprobs, (index, p) in zip(batches, self._top, strict=False):
+        stretches = min(stretches or len(self._text), len(self._text))
+        for logprobs, (index, p) in zip(self._logprobs(model, stretches), self._top, strict=False):
             n = logprobs.shape[0]  # the last batch may be cut short
             index, p = index[:n].to(logprobs.device), p[:n].to(logprobs.device).double()
             q = logprobs.gather(-1, index).double()
             rest_p, rest_q = ((1 - one.exp().sum(-1)).clamp(min=LEAST) for one in (p, q))
             kl = (p.exp() * (p - q)).sum(-1) + rest_p * (rest_p.log() - rest_q.log())
             total, places = total + float(kl.sum()), places + kl.numel()
-        return total / places
+            if enough is not None and total / places > enough and places < stretches * self._text.shape[1]:
+                return Reading(total / places, places, whole=False)
+        return Reading(total / places, places, whole=True)
 
     def _logprobs(self, model: PreTrainedModel, stretches: int) -> Iterator[Tensor]:
         """[places, vocabulary] log-probabilities, of so many stretches, some at once."""
