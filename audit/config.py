@@ -214,6 +214,8 @@ def load_config(
         if parsed.candidates:
             raise ConfigError("a search makes its levels itself: leave `candidates:` out, or use `run`.")
         levels = tuple(level for level in levels if level.is_control) if parsed.levels else ()
+        if device is not None and goal.context is not None:
+            goal = goal.model_copy(update={"context": device.context})
         plan = _located(
             lines, where, ("search",), lambda entry: _plan(entry, goal, home, parsed), parsed.search
         )

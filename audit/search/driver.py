@@ -57,6 +57,7 @@ def search(
         names = ["original", *(level.name for level in levels)]
         audit.variants = tuple(audits.variants[name] for name in names)
         audit.runs = tuple(run for name in names for run in audits.runs[name])
+        store.note_runs(audit.runs)
         audit.comparisons = compare(audit.runs, config.suites, store.read, config.seed)
         audit.forgetting = forgotten(audit.runs, config, store.read)
         audit.verdicts = judge(audit.comparisons, config.rules, audit.variants, config.suites)
