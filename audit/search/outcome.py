@@ -29,8 +29,8 @@ def outcome(trials: Sequence[Trial], goal: Budget) -> Outcome:
     if winner is not None:
         return Outcome(
             winner.name, None, "pass",
-            f"{winner.name} is the smallest of {len(trials)} levels that is within the goal and was shown to "
-            f"pass every rule, on the items that chose it and on those held out",
+            f"of {len(trials)} levels {winner.name} is the smallest within the goal that was shown to pass "
+            f"every rule, on the items that chose it and on those held out",
         )  # fmt: skip
     beyond = next((one.name for one in known if one not in within), None)
     also = f"; {beyond} is the smallest that passes, beyond the goal and not confirmed" if beyond else ""
