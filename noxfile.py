@@ -85,6 +85,14 @@ def report_size(session: nox.Session) -> None:
 
 
 @nox.session
+def search(session: nox.Session) -> None:
+    """A search against a grid of full audits on a real model, written to docs/search.md; half an hour."""
+    session.install("-e", ".[gguf,search]")
+    session.run("python", "fixtures/demo_model.py")
+    session.run("python", "-m", "fixtures.search_bench", *session.posargs)
+
+
+@nox.session
 def acceptance(session: nox.Session) -> None:
     """Vendors' formats, made by their libraries; every standard profile on a real model, against lm-eval."""
     builders = ("auto-round>=0.15", "onnxruntime-genai>=0.14", "onnx-ir")
