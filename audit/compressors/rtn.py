@@ -23,7 +23,7 @@ PRESETS = {
     "int3": {"bits": 3, "group_size": 64},
     "int2": {"bits": 2, "group_size": 64},
 }
-_EXCEPTION = re.compile(r"\S+=[2-8]")
+_EXCEPTION = re.compile(r"[^\s=,]+=[2-8]")
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 
@@ -85,6 +85,4 @@ def _check_exceptions(options: Options, layers: Iterable[str]) -> None:
         pattern = one.rpartition("=")[0]
         if not any(fnmatchcase(name, pattern) for name in layers):
             some = ", ".join(list(layers)[:3])
-            raise CompressionError(
-                f"exceptions: no linear layer is named as {pattern!r}. There are {some}, …"
-            )
+            raise CompressionError(f"exceptions: no linear layer is named {pattern!r}. There are {some}, …")
