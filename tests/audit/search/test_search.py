@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
 from audit import AuditLog, gate, load_config, read_log
+from audit.cli import app
 from audit.errors import ConfigError
 from audit.goals import goal
 from audit.harness import Scorer
@@ -158,6 +161,27 @@ def test_the_same_command_again_finds_the_same_and_computes_nothing(
 ) -> None:
     monkeypatch.setattr(Scorer, "score", lambda *_: pytest.fail("it was scored again"))
     assert told(searched(tiny, folder)) == told(log)
+
+
+def test_the_command_line_goes_on_and_names_the_winner(
+    tiny: Path, folder: Path, log: AuditLog, tmp_path: Path
+) -> None:
+    path = tmp_path / "audit.yaml"
+    path.write_text(yaml.safe_dump({**settings(tiny, folder), "out": "elsewhere"}))
+    done = CliRunner().invoke(app, ["search", str(path), "--size", WITHIN, "--out", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert f"{found(log).winner}: {folder}/variants/{found(log).winner}" in done.output
+    assert f"{len(found(log).trials)} levels proposed, {len(audited(log))} audited" in done.output
+    assert (folder / "report.html").is_file()
+
+
+@pytest.mark.parametrize("goals", [[], ["--size", "1GB", "--bits", "4"], ["--size", "much"]])
+def test_a_command_without_one_goal_is_refused(tiny: Path, tmp_path: Path, goals: list[str]) -> None:
+    path = tmp_path / "audit.yaml"
+    path.write_text(yaml.safe_dump(settings(tiny, tmp_path / "run")))
+    done = CliRunner().invoke(app, ["search", str(path), *goals])
+    assert isinstance(done.exception, ConfigError)
+    assert "--size" in str(done.exception)
 
 
 class KilledError(BaseException):
