@@ -158,7 +158,7 @@ def print_search(console: Console, log: AuditLog) -> None:
     ):
         held_out = "" if isinstance(one.held_out, NotMeasured) else _MARKS[one.held_out]
         table.add_row(
-            one.name, _known(one.quantity, ",.6g"), _known(one.divergence, ".4f"),
+            one.name, _known(one.quantity, ",.0f" if plan.goal.quantity.endswith("_bytes") else ".4g"), _known(one.divergence, ".4f"),
             "" if isinstance(one.decision, NotMeasured) else _MARKS[one.decision], held_out,
         )  # fmt: skip
     console.print(table)

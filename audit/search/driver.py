@@ -69,8 +69,8 @@ def search(
 
 
 def _mildest_first(trial: Trial) -> tuple[float, int]:
-    assert not isinstance(trial.quantity, NotMeasured), "it was audited"
-    return -trial.quantity, trial.number
+    quantity = 0.0 if isinstance(trial.quantity, NotMeasured) else trial.quantity
+    return -quantity, trial.number
 
 
 def _summary(proposer: Proposer, trials: Sequence[Trial], audits: Audits) -> Search:

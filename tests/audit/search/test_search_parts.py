@@ -12,6 +12,7 @@ from audit import load_config, search_space
 from audit.errors import ConfigError
 from audit.goals import goal
 from audit.records import Budget, Decision, Level, NotMeasured, SearchPlan, Spent, Trial
+from audit.search.audits import Audits, candidates
 from audit.search.order import Candidate, next_audit, why_closed
 from audit.search.outcome import outcome
 from audit.search.proposals import Proposals
@@ -232,10 +233,12 @@ def test_a_level_passed_over_says_because_of_which() -> None:
 # Outcome
 
 
-def trial(number: int, size: float, decision: Any = None, held_out: Any = None) -> Trial:
+def trial(
+    number: int, size: float, decision: Any = None, held_out: Any = None, divergence: float = 1.0
+) -> Trial:
     return Trial(
         number=number, level=Level(name=f"{number:02}-x", method="rtn", searched=True), quantity=size,
-        divergence=1.0, proxy=Spent(), decision=decision or NotMeasured("not audited"),
+        divergence=divergence, proxy=Spent(), decision=decision or NotMeasured("not audited"),
         held_out=held_out or NotMeasured("not tried"),
     )  # fmt: skip
 
@@ -257,3 +260,33 @@ def test_the_outcome_is_about_what_is_within_the_goal(
 ) -> None:
     found = outcome(trials, SIZE)
     assert (found.winner, found.beyond, found.decision) == (winner, beyond, decision)
+
+
+# After an unlucky winner
+
+UNLUCKY = trial(1, 80, "pass", "inconclusive", divergence=0.16)
+
+
+def best(trials: list[Trial]) -> Trial | None:
+    nothing: Any = None
+    return Audits(nothing, plan(), nothing, (), nothing)._best(trials)
+
+
+def test_after_an_unlucky_winner_one_half_as_far_is_tried_next() -> None:
+    near, closer = trial(2, 82, "pass", divergence=0.14), trial(3, 90, "pass", divergence=0.08)
+    assert best([UNLUCKY, near, closer]) == closer
+    assert best([UNLUCKY, near]) == near
+    assert best([near, closer]) == near
+    assert best([UNLUCKY]) is None
+
+
+def test_what_is_beyond_the_goal_is_no_winner() -> None:
+    assert best([trial(1, 101, "pass")]) is None
+
+
+def test_a_level_that_a_lucky_one_kept_from_being_audited_is_open_again() -> None:
+    near, passed_over = trial(2, 82, "pass", divergence=0.14), trial(3, 85, divergence=0.04)
+    assert next_audit(candidates([trial(1, 80, "pass", divergence=0.16), near, passed_over]), 100) is None
+    chosen = next_audit(candidates([UNLUCKY, near, passed_over]), 100)
+    assert chosen is not None
+    assert chosen.name == passed_over.name
