@@ -153,12 +153,13 @@ def print_search(console: Console, log: AuditLog) -> None:
     table.add_column("items that choose", no_wrap=True)
     table.add_column("items held out", no_wrap=True)
     audited = [one for one in found.trials if not isinstance(one.decision, NotMeasured)]
+    digits = ",.0f" if plan.goal.quantity.endswith("_bytes") else ".4g"
     for one in sorted(
         audited, key=lambda one: -1.0 if isinstance(one.quantity, NotMeasured) else one.quantity
     ):
         held_out = "" if isinstance(one.held_out, NotMeasured) else _MARKS[one.held_out]
         table.add_row(
-            one.name, _known(one.quantity, ",.0f" if plan.goal.quantity.endswith("_bytes") else ".4g"), _known(one.divergence, ".4f"),
+            one.name, _known(one.quantity, digits), _known(one.divergence, ".4f"),
             "" if isinstance(one.decision, NotMeasured) else _MARKS[one.decision], held_out,
         )  # fmt: skip
     console.print(table)
