@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from transformers import PreTrainedModel
 
 from audit import load_config, make_variants
 from audit.calibration import Calibrated, draw
@@ -152,6 +155,25 @@ def test_the_proxy_is_nearly_the_divergence_over_the_whole_vocabulary(
     found = yardstick.reading(level).divergence
     assert found <= whole * (1 + 1e-6)
     assert found == pytest.approx(whole, rel=0.05)
+
+
+class _Fixed:
+    """A model with the same distribution everywhere: so much on 128 tokens, the rest on 872, evenly."""
+
+    device = "cpu"
+
+    def __init__(self, likely: float) -> None:
+        self._logits = torch.tensor([likely / 128] * 128 + [(1 - likely) / 872] * 872).log()
+
+    def __call__(self, ids: torch.Tensor, **_: Any) -> Any:
+        return SimpleNamespace(logits=self._logits.expand(*ids.shape, -1))
+
+
+def test_what_lies_beyond_the_likeliest_tokens_counts_as_one(text: Any) -> None:
+    """By hand: 1/2 ln (1/2 / 1/4) + 1/2 ln (1/2 / 3/4)."""
+    original, level = (cast("PreTrainedModel", _Fixed(likely)) for likely in (0.5, 0.25))
+    found = Yardstick(text, original).reading(level).divergence
+    assert found == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3), rel=1e-5)
 
 
 def test_the_original_does_not_diverge_from_itself(tiny: Path, yardstick: Yardstick) -> None:
