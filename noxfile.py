@@ -19,6 +19,13 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def vendors(session: nox.Session) -> None:
+    """Three vendors' formats of a real model, one with false claims, which are caught; docs/vendors.md."""
+    session.install("-e", ".[gguf,bitsandbytes]")
+    session.run("python", "-m", "fixtures.vendors", *session.posargs)
+
+
+@nox.session
 def example(session: nox.Session) -> None:
     """docs/example-report out of the demo's run; takes an installed Chromium."""
     session.install("-e", ".[gguf]", "playwright")

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
-from audit.records import Comparison, Duel, ForgettingRate, NotMeasured
+from audit.records import Comparison, Contest, Duel, ForgettingRate, NotMeasured
 
-Tested = TypeVar("Tested", Duel, Comparison, ForgettingRate)
+Tested = TypeVar("Tested", Duel, Comparison, Contest, ForgettingRate)
 Correction = Callable[[Sequence[float]], tuple[float, ...]]
 
 

@@ -35,13 +35,16 @@ def check(config: AuditConfig) -> None:
 def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Variant) -> Variant:
     """The candidate as a Variant: counted in its files, loaded once, held against the original's weights."""
     path, device = Path(artefact.path), resolve_device(config.device)
+    computed_in = resolve_dtype(config.dtype, device)
+    if config.device_map is not None:  # what accelerate keeps on disk could not be counted
+        device = "cpu"
     model = load_model(
-        path, dtype=config.dtype, device=device, trust_remote_code=artefact.trust_remote_code,
+        path, dtype=computed_in, device=device, trust_remote_code=artefact.trust_remote_code,
         allow_pickle=artefact.allow_pickle,
     )  # fmt: skip
     check_finite(logits(model, witness(model)), f"candidate '{level.name}'")
     counted = counted_in(path, model, Path(original.path))
-    found, computed_in = seen(model), resolve_dtype(config.dtype, device)
+    found = seen(model)
     return Variant(
         name=level.name,
         level=level,
@@ -51,7 +54,9 @@ def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Varia
         parent=original.digest,
         **counted.fields(),
         **found._asdict(),
-        claims=claims.checked(level.claims, counted.nominal_bits, found.sparsity, found.two_of_four),
+        claims=claims.checked(
+            level.claims, counted.nominal_bits, found.sparsity, found.two_of_four, counted.size_bytes
+        ),
         derivation=derivation_of_graph(path, Path(original.path))
         if counted.format == "onnx"
         else derivation(model, Path(original.path)),

@@ -14,6 +14,8 @@ SPREAD = 1.5
 """Bits a weight above its nominal width: GGUF's blocks hold their scales, and mix widths."""
 ROUNDING = 0.005
 """Share of zeros that a ratio in round numbers may be off by."""
+UNIT = 0.075
+"""Share by which files may be larger than said: a GiB called a GB is 7.4 % more, and sizes are rounded."""
 
 
 def in_name(name: str) -> list[Claim]:
@@ -43,10 +45,14 @@ def of_options(options: Mapping[str, object]) -> tuple[Claim, ...]:
 
 
 def checked(
-    claims: Iterable[Claim], bits: float, sparsity: float | NotMeasured, two_of_four: float | NotMeasured
+    claims: Iterable[Claim],
+    bits: float,
+    sparsity: float | NotMeasured,
+    two_of_four: float | NotMeasured,
+    size_bytes: int | NotMeasured,
 ) -> tuple[CheckedClaim, ...]:
     """Each claim with what was found; one that can't be checked is left out."""
-    found = {"bits": bits, "sparsity": sparsity, "2:4": two_of_four}
+    found = {"bits": bits, "sparsity": sparsity, "2:4": two_of_four, "size": size_bytes}
     checks = []
     for claim in claims:
         value = found[claim.quantity]
@@ -58,6 +64,8 @@ def checked(
 def _holds(claim: Claim, found: float) -> bool:
     if claim.quantity == "bits":
         return found <= claim.value + SPREAD
+    if claim.quantity == "size":
+        return found <= claim.value * (1 + UNIT)
     if claim.quantity == "sparsity":
         return found >= claim.value - ROUNDING
     return found >= claim.value
@@ -71,5 +79,7 @@ def said(claim: Claim, value: float) -> str:
     """
     if claim.quantity == "bits":
         return f"{value:.4g} bits per weight"
+    if claim.quantity == "size":
+        return f"{value / 10**6:,.1f} MB"
     what = "zeros" if claim.quantity == "sparsity" else "groups of four with two zeros"
     return f"{value:.2%} {what}"

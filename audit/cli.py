@@ -17,6 +17,7 @@ from audit import registry
 from audit.config import load_config
 from audit.console import (
     TerminalProgress,
+    print_history,
     print_plan,
     print_reproduction,
     print_search,
@@ -82,9 +83,19 @@ def run(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Items per task.", show_default=False)] = None,
     out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="Run folder of an earlier audit: what is provably the same is taken from there.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all draws.", show_default=False)] = None,
     policy: Annotated[
         str | None, typer.Option(help="strict, standard, research, or a YAML file.", show_default=False)
+    ] = None,
+    executor: Annotated[
+        str | None, typer.Option(help="Who scores: local or ray.", show_default=False)
     ] = None,
     noise: Annotated[
         bool | None,
@@ -105,7 +116,8 @@ def run(
     settings = load_config(
         config, model=model, levels=level or None, candidates=candidate or None,
         calibration=calibration, suites=suite or None, profile=profile, limit=limit, out=out, seed=seed,
-        policy=policy, noise=noise, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
+        baseline=baseline, policy=policy, executor=executor, noise=noise, allow_pickle=allow_pickle,
+        trust_remote_code=trust_remote_code,
     )  # fmt: skip
     console = Console()
     # The progress holds the real stderr, since quiet() takes sys.stderr away from the libraries.
@@ -254,6 +266,60 @@ def gate(
     found = changed(since, run)
     print_since(Console(), found)
     raise typer.Exit(EXIT_CODES[found.decision])
+
+
+@app.command()
+def key(config: Annotated[Path, typer.Argument(help="YAML file of the audit.")]) -> None:
+    """Print a digest of all that determines a run, as the name under which a CI keeps its results."""
+    from audit.key import run_key
+
+    settings = load_config(config)
+    with quiet():
+        found = run_key(settings)
+    typer.echo(found)
+
+
+@app.command()
+def comment(
+    run: Annotated[Path, typer.Argument(help="Run folder, or its audit.json.")],
+    since: Annotated[
+        Path | None, typer.Option(help="Run folder of a baseline, to say what changed.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str, typer.Option(help="Of this audit, where several comment on one change.", show_default=False)
+    ] = "",
+) -> None:
+    """Write the short report on the pull or merge request of this CI job, or bring it up to date."""
+    from audit.comment import comment as commented
+
+    typer.echo(commented(run, since, name))
+
+
+@app.command()
+def history(
+    folder: Annotated[Path, typer.Argument(help="Folder that holds run folders, however deep.")],
+    model: Annotated[
+        str | None, typer.Option(help="Part of the original's name.", show_default=False)
+    ] = None,
+    level: Annotated[list[str] | None, typer.Option(help="Level; repeat.", show_default=False)] = None,
+    suite: Annotated[list[str] | None, typer.Option(help="Suite; repeat.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .csv, .parquet or .json.", show_default=False)
+    ] = None,
+) -> None:
+    """List many audits in one table: models, releases, levels, sizes, decisions, drops by suite.
+
+    Runs that can't be read are named on stderr and left out.
+    """
+    from audit.catalogue import Catalogue
+
+    with Catalogue.of(folder) as catalogue:
+        for one in catalogue.skipped:
+            typer.echo(f"shrinkproof: left out {one}", err=True)
+        chosen = catalogue.chosen(model=model, levels=level or (), suites=suite or ())
+        if out is not None:
+            catalogue.write(chosen, out)
+        print_history(Console(width=None if sys.stdout.isatty() else IN_A_FILE), catalogue.rows(chosen))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Any
 
 from audit import candidates, claims, registry, weights
 from audit.calibration import Calibrated, described, draw
+from audit.earlier import Recipe, surroundings
 from audit.errors import CompressionError
 from audit.examine import check_finite, counted_in, seen, witness
 from audit.loading import (
@@ -25,6 +26,7 @@ from audit.loading import (
 from audit.making import Making
 from audit.memory import FLOAT32, check_room
 from audit.progress import Progress, Silent
+from audit.provenance import own_version, packages
 from audit.records import AuditConfig, Level, NotMeasured, Variant
 from audit.store import Store
 
@@ -47,6 +49,8 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
     for level in config.levels:
         variant, source = store.variant(level.name), made[level.after]
         if variant is None or variant.parent != source.digest:
+            variant = _earlier(config, level, original, source, store)
+        if variant is None:
             with store.scratch(level.name) as scratch, store.new_variant(level.name) as folder:
                 if level.endpoint is not None:
                     variant = candidates.served(level, level.endpoint, original)
@@ -87,6 +91,7 @@ def _original(config: AuditConfig) -> Variant:
         path=str(folder),
         files=config.model.files,
         digest=config.model.digest,
+        companions_sha256=weights.companions_digest(folder),
         parent=None,
         **counted.fields(),
         **seen(model)._asdict(),
@@ -127,7 +132,9 @@ def _make(
         )
     counted = weights.contents(folder, Path(original.path))
     found = seen(reloaded)
-    promises = claims.checked(level.claims, counted.nominal_bits, found.sparsity, found.two_of_four)
+    promises = claims.checked(
+        level.claims, counted.nominal_bits, found.sparsity, found.two_of_four, counted.size_bytes
+    )
     false = next((claim for claim in promises if not claim.holds), None)
     if false:
         raise CompressionError(
@@ -146,6 +153,7 @@ def _make(
         path=str(folder),
         files=files,
         digest=weights.digest(files),
+        companions_sha256=weights.companions_digest(folder),
         parent=source.digest,
         **counted.fields(),
         calibration=calibration,
@@ -154,10 +162,34 @@ def _make(
         **found._asdict(),
         claims=promises,
         evaluated_as=evaluated_as(folder, computed_in),
-        made_by=f"{level.method} ({method.LIBRARY} {version(method.LIBRARY)})",
+        made_by=_maker(level),
         reload_error=reload_error,
         seconds=made.seconds_before + time.monotonic() - started,
     )
+
+
+def _earlier(
+    config: AuditConfig, level: Level, original: Variant, source: Variant, store: Store
+) -> Variant | None:
+    """The baseline's, if it made the same of the same by the same.
+
+    A control is made here, since it is to show that saving and loading repeats; candidates are read again.
+    """
+    if level.is_candidate or level.is_control:
+        return None
+    wanted = Recipe(
+        level=level,
+        parent=source.digest,
+        companions=original.companions_sha256,
+        made_by=_maker(level),
+        surroundings=surroundings(own_version(), resolve_device(config.device), packages()),
+    )
+    return store.earlier_variant(wanted)
+
+
+def _maker(level: Level) -> str:
+    library = registry.compressor(level.method).LIBRARY
+    return f"{level.method} ({library} {version(library)})"
 
 
 def _computed_in(config: AuditConfig) -> str:

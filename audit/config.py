@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from audit import claims, registry, search_space, weights
@@ -20,7 +19,9 @@ from audit.records import (
     AuditConfig,
     Budget,
     Claim,
+    DeviceMap,
     Endpoint,
+    ExecutorRef,
     Level,
     ModelRef,
     Record,
@@ -29,6 +30,8 @@ from audit.records import (
     Suite,
 )
 from audit.suite_entry import SuiteEntry, suites_of
+from audit.vendor_card import NO_CARD, load_card
+from audit.yaml_lines import KeyPath, Lines, explain, place, read_yaml
 
 DEFAULT_LEVELS = ("control", "int8", "int4")
 NOISE = Level(name="control-bf16", method="copy", options={"dtype": "bfloat16"})
@@ -59,6 +62,8 @@ class CandidateEntry(ModelEntry):
     name: str = ""
     """In tables; none: the last part of `model`."""
     claims: Promises = Promises()
+    card: str | None = None
+    """YAML file, relative to the config, with what its maker's card says: see `audit.vendor_card`."""
 
 
 LevelEntry = str | dict[str, Any]
@@ -127,8 +132,16 @@ class ConfigFile(Record):
     """YAML files of clauses, such as a company's own policy: see `Framework`."""
     search: SearchEntry = SearchEntry()
     """What `shrinkproof search` may choose from; no other command looks at it."""
+    device_map: str | DeviceMap | None = None
+    """`auto`, or a mapping: see `DeviceMap`."""
+    executor: str | dict[str, Any] = "local"
+    """`local`, `ray`, or a mapping of `name:` and its options: see `audit.executors`."""
     out: str | None = None
     cache: str | None = None
+    baseline: str | None = None
+    """Run folder of an earlier audit: what is provably the same is taken from there."""
+    history: str | None = None
+    """Folder of past audits: those of the same model are shown as a trend."""
 
 
 def load_config(
@@ -142,7 +155,7 @@ def load_config(
     and the way out.
     """
     if isinstance(source, Path):
-        data, lines = _read_yaml(source)
+        data, lines = read_yaml(source, "config file", "`model:` and `levels:`")
         home, where = source.parent, str(source)
     else:
         data, lines, home, where = dict(source or {}), {}, Path(), "the config"
@@ -156,16 +169,16 @@ def load_config(
         )
         shared = levels if len(found) > 1 else ()  # chains may begin alike
         levels += tuple(level for level in found if level not in shared)
-    levels += tuple(
-        _located(lines, where, ("candidates", i), lambda entry: _candidate(entry, home), entry)
-        for i, entry in enumerate(parsed.candidates)
-    )
     suites: tuple[Suite, ...] = ()
     for i, suite in enumerate(parsed.suites):
         suites += _located(
             lines, where, ("suites", i),
             lambda suite: suites_of(suite, home, parsed.data_dir, parsed.profile), suite,
         )  # fmt: skip
+    levels += tuple(
+        _located(lines, where, ("candidates", i), lambda entry: _candidate(entry, home, suites), entry)
+        for i, entry in enumerate(parsed.candidates)
+    )
     for name, commit in parsed.revisions.items():
         if not COMMIT.fullmatch(commit):
             raise ConfigError(
@@ -184,6 +197,7 @@ def load_config(
         for i, name in enumerate(parsed.frameworks)
     )
     _check_unique("framework", [one.id for one in frameworks])
+    executor = _located(lines, where, ("executor",), _executor, parsed.executor)
     own = tuple(
         _located(lines, where, ("rules", i), lambda entry: policy.complete(entry, suites), entry)
         for i, entry in enumerate(parsed.rules)
@@ -201,6 +215,7 @@ def load_config(
         "rules",
         "budgets",
         "device_profile",
+        "executor",
         "frameworks",
         "sequential",
         "noise",
@@ -209,6 +224,8 @@ def load_config(
     given = parsed.model_dump(exclude=elsewhere, exclude_none=True)
     if not parsed.sequential:
         given["looks"] = 1
+    if isinstance(parsed.device_map, str):
+        given["device_map"] = {"policy": parsed.device_map}
     budgets = (*policy.budgets, *parsed.budgets, *(device.budgets if device else ()))
     if goal is not None:
         if parsed.candidates:
@@ -222,47 +239,21 @@ def load_config(
         given = {"holdout": HOLDOUT, **given, "search": plan}
         budgets = (*budgets, goal)
     try:
-        return AuditConfig(
+        config = AuditConfig(
             model=_model(parsed.model, home), levels=levels, suites=_clustered(suites, rules), rules=rules,
-            budgets=budgets, device_profile=device, frameworks=frameworks, **given,
+            budgets=budgets, device_profile=device, executor=executor, frameworks=frameworks, **given,
         )  # fmt: skip
     except ValidationError as error:
-        raise ConfigError(_explain(error, lines, where)) from None
+        raise ConfigError(explain(error, lines, where, _keys_beside)) from None
+    if config.device_map is not None and config.measures_efficiency:
+        raise ConfigError(
+            f"{where}: `device_map`: speed and memory are measured on one device. Leave out either that or "
+            "`efficiency: true` and the budgets on speed and memory."
+        )
+    return config
 
 
 # Reading
-
-
-def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int]]:
-    """The mapping in a YAML file, and the line (from 1) of each key and item by its path."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"There is no config file {path}. Name one that exists.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} can't be read: {error}.") from None
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}.") from None
-    if not isinstance(data, dict) or node is None:
-        raise ConfigError(f"{path}: a config is a mapping of keys such as `model:` and `levels:`.")
-    return data, dict(_lines(node))
-
-
-def _lines(node: yaml.Node, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], int]]:
-    found = [(path, node.start_mark.line + 1)]
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            found += _lines(value, (*path, key.value))
-            found.append(((*path, key.value), key.start_mark.line + 1))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            found += _lines(value, (*path, index))
-    return found
 
 
 def _with_flags(data: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
@@ -274,7 +265,7 @@ def _with_flags(data: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _parse(data: dict[str, Any], lines: Mapping[tuple[str | int, ...], int], where: str) -> ConfigFile:
+def _parse(data: dict[str, Any], lines: Lines, where: str) -> ConfigFile:
     if "model" not in data:
         raise ConfigError(
             f"{where} names no model. Add `model:` (a folder, or org/name@revision), or use --model."
@@ -282,44 +273,22 @@ def _parse(data: dict[str, Any], lines: Mapping[tuple[str | int, ...], int], whe
     try:
         return ConfigFile.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_explain(error, lines, where)) from None
+        raise ConfigError(explain(error, lines, where, _keys_beside)) from None
 
 
-def _explain(error: ValidationError, lines: Mapping[tuple[str | int, ...], int], where: str) -> str:
-    """The first complaint of pydantic in our words: file, line, key, value, what would be right."""
-    first = max(error.errors(), key=lambda e: e["type"] == "extra_forbidden")
-    path = tuple(part for part in first["loc"] if not _is_type_name(part))
-    place = _place(lines, path, where)
-    key = ".".join(map(str, path))
-    if first["type"] == "extra_forbidden":
-        return f"{place}: {registry.unknown('key', str(path[-1]), _keys_beside(path))}"
-    return f"{place}: {key}: {first['msg']} (given {first.get('input')!r})."
-
-
-def _is_type_name(part: str | int) -> bool:
-    # pydantic puts the branch of a union into the location
-    return part in {"str", "ModelEntry", "CandidateEntry", "SuiteEntry", "Task", "dict[str,any]"}
-
-
-def _keys_beside(path: tuple[str | int, ...]) -> Sequence[str]:
+def _keys_beside(path: KeyPath) -> Sequence[str]:
     nested: dict[str | int, type[Record]] = {
         "model": ModelEntry, "candidates": CandidateEntry, "suites": SuiteEntry, "rules": Rule,
-        "budgets": Budget,
+        "budgets": Budget, "device_map": DeviceMap,
     }  # fmt: skip
     return list(nested.get(path[0], ConfigFile).model_fields if len(path) > 1 else ConfigFile.model_fields)
 
 
-def _place(lines: Mapping[tuple[str | int, ...], int], path: tuple[str | int, ...], where: str) -> str:
-    while path and path not in lines:
-        path = path[:-1]
-    return f"{where}, line {lines[path]}" if path in lines else where
-
-
-def _located(lines: Any, where: str, path: tuple[str | int, ...], build: Any, entry: Any) -> Any:
+def _located(lines: Any, where: str, path: KeyPath, build: Any, entry: Any) -> Any:
     try:
         return build(entry)
     except ConfigError as error:
-        raise ConfigError(f"{_place(lines, path, where)}: {error}") from None
+        raise ConfigError(f"{place(lines, path, where)}: {error}") from None
 
 
 def _check_unique(kind: str, names: Sequence[str]) -> None:
@@ -386,7 +355,7 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
     return level.model_copy(update={"files": {key: file_digest(path, key) for key, path in files.items()}})
 
 
-def _candidate(entry: str | CandidateEntry, home: Path) -> Level:
+def _candidate(entry: str | CandidateEntry, home: Path, suites: Sequence[Suite]) -> Level:
     """Somebody's model as a level, with what it, its name and the config say of it."""
     if isinstance(entry, str):
         entry = CandidateEntry(model=entry)
@@ -395,8 +364,10 @@ def _candidate(entry: str | CandidateEntry, home: Path) -> Level:
     name = entry.name or re.sub(r"[^\w.-]", "-", last)
     if not _LEVEL_NAME.fullmatch(name):
         raise ConfigError(f"candidate name {name!r}: use letters, digits, '.', '-' and '_' only.")
+    card = load_card(home / Path(entry.card).expanduser(), suites) if entry.card is not None else NO_CARD
     if entry.endpoint is not None:
-        return Level(name=name, method="candidate", endpoint=_endpoint(entry.endpoint, entry.model))
+        endpoint = _endpoint(entry.endpoint, entry.model)
+        return Level(name=name, method="candidate", endpoint=endpoint, recoveries=card.recoveries)
     artefact = pinned_model(entry.model, home, entry)
     stated = [
         Claim(quantity=quantity, value=value, source="the config")
@@ -410,8 +381,21 @@ def _candidate(entry: str | CandidateEntry, home: Path) -> Level:
     of_name = [] if entry.claims.bits is not None else claims.in_name(last) or claims.in_name(name)
     return Level(
         name=name, method="candidate", artefact=artefact,
-        claims=(*stated, *of_name, *weights.said_of(Path(artefact.path))),
+        claims=(*stated, *card.claims, *of_name, *weights.said_of(Path(artefact.path))),
+        recoveries=card.recoveries,
     )  # fmt: skip
+
+
+def _executor(entry: str | dict[str, Any]) -> ExecutorRef:
+    """An executor by its name, or a mapping with `name` and its options."""
+    options = {} if isinstance(entry, str) else dict(entry)
+    name = entry if isinstance(entry, str) else options.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(
+            f"executor: a mapping needs `name:`, as in {{name: ray, workers: 2}} (given {entry})."
+        )
+    found = registry.check_executor(name, options)
+    return ExecutorRef(name=name, options=found.model_dump(exclude_unset=True, exclude_none=True))
 
 
 def _endpoint(url: str, model: str) -> Endpoint:

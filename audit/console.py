@@ -28,6 +28,7 @@ from audit.records import (
     Comparison,
     Decision,
     Divergence,
+    Interval,
     NotMeasured,
     Plan,
     PlannedRule,
@@ -39,11 +40,13 @@ from audit.records import (
 from audit.scale import Kind, Scale
 
 if TYPE_CHECKING:
+    from audit.catalogue import CatalogueRow
     from audit.reproduce import Reproduction
     from audit.side_by_side import SideBySide
     from audit.watch import Watched
 
 _MARKS = {"pass": "[green]✔ pass[/]", "fail": "[red]✘ fail[/]", "inconclusive": "[yellow]? inconclusive[/]"}
+_SIGNS = {"pass": "[green]✔[/]", "fail": "[red]✘[/]", "inconclusive": "[yellow]?[/]"}
 _ANY_WIDTH = 10_000
 _LEAST_P = 1e-300
 """A p-value below it is too small for a double, and never 0."""
@@ -135,6 +138,11 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
     for variant in log.variants:
         if doubt := doubtful(variant):
             console.print(f"[red]{escape(variant.name)}: {escape(doubt)}[/]", soft_wrap=True)
+    for claim in log.recoveries:
+        if claim.outcome == "refuted" and isinstance(claim.interval, Interval):
+            what = f"{claim.source} claims {claim.at_least:.1%} of the original's {claim.metric} in"
+            most = f"{claim.task or claim.suite}; at most {claim.interval.upper:.1%} is left: refuted"
+            console.print(f"[red]{escape(claim.variant)}: {escape(f'{what} {most}')}[/]", soft_wrap=True)
     console.print(_sizes(log.variants))
     if isinstance(log.registered, Registration) and log.registered.policy_sha256 != log.config.policy_sha256:
         console.print("[bold yellow]Post hoc[/]: the rules were changed after the items were scored.")
@@ -172,6 +180,47 @@ def print_search(console: Console, log: AuditLog) -> None:
     for variant in log.variants:
         if variant.name == (found.winner or found.beyond):
             console.print(f"{variant.name}: {escape(variant.path)}", soft_wrap=True)
+
+
+def print_history(console: Console, rows: Sequence[CatalogueRow]) -> None:
+    """One row an audit and level, the drop of each suite's first rule with its decision."""
+    suites = list(dict.fromkeys(row.suite for row in rows if row.suite))
+    table = Table(
+        title="Drops against the original, by suite; shares in points",
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    for column in ("model", "release", "finished", "audit", "level"):
+        table.add_column(column, no_wrap=True)
+    for column in ("MiB", *suites):
+        table.add_column(escape(column), justify="right", no_wrap=True)
+    lines: dict[tuple[str, str], dict[str, CatalogueRow]] = {}
+    for row in rows:
+        lines.setdefault((row.run, row.level), {}).setdefault(row.suite, row)
+    last = ""
+    for line in lines.values():
+        first = next(iter(line.values()))
+        audit = (first.title, first.release[:8], first.finished[:10], _SIGNS[first.audit_decision])
+        table.add_row(
+            *(("", "", "", "") if first.run == last else (escape(audit[0]), *audit[1:])),
+            escape(first.level),
+            "" if first.size_bytes is None else f"{first.size_bytes / 2**20:,.1f}",
+            *(_dropped(line.get(suite)) for suite in suites),
+        )
+        last = first.run
+    console.print(table)
+    audits = len({row.run for row in rows})
+    console.print(f"{audits} audit{'' if audits == 1 else 's'}, {len(lines)} levels of them.")
+
+
+def _dropped(row: CatalogueRow | None) -> str:
+    if row is None or row.decision is None:
+        return "·"
+    drop = "not measured"
+    if row.drop is not None and row.kind is not None:
+        drop = f"{Scale(row.kind).shown(row.drop):{_DIGITS[row.kind]}}"
+    return f"{drop} {_SIGNS[row.decision]}"
 
 
 def print_variants(console: Console, variants: Sequence[Variant]) -> None:

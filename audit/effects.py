@@ -66,7 +66,7 @@ def look(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None = None) -> 
 
 def unestimable(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None = None) -> str | None:
     """Why the drop of a whole suite has no sampling error; None where it has one."""
-    clusters = _clusters(paired)
+    clusters = cluster_labels(paired)
     if clusters is not None and len(set(clusters)) < 2:
         return f"all {len(paired)} pairs are in one cluster: an error can be estimated from two or more"
     if metric.kind != "binary" and len(paired) < 2:
@@ -95,7 +95,7 @@ def interval(bounds: Bounds, alpha: float = ALPHA) -> Interval:
 
 def _estimate(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None) -> Estimate | NotMeasured:
     """The drop with its standard error; not needed where independent flips are counted."""
-    clusters = _clusters(paired)
+    clusters = cluster_labels(paired)
     if clusters is not None and len(set(clusters)) < 2:  # a group that is one cluster: of its items alone
         clusters = None
     if metric.kind == "binary" and clusters is None:
@@ -125,7 +125,7 @@ def _ratios(paired: pd.DataFrame, metric: Metric) -> tuple[Ratio, Ratio]:
     return before, after
 
 
-def _clusters(paired: pd.DataFrame) -> NDArray[Any] | None:
+def cluster_labels(paired: pd.DataFrame) -> NDArray[Any] | None:
     """Label of each unit's cluster, one of its own where it is in none; None: no unit is in any."""
     labels = paired["cluster"]
     if labels.isna().all():

@@ -5,7 +5,8 @@ ShrinkproofError              exit code 2 at the command line, one line, no trac
 ├── ModelError                the model folder, its files, or its numbers are unusable
 ├── CompressionError          a level could not be made, or is not what it claims
 ├── EvaluationError           a task could not be loaded or scored
-└── StoreError                the run folder: another config's, unreadable, disk full
+├── StoreError                the run folder: another config's, unreadable, disk full
+└── CommentError              a forge does not take the comment of a CI job
 """
 
 
@@ -31,3 +32,7 @@ class EvaluationError(ShrinkproofError):
 
 class StoreError(ShrinkproofError):
     """The run folder belongs to another config, can't be read, or can't be written."""
+
+
+class CommentError(ShrinkproofError):
+    """The forge that runs a CI job does not answer as it should, or there is no such job."""

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audit import registry, weights
-from audit.harness import LoadedTask, Measured, Scored, Scorer, scorer_name, source_digest, tasks_of
+from audit.cells import Crew, Wanted
+from audit.harness import LoadedTask, scorer_name, source_digest, tasks_of
 from audit.loading import resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
-from audit.provenance import now
-from audit.records import HELD_OUT, AuditConfig, Cell, Divergence, NotMeasured, Registration, Run, Variant
+from audit.provenance import now, packages
+from audit.records import HELD_OUT, AuditConfig, Cell, Registration, Run, Variant
 from audit.store import Store
 
 Settled = Callable[[Sequence[Run]], frozenset[str]]
 """Names of the suites that need no more items, given the original's runs and one variant's so far."""
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """A cell to be had: a part of one task on one variant."""
-
-    variant: Variant
-    task: LoadedTask
-    part: int
-    key: str
-    original: str
-    """Key of the original's cell of the same items, which this one is held against."""
-
-    @property
-    def is_original(self) -> bool:
-        return self.key == self.original
 
 
 def evaluate(
@@ -49,8 +34,9 @@ def evaluate(
     """Every suite on every variant, in the order of the config; the first variant is the original.
 
     The items come in `config.looks` parts. After each part of a variant, `settled` says which suites are
-    decided and need no more; the original answers all of them, once. `tasks`: those of the config, where they
-    are loaded already.
+    decided and need no more; the original answers all of them, once. The config's executor says how many
+    variants are on their way at once, which changes nothing of what is asked of each. `tasks`: those of the
+    config, where they are loaded already.
     """
     progress = progress or Silent()
     progress.stage("loading the tasks")
@@ -63,16 +49,17 @@ def evaluate(
         if part <= len(task.parts)
     ]  # fmt: skip
     wanted = _wanted(variants, parts, config)
-    scoring = _Scoring(wanted, config, store, progress)
-    (original, first), *others = (
-        (variant, [cell for cell in wanted if cell.variant == variant]) for variant in variants
-    )
-    reference = _runs(original, first, [scoring.have(cell) for cell in first], config)
-    compared: list[Run] = []
-    for variant, cells in others:
-        for runs in _look_by_look(variant, cells, reference, config, scoring, settled):
-            store.note_runs([*reference, *compared, *runs])
-        compared += runs
+    with _scoring(wanted, config, store, progress) as scoring:
+        original, *others = (
+            _Course(variant, [cell for cell in wanted if cell.variant == variant]) for variant in variants
+        )
+        original.take(scoring.have(original.cells))
+        reference = original.runs(config)
+        compared: list[Run] = []
+        for at_once in _batched(others, scoring.variants_at_once):
+            for runs in _look_by_look(at_once, reference, config, scoring, settled):
+                store.note_runs([*reference, *compared, *runs])
+            compared += [run for course in at_once for run in course.runs(config)]
     return (*reference, *compared)
 
 
@@ -87,62 +74,86 @@ def evaluate_held_out(
     progress = progress or Silent()
     progress.stage("loading the items held out")
     wanted = _wanted(variants, [(task, HELD_OUT) for task in tasks or tasks_of(config) if task.held], config)
-    scoring = _Scoring(wanted, config, store, progress)
     runs: list[Run] = []
-    for variant in variants:
-        cells = [cell for cell in wanted if cell.variant == variant]
-        runs += _runs(variant, cells, [scoring.have(cell) for cell in cells], config)
+    with _scoring(wanted, config, store, progress) as scoring:
+        for variant in variants:
+            course = _Course(variant, [cell for cell in wanted if cell.variant == variant])
+            course.take(scoring.have(course.cells))
+            runs += course.runs(config)
     return tuple(runs)
 
 
+@dataclass
+class _Course:
+    """One variant on its way through the parts of the tasks."""
+
+    variant: Variant
+    cells: Sequence[Wanted]
+    """All that may be asked."""
+    had: list[Cell] = field(default_factory=list)
+    asked: list[Wanted] = field(default_factory=list)
+    done: frozenset[str] = frozenset()
+    """Suites that are settled."""
+
+    def ask(self, part: int) -> list[Wanted]:
+        """The cells of a part that are not settled."""
+        return [cell for cell in self.cells if cell.part == part and cell.task.suite.name not in self.done]
+
+    def take(self, wave: Sequence[tuple[Wanted, Cell]]) -> None:
+        """Keep those of its cells that were had."""
+        mine = [one for one in wave if one[0].variant == self.variant]
+        self.asked += [wanted for wanted, _ in mine]
+        self.had += [cell for _, cell in mine]
+
+    def runs(self, config: AuditConfig) -> tuple[Run, ...]:
+        """What was had by suite, in the order of tasks and parts."""
+        together = list(zip(self.asked, self.had, strict=True))
+        return tuple(
+            Run(
+                variant=self.variant.name,
+                suite=suite.name,
+                cells=tuple(cell for wanted, cell in together if wanted.task.suite == suite),
+            )
+            for suite in config.suites
+        )
+
+
 def _look_by_look(
-    variant: Variant,
-    cells: Sequence[_Wanted],
+    courses: Sequence[_Course],
     reference: Sequence[Run],
     config: AuditConfig,
     scoring: _Scoring,
     settled: Settled,
-) -> Iterator[tuple[Run, ...]]:
-    """One variant's runs after each part, of as many parts as it takes to settle each suite."""
-    asked: list[_Wanted] = []
-    had: list[Cell] = []
-    done: frozenset[str] = frozenset()
+) -> Iterator[list[Run]]:
+    """The variants' runs after each part, of as many parts as it takes to settle each suite of each."""
     for part in range(1, config.looks + 1):
-        new = [cell for cell in cells if cell.part == part and cell.task.suite.name not in done]
-        asked += new
-        had += [scoring.have(cell) for cell in new]
-        runs = _runs(variant, asked, had, config)
-        if part < config.looks:
-            done = settled([*reference, *runs])
-        if part == config.looks:
-            scoring.spare([cell for cell in cells if cell not in asked])
-        yield runs
+        had = scoring.have([cell for course in courses for cell in course.ask(part)])
+        for course in courses:
+            course.take(had)
+            if part < config.looks:
+                course.done = settled([*reference, *course.runs(config)])
+            else:
+                asked = {cell.key for cell in course.asked}
+                scoring.spare([cell for cell in course.cells if cell.key not in asked])
+        yield [run for course in courses for run in course.runs(config)]
 
 
-def _runs(
-    variant: Variant, asked: Sequence[_Wanted], had: Sequence[Cell], config: AuditConfig
-) -> tuple[Run, ...]:
-    """The cells of one variant by suite, in the order of tasks and parts."""
-    together = list(zip(asked, had, strict=True))
-    return tuple(
-        Run(
-            variant=variant.name,
-            suite=suite.name,
-            cells=tuple(cell for wanted, cell in together if wanted.task.suite == suite),
-        )
-        for suite in config.suites
-    )
+def _batched(courses: Sequence[_Course], size: int) -> Iterator[Sequence[_Course]]:
+    """In their order, so many at a time."""
+    for start in range(0, len(courses), size):
+        yield courses[start : start + size]
 
 
 def _wanted(
     variants: Sequence[Variant], parts: Sequence[tuple[LoadedTask, int]], config: AuditConfig
-) -> list[_Wanted]:
+) -> list[Wanted]:
     """The cells of these parts of tasks, the original's first."""
-    keys = [_cell_keys(variant, parts, config) for variant in variants]
+    originals = _cell_keys(variants[0], parts, config)
+    keys = [originals, *(_cell_keys(variant, parts, config, originals) for variant in variants[1:])]
     return [
-        _Wanted(variant, task, part, key, original)
+        Wanted(variant, task, part, key, original)
         for variant, of_variant in zip(variants, keys, strict=True)
-        for (task, part), key, original in zip(parts, of_variant, keys[0], strict=True)
+        for (task, part), key, original in zip(parts, of_variant, originals, strict=True)
     ]
 
 
@@ -162,46 +173,39 @@ class _Scoring:
     """Cells as they are asked for; a finished one is never scored again."""
 
     def __init__(
-        self, wanted: Sequence[_Wanted], config: AuditConfig, store: Store, progress: Progress
+        self, missing: dict[str, Wanted], crew: Crew | None, store: Store, progress: Progress
     ) -> None:
-        """Plan every task once, unless all is there."""
+        """Plan what is missing, once; nobody is needed where nothing is."""
+        self._missing, self._crew = missing, crew
         self._store, self._progress = store, progress
-        self._tokens: dict[str, int] = {}
+        self._tokens = crew.plan(list(missing.values())) if crew else {}
         self._done = 0
-        self._scorer = Scorer(config, resolve_device(config.device))
-        self._missing = {cell.key: cell for cell in wanted if _found(cell, store) is None}
-        if self._missing:
-            self._plan(list(self._missing.values()))
+        if crew:
+            progress.plan(sum(self._tokens[cell.original] for cell in missing.values()))
 
-    def _plan(self, missing: Sequence[_Wanted]) -> None:
-        self._progress.stage(f"loading {missing[0].variant.name}")
-        self._load(missing[0].variant)
-        self._progress.stage("planning the tasks")
-        asked = {cell.original: cell for cell in missing}
-        self._tokens = {key: self._scorer.plan(cell.task, cell.part) for key, cell in asked.items()}
-        self._progress.plan(sum(self._tokens[cell.original] for cell in missing))
+    @property
+    def variants_at_once(self) -> int:
+        """How many variants it is best asked for at a time."""
+        return self._crew.variants_at_once if self._crew else 1
 
-    def _load(self, variant: Variant) -> None:
-        dtype = variant.level.computed_in if variant.level else None
-        if variant.level and variant.level.endpoint:
-            self._scorer.call(variant.level.endpoint)
-            return
-        source = variant.level.artefact if variant.level else None
-        self._scorer.load(Path(variant.path), control=variant.is_control, dtype=dtype, source=source)
+    def have(self, cells: Sequence[Wanted]) -> list[tuple[Wanted, Cell]]:
+        """The cells, in their order, scored if need be."""
+        missing = {cell.key: self._missing[cell.key] for cell in cells if cell.key in self._missing}
+        if missing:  # each once, though two suites may want the same
+            assert self._crew is not None, "there is one where cells are missing"
+            for answered in self._crew.map(list(missing.values()), self._store.arrays):
+                wanted = missing[answered.cell.key]
+                tokens = self._tokens[wanted.original]
+                self._store.add_cell(
+                    answered.cell.model_copy(update={"tokens": tokens}),
+                    answered.samples,
+                    answered.arrays,
+                    lend=wanted.is_original,
+                )
+                self.spare([wanted])
+        return [(cell, self._store.finished_cell(cell.key)) for cell in cells]
 
-    def have(self, wanted: _Wanted) -> Cell:
-        """The cell, scored if need be; each variant is loaded once."""
-        planned = self._missing.get(wanted.key)  # two suites may want the same
-        if planned is not None:
-            suite, task = planned.task.suite.name, planned.task.name
-            self._progress.stage(f"{planned.variant.name}: {suite}: {task}")
-            self._load(planned.variant)
-            tokens = self._tokens[planned.original]
-            _score(self._scorer, planned, tokens, self._store, self._progress)
-            self.spare([planned])
-        return self._store.finished_cell(wanted.key)
-
-    def spare(self, cells: Sequence[_Wanted]) -> None:
+    def spare(self, cells: Sequence[Wanted]) -> None:
         """Count cells as done, scored or not needed; a generation may also end before its most tokens."""
         for cell in cells:
             if self._missing.pop(cell.key, None):
@@ -209,46 +213,44 @@ class _Scoring:
         self._progress.reach(self._done)
 
 
-def _found(cell: _Wanted, store: Store) -> Cell | None:
-    """The finished cell; the original's may come from an earlier audit."""
-    return store.cell(cell.key) or (store.borrowed_cell(cell.key) if cell.is_original else None)
+@contextlib.contextmanager
+def _scoring(
+    wanted: Sequence[Wanted], config: AuditConfig, store: Store, progress: Progress
+) -> Iterator[_Scoring]:
+    """What scores the cells, by the executor of the config; nobody is called where all is there."""
+    missing = {cell.key: cell for cell in wanted if _found(cell, store) is None}
+    with contextlib.ExitStack() as stack:
+        crew: Crew | None = None
+        if missing:
+            chosen = config.executor
+            options = registry.check_executor(chosen.name, chosen.options)
+            crew = stack.enter_context(registry.executor(chosen.name).crew(config, options, progress))
+        yield _Scoring(missing, crew, store, progress)
 
 
-def _score(scorer: Scorer, wanted: _Wanted, tokens: int, store: Store, progress: Progress) -> None:
-    started, clock = now(), time.monotonic()
-    original = None if wanted.is_original else Measured.of_arrays(store.arrays(wanted.original))
-    scored = scorer.score(wanted.task, wanted.part, original, progress.advance)
-    cell = Cell(
-        task=wanted.task.name, key=wanted.key, path="", sha256="", n_items=0, part=wanted.part,
-        n_left_out=wanted.task.n_left_out,
-        task_version=wanted.task.version, num_fewshot=wanted.task.num_fewshot, data=dict(wanted.task.data),
-        chat_template=scored.chat_template, scorer=scored.scorer, divergence=_divergence(wanted, scored),
-        tokens=tokens, seconds=time.monotonic() - clock, started=started,
-    )  # fmt: skip
-    store.add_cell(cell, scored.samples, scored.arrays(), lend=wanted.is_original)
+def _found(cell: Wanted, store: Store) -> Cell | None:
+    """The finished cell, which may come from an earlier audit.
+
+    The control's may not: it is measured in every run, and shows that what others measured holds here.
+    """
+    level = cell.variant.level
+    repeats = level is not None and level.is_control and not level.computed_in
+    return store.cell(cell.key) or (None if repeats else store.borrowed_cell(cell.key))
 
 
-def _divergence(wanted: _Wanted, scored: Scored) -> Divergence | NotMeasured:
-    """The means over the task's scored positions."""
-    if wanted.is_original:
-        return NotMeasured("the original is what the others are held against")
-    if wanted.task.generates:
-        return NotMeasured("free generation: no answer is scored")
-    if scored.measured is None:
-        return NotMeasured(f"'{wanted.task.name}' was scored by {scored.scorer}")
-    if scored.measured.divergence is None:
-        return NotMeasured(f"'{wanted.task.name}' was not scored by {scorer_name()} on the original")
-    documents = scored.measured.owners(scored.requests[:, 0])
-    return scored.measured.divergence.mean(documents)
-
-
-def _cell_keys(variant: Variant, parts: Sequence[tuple[LoadedTask, int]], config: AuditConfig) -> list[str]:
+def _cell_keys(
+    variant: Variant,
+    parts: Sequence[tuple[LoadedTask, int]],
+    config: AuditConfig,
+    originals: Sequence[str] = (),
+) -> list[str]:
     """For each part of a task, sha256 of what determines its samples, which serve wherever it is the same.
 
-    The variant's name is part of it, so that the control is measured and not copied from the original.
+    The variant's name is part of it, so that the control is measured and not copied from the original; so
+    are the original's keys, from whose distributions the others' divergence is.
     Threads, batch and pack sizes are not: they move a log-likelihood by rounding only.
     """
-    device = resolve_device(config.device)
+    device, installed = resolve_device(config.device), packages()
     of_variant = {
         "variant": variant.name,
         **_weights(variant),
@@ -258,10 +260,12 @@ def _cell_keys(variant: Variant, parts: Sequence[tuple[LoadedTask, int]], config
         "dtype": resolve_dtype((variant.level and variant.level.computed_in) or config.dtype, device),
         "device": device,
         "scorer": [scorer_name(), source_digest()],
+        "libraries": [installed.get(name) for name in ("torch", "transformers")],
     }
+    beside = [{"original": key} for key in originals] or [{}] * len(parts)
     return [
-        hashlib.sha256(json.dumps(of_variant | _of_part(*part), sort_keys=True).encode()).hexdigest()
-        for part in parts
+        hashlib.sha256(json.dumps(of_variant | _of_part(*part) | one, sort_keys=True).encode()).hexdigest()
+        for part, one in zip(parts, beside, strict=True)
     ]
 
 

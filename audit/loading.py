@@ -10,9 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit import activations, foreign, mixed_widths
+from audit import activations, devices, foreign, mixed_widths
 from audit.errors import ModelError
 from audit.making import Made, Making, Rehearsed
+from audit.records import DeviceMap
 from audit.weights import beside, quantization_of
 
 if TYPE_CHECKING:
@@ -24,24 +25,26 @@ if TYPE_CHECKING:
 
 def load_model(
     folder: Path, *, dtype: str = "auto", device: str = "cpu", trust_remote_code: bool = False,
-    allow_pickle: bool = False,
+    allow_pickle: bool = False, device_map: DeviceMap | None = None,
 ) -> PreTrainedModel:  # fmt: skip
     """The causal language model in `folder`, ready to compute in `dtype` (`stored`: as its files hold it).
 
     Packed checkpoints are dequantised, in the dtype that they are stored in whatever `dtype` is: the values
     are those that the packed kernels use, the speed is not. Where a runtime would round activations, they are
-    rounded (see `audit.activations`). A GGUF file is a folder by itself here.
+    rounded (see `audit.activations`). A GGUF file is a folder by itself here. With a `device_map` the model
+    is spread over all devices of the kind of `device`.
     """
     model = _loaded(
-        folder, dtype=dtype, device=device, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
-    )
+        folder, dtype=dtype, device=device, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle,
+        device_map=device_map,
+    )  # fmt: skip
     activations.round_inputs(activations.rounded_layers(model, quantization_of(folder)))
     return model
 
 
 def _loaded(
     folder: Path, *, dtype: str, device: str = "cpu", trust_remote_code: bool = False,
-    allow_pickle: bool = False,
+    allow_pickle: bool = False, device_map: DeviceMap | None = None,
 ) -> PreTrainedModel:  # fmt: skip
     """The model, its weights dequantised; activations are not rounded."""
     import torch
@@ -57,6 +60,7 @@ def _loaded(
         graph.to(device)  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
         return graph
     stored = _named_dtype(folder)
+    spread = devices.while_loading(device_map, device) if device_map and method is None else {}
     try:
         loaded: Any
         if method in ("gptq", "awq"):
@@ -70,7 +74,7 @@ def _loaded(
                 use_safetensors=None if allow_pickle else True,
                 local_files_only=True,
                 output_loading_info=True,
-                **({"dtype": "auto" if wanted is None or dequantised else wanted} | dequantised),
+                **({"dtype": "auto" if wanted is None or dequantised else wanted} | dequantised | spread),
             )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise ModelError(f"{folder} can't be loaded: {_first_line(error)}") from error
@@ -89,7 +93,12 @@ def _loaded(
         for weights in model.parameters():  # and not the buffers: rotary frequencies stay as they are
             if weights.is_floating_point():
                 weights.data = weights.data.to(wanted)
-    model.to(device)  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
+    if spread:
+        devices.remove_with(model, spread["offload_folder"])
+    elif device_map:
+        devices.spread(model, device_map, device)
+    else:
+        model.to(device)  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
     model.eval()  # type: ignore[no-untyped-call]
     return model
 
@@ -185,7 +194,7 @@ def logits(model: PreTrainedModel, ids: Tensor) -> Tensor:
     import torch
 
     with torch.inference_mode():
-        result: Tensor = model(ids.to(model.device)).logits.float().cpu()
+        result: Tensor = model(ids.to(devices.input_device(model))).logits.float().cpu()
     return result
 
 

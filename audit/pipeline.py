@@ -9,15 +9,18 @@ from audit.budgets import weigh
 from audit.compare import compare
 from audit.compress import compress
 from audit.confirm import confirm, rejudged
+from audit.contests import contests
 from audit.duels import duels
 from audit.efficiency import measure
 from audit.evaluate import evaluate
 from audit.forgetting import forgotten
+from audit.history import past_audits
 from audit.judge import judge, settled
 from audit.policy import under_policy
 from audit.progress import Progress
 from audit.recording import recorded
 from audit.records import AuditConfig, AuditLog, Run, Variant
+from audit.recovery import asked_whole, recoveries
 from audit.store import Store, read_log
 
 
@@ -30,11 +33,13 @@ def run_audit(
     what was finished by then stays in the folder.
     """
     with Store.open(config) as store, recorded(config, store, command) as audit:
+        audit.history = past_audits(config)
         audit.variants = compress(config, store, progress)
 
         def decided(runs: Sequence[Run]) -> frozenset[str]:
             so_far = compare(runs, config.suites, store.read, config.seed, in_detail=False)
-            return settled(so_far, config.rules, config.suites)
+            claimed = asked_whole(runs[-1].variant, config)
+            return settled(so_far, config.rules, config.suites) - claimed
 
         audit.runs = evaluate(audit.variants, config, store, progress, decided)
         audit.comparisons = compare(audit.runs, config.suites, store.read, config.seed)
@@ -42,6 +47,8 @@ def run_audit(
             audit.runs, config.suites, store.read, config.seed, in_detail=False, against=config.links
         )
         audit.duels = duels(audit.runs, config, store.read)
+        audit.contests = contests(audit.runs, config, store.read)
+        audit.recoveries = recoveries(audit.runs, config, store.read)
         audit.forgetting = forgotten(audit.runs, config, store.read)
         audit.verdicts = judge(audit.comparisons, config.rules, audit.variants, config.suites)
         audit.efficiency = measure(audit.variants, config, store, progress)

@@ -16,23 +16,36 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def collect(*, command: str, device: str, threads: int, config_sha256: str, started: str) -> Provenance:
+def collect(
+    *, command: str, device: str, threads: int, config_sha256: str, started: str, executor: str = "local"
+) -> Provenance:
     """Versions, hardware, git state and times; `finished` is now."""
     return Provenance(
-        shrinkproof_version=version("shrinkproof"),
+        shrinkproof_version=own_version(),
         command=command,
         python=platform.python_version(),
         platform=platform.platform(),
         processor=processor(),
         device=device,
         threads=threads,
-        packages={name: found for name in _PACKAGES if (found := _version(name))},
+        executor=executor,
+        packages=packages(),
         git_commit=_git("rev-parse", "HEAD"),
         git_changed=_git_changed(),
         config_sha256=config_sha256,
         started=started,
         finished=now(),
     )
+
+
+def own_version() -> str:
+    """Of this program."""
+    return version("shrinkproof")
+
+
+def packages() -> dict[str, str]:
+    """Versions of the libraries that results rest on."""
+    return {name: found for name in _PACKAGES if (found := _version(name))}
 
 
 def now() -> str:

@@ -7,18 +7,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from audit import provenance
+from audit import provenance, registry
 from audit.errors import StoreError
 from audit.loading import cpu_threads, resolve_device
 from audit.records import (
     AuditConfig,
     AuditLog,
     BudgetVerdict,
+    CheckedRecovery,
     Comparison,
     Confirmation,
+    Contest,
     Duel,
     Efficiency,
     Forgetting,
+    History,
     NotMeasured,
     Run,
     Search,
@@ -44,12 +47,15 @@ class Draft:
     comparisons: tuple[Comparison, ...] = ()
     links: tuple[Comparison, ...] = ()
     duels: tuple[Duel, ...] = ()
+    contests: tuple[Contest, ...] = ()
+    recoveries: tuple[CheckedRecovery, ...] = ()
     forgetting: tuple[Forgetting, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
     confirmation: Confirmation | NotMeasured = STOPPED
     search: Search | None = None
+    history: History | None = None
 
     def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
         """The draft as an AuditLog, with the provenance of now."""
@@ -61,6 +67,7 @@ class Draft:
                 command=self.command,
                 device=resolve_device(self.config.device),
                 threads=self.threads,
+                executor=registry.executor_version(self.config.executor),
                 config_sha256=config_digest(self.config),
                 started=self.started,
             ),
@@ -70,13 +77,23 @@ class Draft:
             comparisons=self.comparisons,
             links=self.links,
             duels=self.duels,
+            contests=self.contests,
+            recoveries=self.recoveries,
             forgetting=self.forgetting,
             verdicts=self.verdicts,
             efficiency=self.efficiency,
             budgets=self.budgets,
             confirmation=self.confirmation,
             search=self.search,
+            taken=self.store.taken(self.variants, [*self.runs, *self._held_out]),
+            history=self.history,
         )
+
+    @property
+    def _held_out(self) -> tuple[Run, ...]:
+        found = [*self.search.unlucky] if self.search else []
+        found += [] if isinstance(self.confirmation, NotMeasured) else [self.confirmation]
+        return tuple(run for one in found for run in one.runs)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
 import rfc8785
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 """A proportion, 0 to 1."""
@@ -102,9 +102,9 @@ class Endpoint(Record):
 class Claim(Record):
     """What somebody says of an artefact: its maker, its name, the config."""
 
-    quantity: Literal["bits", "sparsity", "2:4"]
+    quantity: Literal["bits", "sparsity", "2:4", "size"]
     """`bits`: of a compressed weight; `sparsity`: share of zeros in the linear layers; `2:4`: share of the
-    groups of four successive weights of a row that hold two zeros or more."""
+    groups of four successive weights of a row that hold two zeros or more; `size`: bytes of the files."""
     value: float
     source: str
     """Who says so: `its name`, `config.json`."""
@@ -115,6 +115,35 @@ class CheckedClaim(Claim):
 
     found: float
     holds: bool
+
+
+class RecoveryClaim(Record):
+    """What somebody says is left of the original's score: after / before on a suite, or on one task of it."""
+
+    suite: str
+    task: str | None = None
+    """None: the whole suite."""
+    metric: str
+    at_least: Annotated[float, Field(gt=0)]
+    """0.99: 99 % of the original's score."""
+    source: str
+    """Who says so: the card."""
+
+
+class CheckedRecovery(RecoveryClaim):
+    """The claim beside what was measured. The intervals of one card's claims hold together (Bonferroni)."""
+
+    variant: str
+    n_pairs: int
+    before: float | NotMeasured
+    after: float | NotMeasured
+    ratio: float | NotMeasured
+    """after / before."""
+    interval: Interval | NotMeasured
+    """Of the ratio: with the error of a whole card's bounds on either side at most 5 %."""
+    outcome: Literal["held up", "refuted", "undecided"]
+    """`refuted`: all of the interval lies below the claim; `held up`: none of it does; else these items, or
+    what could not be measured, leave it open."""
 
 
 class Derivation(Record):
@@ -153,6 +182,8 @@ class Level(Record):
     """Somebody's compressed model that is served elsewhere."""
     claims: tuple[Claim, ...] = ()
     """What is said of it, to be checked in its files."""
+    recoveries: tuple[RecoveryClaim, ...] = ()
+    """What its maker's card says of its scores, to be checked by measuring them."""
 
     @property
     def is_candidate(self) -> bool:
@@ -252,6 +283,9 @@ class Variant(Record):
     """The sha256 of each weight file, by its name: what a signature is about. Empty where none was seen."""
     digest: str | NotMeasured
     """sha256 over those, as in `ModelRef`."""
+    companions_sha256: str = ""
+    """Over the names and sha256 of the files beside the weights: settings, tokenizer, chat template. Empty of
+    what was not made here."""
     parent: str | NotMeasured | None
     """Digest of the model it was made from, or is said to have been; None for the original."""
     size_bytes: int | NotMeasured
@@ -771,6 +805,52 @@ class Duel(Comparison):
     """Name of the other candidate."""
 
 
+class Omnibus(Record):
+    """One test of all candidates at once: is any of them different from the others?"""
+
+    statistic: float
+    degrees_of_freedom: int
+    """Of the statistic; of an F, of its numerator."""
+    denominator: int | None = None
+    """Of an F, its denominator's degrees of freedom; None: it is a chi-square."""
+    p_value: Share
+    method: str
+
+
+class ContestedItem(Record):
+    """One item that some candidates get right and others wrong. Entries stand in the order of candidates."""
+
+    task: str
+    group: str | None
+    question: str
+    target: str
+    original: str
+    """The original's answer."""
+    original_right: bool
+    answers: tuple[str, ...]
+    right: tuple[bool, ...]
+
+
+class Contest(Record):
+    """All candidates on the items of one suite that each of them was asked, under one metric."""
+
+    suite: str
+    metric: str
+    candidates: tuple[str, ...]
+    n_items: int
+    """That all of them answered; items, or pairs of them, as the metric counts."""
+    omnibus: Omnibus | NotMeasured
+    p_value: Share | NotMeasured
+    """Of the omnibus test."""
+    p_adjusted: Share | NotMeasured
+    """Over all suites and metrics (Holm)."""
+    n_contested: int | NotMeasured
+    """Items that some get right and others wrong."""
+    contested: tuple[ContestedItem, ...] = ()
+    """Those first that tell most pairs of candidates apart, each pattern of right and wrong in turn; bounded,
+    the rest lies in the parquet files."""
+
+
 class ForgettingRate(Record):
     """Of facts that the original knew, how many a variant no longer knows."""
 
@@ -1010,6 +1090,8 @@ class Provenance(Record):
     processor: str
     device: str
     threads: int
+    executor: str = "local"
+    """Who scored the cells, with the version of the library that spread them."""
     packages: dict[str, str]
     """Distribution name to version."""
     git_commit: str | NotMeasured
@@ -1105,6 +1187,24 @@ class SearchPlan(Record):
     calibration_sha256: str | None = None
 
 
+class DeviceMap(Record):
+    """A model spread by accelerate over the GPUs and, what they can't hold, over main memory and disk."""
+
+    policy: Literal["auto", "balanced", "balanced_low_0", "sequential"] = "auto"
+    """As `device_map` of transformers."""
+    max_memory: dict[Annotated[str, BeforeValidator(str)], str] = {}
+    """What a GPU, by its number, or `cpu` may hold: `70GiB`. Of others, what is free there."""
+
+
+class ExecutorRef(Record):
+    """Who scores the cells: another one gives the same log."""
+
+    name: str = "local"
+    """Of the entry-point group `audit.executors`."""
+    options: dict[str, bool | int | float | str] = {}
+    """The executor's own."""
+
+
 class AuditConfig(Record):
     """What to audit and what counts as good enough: fixed and hashed before the run."""
 
@@ -1141,6 +1241,10 @@ class AuditConfig(Record):
     """`auto`: a CUDA device if there is one, else the CPU."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads of torch; None: torch's own choice."""
+    device_map: DeviceMap | None = None
+    """None: a model is on one device. No part of the config's identity."""
+    executor: ExecutorRef = ExecutorRef()
+    """No part of the config's identity."""
     frameworks: tuple[Framework, ...] = ()
     """Those of the user's own, shown after ours. No part of the config's identity."""
     search: SearchPlan | None = None
@@ -1150,6 +1254,12 @@ class AuditConfig(Record):
     cache: str | None = None
     """Where the original's results wait for its next audit; None: `shrinkproof` in the user's cache folder.
     No part of the config's identity."""
+    baseline: str | None = None
+    """Run folder of an earlier audit, from which artefacts and answers are taken that are provably the same.
+    No part of the config's identity."""
+    history: str | None = None
+    """Folder of past audits, of which those of the same model go into the log, to show a trend. No part of
+    the config's identity."""
 
     @property
     def links(self) -> dict[str, str]:
@@ -1313,6 +1423,83 @@ class Registration(Record):
     """UTC, ISO 8601."""
 
 
+class PastResult(Record):
+    """One rule on one level, in an audit of the past."""
+
+    level: str
+    artefact: str
+    """Digest of its weights; empty of what was not seen."""
+    size_bytes: int | NotMeasured
+    suite: str
+    metric: str
+    kind: Literal["binary", "score", "perplexity", "ratio", "corpus", "kl"]
+    margin: float
+    n_pairs: int
+    drop: float | NotMeasured
+    interval: Interval | NotMeasured
+    """Of the drop, in that audit by itself."""
+    decision: Decision
+    asked_sha256: str
+    """Over what its suite asked and counted: drops under the same one are about the same items."""
+
+
+class PastAudit(Record):
+    """What an audit of the past found, without its drill-down."""
+
+    model: str
+    """The original's name, as it was written."""
+    release: str
+    """The original's commit, or the digest of its weights where it has none."""
+    model_digest: str
+    finished: str
+    """UTC, ISO 8601."""
+    decision: Decision
+    policy_sha256: str
+    shrinkproof_version: str
+    log_sha256: str
+    results: tuple[PastResult, ...]
+
+
+class History(Record):
+    """The audits of the same model that lay in a folder when this one began, the latest ones."""
+
+    folder: str
+    n_found: int
+    """Of this model, in the folder."""
+    audits: tuple[PastAudit, ...]
+    """In the order of time."""
+    n_skipped: int
+    skipped: tuple[str, ...]
+    """Logs that could not be read, with why; the first of them."""
+
+
+class EarlierRun(Record):
+    """A run that something was taken from, which was computed there."""
+
+    config_sha256: str
+    log_sha256: str
+    """Of its `audit.json`; empty of what lay in the cache, where answers are put before there is a log."""
+    policy_sha256: str
+    """Of the rules as registered there before anything was scored; empty where none were."""
+    finished: str
+    """UTC, ISO 8601; of what lay in the cache, when it was put there."""
+    processor: str
+    torch: str
+    """Version."""
+
+
+class Taken(Record):
+    """What of one variant was not computed in this run: taken by digest from an earlier one."""
+
+    variant: str
+    artefact: bool
+    """Whether the compressed model itself was taken."""
+    cells: tuple[str, ...]
+    """Keys of the cells that were."""
+    run: EarlierRun | None
+    """None: whose it was is not known."""
+
+
 class AuditLog(Record):
     """All that one audit found; the only thing that a report is made from."""
 
@@ -1330,6 +1517,10 @@ class AuditLog(Record):
     """Each link of a chain against the link before it: what that one step cost."""
     duels: tuple[Duel, ...] = ()
     """Candidates against each other; empty with fewer than two."""
+    contests: tuple[Contest, ...] = ()
+    """All candidates at once, per suite and metric; empty with fewer than two."""
+    recoveries: tuple[CheckedRecovery, ...] = ()
+    """What makers' cards say is left of the original's scores, and is."""
     forgetting: tuple[Forgetting, ...] = ()
     """Per suite that asks for facts and variant; empty without such a suite."""
     verdicts: tuple[Verdict, ...] = ()
@@ -1339,6 +1530,10 @@ class AuditLog(Record):
     confirmation: Confirmation | NotMeasured = NotMeasured("no items were held out")
     search: Search | None = None
     """How the levels were found; None: they were given."""
+    taken: tuple[Taken, ...] = ()
+    """By variant and earlier run; what is not named was computed in this one."""
+    history: History | None = None
+    """None: the config names no folder of past audits."""
 
     def to_json(self) -> bytes:
         """Canonical JSON (RFC 8785) of what was set: of a log that was read, the bytes of its file, though

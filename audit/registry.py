@@ -1,4 +1,4 @@
-"""Entry points to parts: compressors, suites, perturbations, statistics, report formats, frameworks.
+"""Entry points to parts: compressors, suites, perturbations, statistics, executors, formats, frameworks.
 
 They are loaded on first use.
 
@@ -7,10 +7,12 @@ The built-in parts register the way a third party's do, in `pyproject.toml`.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, get_args
@@ -21,7 +23,8 @@ from audit.asking import Perturbation
 from audit.changes import Diff
 from audit.errors import ConfigError
 from audit.making import Made, Making
-from audit.records import AuditLog, Level, Record, Suite
+from audit.progress import Progress
+from audit.records import AuditConfig, AuditLog, ExecutorRef, Level, Record, Suite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +45,20 @@ class Compressor(Protocol):
     @staticmethod
     def compress(making: Making[Any]) -> Made:
         """Compress `making.model` in place and save the checkpoint to `making.out`."""
+        ...
+
+
+class Executor(Protocol):
+    """A module (or object) of the group `audit.executors`."""
+
+    LIBRARY: str
+    """Distribution that spreads the work, for the log; empty where none does."""
+    Options: type[Record]
+    """Its settings; unknown ones are refused."""
+
+    @staticmethod
+    def crew(config: AuditConfig, options: Any, progress: Progress) -> AbstractContextManager[Any]:
+        """An `audit.cells.Crew`, let go of when the block ends."""
         ...
 
 
@@ -79,6 +96,19 @@ Reading = Callable[[Any], "float | tuple[float, float] | None"]
 def compressor(name: str) -> Compressor:
     """The compressor of that name."""
     return cast("Compressor", _load("audit.compressors", "compressor", name))
+
+
+def executor(name: str) -> Executor:
+    """The executor of that name."""
+    return cast("Executor", _load("audit.executors", "executor", name))
+
+
+def executor_version(chosen: ExecutorRef) -> str:
+    """The executor's name, with the version of its library where that is installed."""
+    with contextlib.suppress(PackageNotFoundError, ConfigError):
+        if library := executor(chosen.name).LIBRARY:
+            return f"{chosen.name} {version(library)}"
+    return chosen.name
 
 
 def suite(name: str) -> Suite:
@@ -173,23 +203,37 @@ def check_options(level: Level) -> Record:
     Raises ConfigError naming the option, the value and what the method takes, or the library that is missing.
     """
     method = compressor(level.method)
-    options = method.Options
+    whose = f"level '{level.name}'"
+    _check_installed(whose, f"is made by {method.LIBRARY}", method.LIBRARY)
+    return _options(whose, f"Method '{level.method}'", method.Options, level.options)
+
+
+def check_executor(name: str, options: Mapping[str, Any]) -> Record:
+    """An executor's options, validated by itself; raises ConfigError as `check_options`."""
+    found, whose = executor(name), f"executor '{name}'"
+    if found.LIBRARY:
+        _check_installed(whose, f"needs {found.LIBRARY}", found.LIBRARY)
+    return _options(whose, "It", found.Options, options)
+
+
+def _check_installed(whose: str, needs: str, library: str) -> None:
     try:
-        version(method.LIBRARY)
+        version(library)
     except PackageNotFoundError:
         raise ConfigError(
-            f"level '{level.name}' is made by {method.LIBRARY}, which is not installed: "
-            f"pip install 'shrinkproof[{method.LIBRARY}]'."
+            f"{whose} {needs}, which is not installed: pip install 'shrinkproof[{library}]'."
         ) from None
+
+
+def _options(whose: str, takes: str, options: type[Record], given: Mapping[str, Any]) -> Record:
     try:
-        return options.model_validate(level.options)
+        return options.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        takes = ", ".join(options.model_fields) or "nothing"
+        known = ", ".join(options.model_fields) or "nothing"
         raise ConfigError(
-            f"level '{level.name}': option {where or level.options}: {first['msg']} "
-            f"(given {level.options}). Method '{level.method}' takes: {takes}."
+            f"{whose}: option {where or given}: {first['msg']} (given {given}). {takes} takes: {known}."
         ) from None
 
 

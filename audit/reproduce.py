@@ -22,7 +22,7 @@ from audit.diff.facts import changed_facts
 from audit.errors import ConfigError, StoreError
 from audit.pipeline import run_audit
 from audit.progress import Progress
-from audit.records import MEASURED_QUANTITIES, AuditLog, BudgetVerdict, Cell, ModelRef, Record
+from audit.records import MEASURED_QUANTITIES, AuditLog, BudgetVerdict, Cell, ExecutorRef, ModelRef, Record
 from audit.store import read_log, read_samples, run_folder, without_answers
 
 TOLERANCE = 1e-3
@@ -32,7 +32,7 @@ Area = Literal["artefacts", "answers", "comparisons", "forgetting", "verdicts"]
 Leaf = float | str | bool | None
 _NOT_REPEATED = {
     "path", "seconds", "tokens_per_second", "made_by", "because", "rule", "budget", "level", "changed",
-    "lost",
+    "lost", "contested",
 }  # fmt: skip
 """Fields about places, clocks and libraries; sentences about numbers that are held against each other
 themselves; what the config says; and texts of items (lists of them), which the answers tell."""
@@ -96,7 +96,10 @@ def reproduce(
         _check_unchanged(model)
     again = out or folder.with_name(f"{folder.resolve().name}-again")
     with tempfile.TemporaryDirectory() as cache:
-        config = then.config.model_copy(update={"out": str(again), "cache": cache})
+        here = {
+            "out": str(again), "cache": cache, "baseline": None, "history": None, "executor": ExecutorRef(),
+        }  # fmt: skip
+        config = then.config.model_copy(update=here)
         now = run_audit(config, progress=progress, command=f"shrinkproof reproduce {run}")
     sides = (then, folder), (now, again)
     unread = without_answers(then, folder)
@@ -175,7 +178,7 @@ def _items(
 
 _NUMBERS: Mapping[Area, Sequence[str]] = {
     "artefacts": ("variants",),
-    "comparisons": ("comparisons", "links", "duels"),
+    "comparisons": ("comparisons", "links", "duels", "contests", "recoveries"),
     "forgetting": ("forgetting",),
     "verdicts": ("verdicts", "budgets"),
 }

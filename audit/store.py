@@ -11,7 +11,8 @@
     audit.json                the log
 
 A cell's key says all that determines it, so the original's cells also lie in a cache, from which the
-next audit of the same original takes them.
+next audit of the same original takes them; and any cell and artefact may come from a baseline, an earlier
+run that the config names. What was taken has earlier.json beside it, which names the run that computed it.
 
 Folders are filled under a temporary name and renamed, which is atomic: after `kill -9` a folder
 either has its final name and is complete, or is rubbish that the next run clears away.
@@ -35,17 +36,20 @@ from typing import IO, TYPE_CHECKING, Any
 import rfc8785
 from pydantic import TypeAdapter, ValidationError
 
-from audit import weights
+from audit import provenance, weights
+from audit.earlier import Baseline, Recipe, note, noted, sha256_of, was_taken, whole_cell
 from audit.errors import ConfigError, StoreError
 from audit.records import (
     AuditConfig,
     AuditLog,
     Cell,
+    EarlierRun,
     Efficiency,
     NotMeasured,
     Registration,
     Run,
     Sample,
+    Taken,
     Variant,
     canonical,
     spelled,
@@ -60,6 +64,8 @@ REGISTRATION, RUNS = "registration.json", "runs.json"
 _RUNS = TypeAdapter(list[Run])
 Reader = Callable[[Cell], "pd.DataFrame"]
 """The samples of a cell, one row an item and metric, with the columns of `Sample`."""
+_NO_IDENTITY = {"out", "cache", "baseline", "history", "device_map", "executor", "frameworks"}
+"""Of a config: where it lies, what it takes from elsewhere, who computes it, and what is said of it later."""
 _HALF = ".half-"
 _FULL = "the disk is full. Free some space and run the same command: finished cells are kept"
 
@@ -67,10 +73,14 @@ _FULL = "the disk is full. Free some space and run the same command: finished ce
 class Store:
     """One run folder, held by one run at a time."""
 
-    def __init__(self, root: Path, lock: IO[str], cache: Path) -> None:
+    def __init__(
+        self, root: Path, lock: IO[str], cache: Path, config_sha256: str, baseline: Baseline | None
+    ) -> None:
         self.root = root
         self._lock = lock
         self._cache = cache / "cells"
+        self._config_sha256 = config_sha256
+        self._baseline = baseline
 
     @classmethod
     @contextlib.contextmanager
@@ -95,7 +105,8 @@ class Store:
                 ) from None
             _clear_half_written(root)
             _claim(root, config)
-            yield cls(root, lock, Path(config.cache or _user_cache()).expanduser())
+            cache = Path(config.cache or _user_cache()).expanduser()
+            yield cls(root, lock, cache, config_digest(config), _baseline(config))
 
     # Variants
 
@@ -121,6 +132,18 @@ class Store:
         """A folder to fill; it gets its name when the block ends without an error."""
         with self._filling(self.root / "variants" / name) as folder:
             yield folder
+
+    def earlier_variant(self, wanted: Recipe) -> Variant | None:
+        """That artefact out of the baseline, copied into this run; None where it has not the same."""
+        found = self._baseline.variant(wanted) if self._baseline else None
+        if found is None:
+            return None
+        variant, theirs, run = found
+        with self.new_variant(variant.name) as folder:
+            shutil.copytree(theirs, folder, dirs_exist_ok=True)
+            note(folder, run)
+            self.add_variant(variant.model_copy(update={"level": wanted.level}), folder)
+        return self.variant(variant.name)
 
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
@@ -160,7 +183,7 @@ class Store:
 
     def cell(self, key: str) -> Cell | None:
         """The finished cell of that key whose files still have their digests, else None."""
-        return _whole_cell(self.root, self.root / "cells" / key)
+        return whole_cell(self.root, self.root / "cells" / key)
 
     def finished_cell(self, key: str) -> Cell:
         """The cell of that key, which must be there."""
@@ -170,13 +193,37 @@ class Store:
         return cell
 
     def borrowed_cell(self, key: str) -> Cell | None:
-        """The cell of that key from the cache, copied into this run; None where it has none."""
-        theirs = self._cache / key
-        if _whole_cell(self._cache.parent, theirs) is None:
-            return None
+        """The cell of that key from the baseline or the cache, copied into this run; None: neither has it."""
+        found = self._baseline.cell(key) if self._baseline else None
+        if found is None:
+            theirs = self._cache / key
+            if whole_cell(self._cache.parent, theirs) is None:
+                return None
+        else:
+            theirs, run = found
         with self._filling(self.root / "cells" / key) as folder:
             shutil.copytree(theirs, folder, dirs_exist_ok=True)
+            if found:
+                note(folder, run)
         return self.cell(key)
+
+    def taken(self, variants: Sequence[Variant], runs: Sequence[Run]) -> tuple[Taken, ...]:
+        """What of a log was computed in earlier runs: by variant, and by run in the order of their cells."""
+        found: dict[tuple[str, EarlierRun | None], list[str]] = {}
+        artefacts: set[tuple[str, EarlierRun | None]] = set()
+        for variant in variants:
+            if was_taken(folder := self.root / "variants" / variant.name):
+                artefacts.add((variant.name, noted(folder)))
+                found[variant.name, noted(folder)] = []
+        for of_suite in runs:
+            for cell in of_suite.cells:
+                if was_taken(folder := self.root / "cells" / cell.key):
+                    found.setdefault((of_suite.variant, noted(folder)), []).append(cell.key)
+        order = [variant.name for variant in variants]
+        return tuple(
+            Taken(variant=name, artefact=(name, run) in artefacts, cells=tuple(dict.fromkeys(keys)), run=run)
+            for (name, run), keys in sorted(found.items(), key=lambda one: order.index(one[0][0]))
+        )
 
     def add_cell(
         self,
@@ -202,7 +249,7 @@ class Store:
             frame.to_parquet(folder / SAMPLES, index=False)
             found = {
                 "path": str(place / SAMPLES),
-                "sha256": _sha256(folder / SAMPLES),
+                "sha256": sha256_of(folder / SAMPLES),
                 "n_items": len(samples) // max(1, frame["metric"].nunique()),
             }
             if arrays:
@@ -210,7 +257,7 @@ class Store:
                 (folder / MEASURED).chmod(0o644)
                 found |= {
                     "measured_path": str(place / MEASURED),
-                    "measured_sha256": _sha256(folder / MEASURED),
+                    "measured_sha256": sha256_of(folder / MEASURED),
                 }
             cell = cell.model_copy(update=found)
             (folder / "cell.json").write_text(cell.model_dump_json(indent=1))
@@ -225,10 +272,23 @@ class Store:
             scratch = Path(tempfile.mkdtemp(prefix=_HALF, dir=self._cache))
             try:
                 shutil.copytree(finished, scratch, dirs_exist_ok=True)
+                note(scratch, self._this_run())
                 if not (self._cache / finished.name).exists():
                     scratch.rename(self._cache / finished.name)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
+
+    def _this_run(self) -> EarlierRun:
+        """As those that take from it will call it."""
+        rules = self.registration()
+        return EarlierRun(
+            config_sha256=self._config_sha256,
+            log_sha256="",
+            policy_sha256="" if isinstance(rules, NotMeasured) else rules.policy_sha256,
+            finished=provenance.now(),
+            processor=provenance.processor(),
+            torch=provenance.packages().get("torch", ""),
+        )
 
     def arrays(self, key: str) -> dict[str, NDArray[Any]]:
         """What the scored positions of a finished cell showed; empty where nothing was measured."""
@@ -300,7 +360,7 @@ def read_samples(cell: Cell, root: Path = Path()) -> pd.DataFrame:
     """The samples of a cell of a finished run; raises StoreError where the file is not that of its log."""
     path = root / cell.path
     try:
-        if _sha256(path) == cell.sha256:
+        if sha256_of(path) == cell.sha256:
             return _read(root, cell.path)
     except FileNotFoundError:
         raise StoreError(f"{path} is not there, though its log names it. Was it moved or deleted?") from None
@@ -315,18 +375,20 @@ def _read(root: Path, path: str) -> pd.DataFrame:
     return pd.read_parquet(root / path)
 
 
+def _baseline(config: AuditConfig) -> Baseline | None:
+    """The earlier run that the config names; raises StoreError where that is none."""
+    if config.baseline is None:
+        return None
+    root = Path(config.baseline)
+    if not root.is_dir():
+        raise StoreError(f"baseline: {root} is no folder. Name the --out of an earlier `shrinkproof run`.")
+    if root.resolve() == Path(config.out).resolve():
+        raise StoreError(f"baseline: {root} is this run's own folder. Choose another --out.")
+    return Baseline.of(root, read_log(root), log_sha256(root))
+
+
 def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "shrinkproof"
-
-
-def _whole_cell(root: Path, folder: Path) -> Cell | None:
-    """The cell in a folder under `root`, if all of its files are there and have their digests."""
-    try:
-        cell = Cell.model_validate_json((folder / "cell.json").read_bytes())
-        whole = all(_sha256(root / path) == digest for path, digest in cell.files.items())
-    except (FileNotFoundError, ValidationError):
-        return None
-    return cell if whole else None
 
 
 def log_path(run: Path) -> Path:
@@ -336,7 +398,7 @@ def log_path(run: Path) -> Path:
 
 def log_sha256(run: Path) -> str:
     """Of the log's file, as reports print it."""
-    return _sha256(log_path(run))
+    return sha256_of(log_path(run))
 
 
 def read_log(run: Path) -> AuditLog:
@@ -408,7 +470,7 @@ def config_digest(config: AuditConfig, *, as_read: bool = False) -> str:
 def identity(config: AuditConfig, *, as_read: bool = False) -> dict[str, Any]:
     """What `config.json` holds: all that determines the results. For `as_read` see `config_digest`."""
     # Digests pin models and texts, so where they and the run lie is no part of what is audited.
-    identity = config.model_dump(mode="json", exclude={"out", "cache", "frameworks"}, exclude_unset=as_read)
+    identity = config.model_dump(mode="json", exclude=_NO_IDENTITY, exclude_unset=as_read)
     if config.search is not None:
         identity["levels"] = []
         identity["search"]["calibration"] = None
@@ -514,8 +576,3 @@ def _flush(folder: Path) -> None:
         if path.is_file():
             with path.open("rb") as stream:
                 os.fsync(stream.fileno())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -63,7 +63,7 @@ def companions(folder: Path) -> list[Path]:
         if path.is_file()
         and path.suffix in {".json", ".jinja", ".txt", ".model"}
         and not path.name.endswith(".index.json")
-        and path.name != "variant.json"
+        and path.name not in ("variant.json", "earlier.json")
     )
 
 

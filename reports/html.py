@@ -29,6 +29,7 @@ FIRST = (
     "probe",
     "changed",
     "efficiency",
+    "trend",
     "method",
     "power",
     "limits",

@@ -10,8 +10,8 @@ from io import BytesIO
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser.junitparser import FinalResult
 
-from audit.records import AuditLog, Level, Variant
-from reports import reading
+from audit.records import AuditLog, CheckedRecovery, Level, Variant
+from reports import card, reading
 from reports.cases import Case, cases, trouble
 from reports.wording import visible
 
@@ -48,7 +48,16 @@ def _suite(log: AuditLog, level: Level, found: list[Case]) -> TestSuite:
     variant = reading.variant_of(log, level)
     for name, value in _artefact(variant) if variant else []:
         suite.add_property(visible(name), visible(value))
-    return _counted(suite, [_case(one) for one in found])
+    claims = [_claim(log, one) for one in card.recoveries_of(log, level.name)]
+    return _counted(suite, [*(_case(one) for one in found), *claims])
+
+
+def _claim(log: AuditLog, one: CheckedRecovery) -> TestCase:
+    """What a card says of a score: it has no say, so that it is skipped where it did not hold up."""
+    case = TestCase(visible(f"card: {card.claim(log, one)}"), visible(one.suite))
+    if one.outcome != "held up":
+        case.append(Skipped(visible(f"{one.outcome}: {card.sentence(log, one)}"), one.outcome))
+    return case
 
 
 def _named(log: AuditLog, name: str) -> TestSuite:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from audit.records import AuditLog, Budget, Level, NotMeasured, Rule
-from reports import html, reading
+from reports import card, html, reading
 from reports.badge import WORDS
 from reports.cases import Case, cases, promise_title
 from reports.disclaimer import DISCLAIMER
@@ -36,7 +36,7 @@ class Block:
 
 def render(log: AuditLog) -> bytes:
     """The file, UTF-8; the first line is the verdict."""
-    blocks = [_levels(log), *_missed(log), _rules(log), _gaps(log)]
+    blocks = [_levels(log), *_claims(log), *_missed(log), _rules(log), _gaps(log)]
     start, end = _start(log), _end(log)
     room = ROOM - sum(len(line) + 1 for line in [*start, *end])
     return ("\n".join([*start, *_fitted(blocks, room), *end]) + "\n").encode()
@@ -101,6 +101,16 @@ def _drop(one: Held) -> str:
     interval = one.unit.interval(one.interval)
     reach = f" ({inline(interval)})" if isinstance(interval, NotMeasured) else f" ({interval})"
     return f"{one.unit.drop(one.drop)}{one.unit.name}{reach}, margin {one.margin}"
+
+
+def _claims(log: AuditLog) -> list[Block]:
+    """What vendors' cards claim and the answers refute; the verdicts are those of the rules."""
+    lines = [
+        f"- {code(level.name, 100)}: {inline(line)}"
+        for level in log.config.levels
+        for line in card.refuted(log, level.name)
+    ]
+    return [Block("refuted claims", ["", "### Refuted claims", "", *lines])] if lines else []
 
 
 def _missed(log: AuditLog) -> list[Block]:

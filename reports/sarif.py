@@ -18,8 +18,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from audit.records import AuditLog, Rule
-from reports import reading
+from audit.records import AuditLog, CheckedRecovery, Rule
+from reports import card, reading
 from reports.cases import HELD_OUT, Case, cases, promise_title, trouble
 from reports.disclaimer import DISCLAIMER
 from reports.wording import anchor, visible
@@ -28,6 +28,8 @@ FILE = "report.sarif"
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 AUDIT = "audit"
 """Id of the rule that the audit itself comes to an end with a verdict."""
+CLAIM = "card"
+"""Id of the rule that what a vendor's card says of scores is not refuted."""
 
 Json = dict[str, Any]
 
@@ -42,7 +44,11 @@ def render(log: AuditLog) -> bytes:
         "tool": {"driver": _driver(log, found, ids)},
         "automationDetails": {"id": f"shrinkproof/{anchor(reading.model_title(log))}/"},
         "invocations": [_invocation(log, wrong)],
-        "results": [*([_whole(log, wrong)] if wrong else []), *(_result(log, one, ids) for one in missed)],
+        "results": [
+            *([_whole(log, wrong)] if wrong else []),
+            *(_result(log, one, ids) for one in missed),
+            *(_refuted(log, one) for one in log.recoveries if one.outcome == "refuted"),
+        ],
         "columnKind": "unicodeCodePoints",
         "properties": {
             "auditSha256": reading.log_sha256(log),
@@ -83,8 +89,14 @@ def _driver(log: AuditLog, found: list[Case], ids: dict[str, str]) -> Json:
         "shortDescription": {"text": "The audit comes to an end, and something that blocks is judged."},
         "defaultConfiguration": {"level": "error"},
     }
+    claims = {
+        "id": CLAIM,
+        "shortDescription": {"text": "What a vendor's card says of scores is not refuted by the answers."},
+        "defaultConfiguration": {"level": "note"},
+    }
     version = visible(log.provenance.shrinkproof_version)
-    return {"name": "Shrinkproof", "version": version, "rules": [whole, *rules]}
+    told = [whole, *([claims] if log.recoveries else []), *rules]
+    return {"name": "Shrinkproof", "version": version, "rules": told}
 
 
 def _rule(log: AuditLog, one: Case, id_: str) -> Json:
@@ -117,6 +129,31 @@ def _whole(log: AuditLog, wrong: str) -> Json:
     }
 
 
+def _refuted(log: AuditLog, one: CheckedRecovery) -> Json:
+    """A claim of a card: a note, since it has no say."""
+    return {
+        "ruleId": CLAIM,
+        "level": "note",
+        "message": _message(f"{visible(one.variant)}: {card.sentence(log, one)}"),
+        "locations": [_location(log, visible(one.variant))],
+        "partialFingerprints": _fingerprints(CLAIM, one.variant, one.suite, one.task or "", one.metric),
+    }
+
+
+def _location(log: AuditLog, name: str) -> Json:
+    """The config, and the level in it."""
+    return {
+        "physicalLocation": _config_file(log),
+        "logicalLocations": [
+            {
+                "name": name,
+                "fullyQualifiedName": f"{visible(reading.model_title(log))}/{name}",
+                "kind": "resource",
+            }
+        ],
+    }
+
+
 def _result(log: AuditLog, one: Case, ids: dict[str, str]) -> Json:
     id_ = ids[_key(one)]
     name = visible(one.level.name)
@@ -126,18 +163,7 @@ def _result(log: AuditLog, one: Case, ids: dict[str, str]) -> Json:
         "ruleId": id_,
         "level": _level(one),
         "message": _message(f"{name}, {one.title}: {one.decision}. {one.evidence}. Why: {one.because}"),
-        "locations": [
-            {
-                "physicalLocation": _config_file(log),
-                "logicalLocations": [
-                    {
-                        "name": name,
-                        "fullyQualifiedName": f"{visible(reading.model_title(log))}/{name}",
-                        "kind": "resource",
-                    }
-                ],
-            }
-        ],
+        "locations": [_location(log, name)],
         "partialFingerprints": _fingerprints(id_, one.level.name),
         "properties": {"decision": one.decision, "artefactSha256": visible(digest)},
     }
@@ -158,12 +184,12 @@ def _fingerprints(*parts: str) -> dict[str, str]:
 def _config_file(log: AuditLog) -> Json:
     """The file that the levels and rules stand in: a place in code is what scanners ask for."""
     return {
-        "artifactLocation": {"uri": quote(_config_name(log.provenance.command))},
+        "artifactLocation": {"uri": quote(config_name(log.provenance.command))},
         "region": {"startLine": 1},
     }
 
 
-def _config_name(command: str) -> str:
+def config_name(command: str) -> str:
     """The config in the command as it was given, or its name alone where the path would leave the folder."""
     try:
         words = shlex.split(command)

@@ -23,11 +23,23 @@ class Standing:
     worst: Worst | NotMeasured
 
     @property
+    def passes(self) -> bool:
+        """Whether it may ship."""
+        return self.decision == "pass"
+
+    @property
     def point(self) -> Point | None:
         """Bytes and loss, where both are fully known; only such levels are ranked."""
         if isinstance(self.size_bytes, NotMeasured) or isinstance(self.worst, NotMeasured):
             return None
         return None if self.worst.left_out else (self.size_bytes, self.worst.in_margins)
+
+    @property
+    def point_in_time(self) -> Point | None:
+        """Bytes, loss and decode time, where all three are known."""
+        if self.point is None or isinstance(self.decode, NotMeasured):
+            return None
+        return (*self.point, self.decode.latency_ratio)
 
     @property
     def ends(self) -> tuple[float, float] | None:

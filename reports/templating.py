@@ -41,6 +41,7 @@ def _environment() -> Environment:
         count=wording.count,
         short=wording.short,
         clipped=wording.clipped,
+        ending=wording.ending,
         anchor=wording.anchor,
     )
     environment.tests["not_measured"] = lambda value: isinstance(value, NotMeasured)

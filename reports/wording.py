@@ -174,6 +174,16 @@ def clipped(text: str, limit: int) -> str:
     return f"{text[:limit]}… [cut here: {count(len(text))} characters in all]"
 
 
+def ending(text: str, limit: int) -> str:
+    """The last `limit` characters of a text on one line: a prompt asks at its end.
+
+    >>> ending("Long ago.\\nWho was it?", 11), ending("Who?", 11)
+    ('…Who was it?', 'Who?')
+    """
+    words = " ".join(text.split())
+    return words if len(words) <= limit else f"…{words[-limit:]}"
+
+
 class _Spelled(dict[int, str]):
     """What `str.translate` puts for a character, looked up once for each."""
 

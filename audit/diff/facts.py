@@ -46,6 +46,7 @@ def _of_audit(log: AuditLog) -> _Facts:
         "processor": source.processor,
         "device": source.device,
         "threads": source.threads,
+        "executor": source.executor,
         **source.packages,
     }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audit.devices import input_device
 from audit.harness import trie as tries
 from audit.harness.attention import MaskedModel, masks
 from audit.harness.packs import ScoredPack, scored_packs
@@ -166,7 +167,7 @@ def _step(masked: MaskedModel, cache: RowCache, tokens: list[int]) -> list[tuple
     mask = masks(key <= position, position - key, masked)
     with torch.inference_mode():
         logits = masked.model(
-            input_ids=torch.tensor(tokens, device=masked.model.device)[:, None],
+            input_ids=torch.tensor(tokens, device=input_device(masked.model))[:, None],
             position_ids=position,
             attention_mask=_by_row(mask),
             use_cache=True,
@@ -209,7 +210,7 @@ def disagreement(model: PreTrainedModel, answer: Generated) -> float:
     """
     import torch
 
-    ids = torch.tensor([answer.prompt.tokens], device=model.device)
+    ids = torch.tensor([answer.prompt.tokens], device=input_device(model))
     plain: Any = model.generate(  # type: ignore[operator]  # a Module's attribute may be anything
         ids,
         attention_mask=torch.ones_like(ids),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import rel_entr
 
 from audit import records
+from audit.devices import input_device
 from audit.harness.attention import MaskedModel, UnsupportedAttentionError
 from audit.harness.packs import scored_packs
 from audit.harness.trie import Ints, Trie
@@ -188,7 +189,7 @@ def measure(
     """
     import torch
 
-    generator = torch.Generator(device=masked.model.device).manual_seed(SEED)
+    generator = torch.Generator(device=input_device(masked.model)).manual_seed(SEED)
     answered, described, tails, divergences = [], [], [], []
     done = 0
     for pack in scored_packs(masked, trie):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audit.devices import input_device
 from audit.harness.attention import MaskedModel, UnsupportedAttentionError, masks
 from audit.harness.trie import Ints, Trie
 
@@ -70,7 +71,7 @@ def _inputs(masked: MaskedModel, trie: Trie, nodes: Ints, keys: Ints) -> dict[st
     import torch
 
     def tensor(values: Ints) -> torch.Tensor:
-        return torch.from_numpy(values).to(masked.model.device)
+        return torch.from_numpy(values).to(input_device(masked.model))
 
     query, key, position = tensor(nodes)[:, None], tensor(keys)[None], tensor(trie.depth[nodes])
     visible = (key <= query) & (query < tensor(trie.end[keys])[None])
@@ -103,9 +104,8 @@ def logits_at(model: PreTrainedModel, inputs: Mapping[str, Any], places: Ints) -
     """
     import torch
 
-    index = torch.from_numpy(places).to(model.device)
-
     def select(_: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        index = torch.from_numpy(places).to(arguments[0].device)
         return (arguments[0].index_select(1, index), *arguments[1:])
 
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]

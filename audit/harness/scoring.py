@@ -90,6 +90,7 @@ class Scorer:
         model = load_model(
             folder, dtype=dtype or self._config.dtype, device=self._device,
             trust_remote_code=source.trust_remote_code, allow_pickle=source.allow_pickle,
+            device_map=self._config.device_map,
         )  # fmt: skip
         self._loaded = wanted
         if self._lm is None:

@@ -19,6 +19,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from audit.activations import unrounded
+from audit.devices import input_device
 from audit.harness import completions, generation
 from audit.harness import trie as tries
 from audit.harness.attention import MaskedModel, UnsupportedAttentionError, longest_supported, windows
@@ -66,6 +67,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         Packs are `shrink` times smaller: that changes no answer but by rounding.
         """
         self._model = model
+        self._device = input_device(model)
         self._shrink = shrink
         self._proven_depth = 0
         self.fallback: str | None = None
@@ -313,7 +315,7 @@ def pick_pack_tokens(model: Any) -> int:
 
     Answers don't depend on it beyond rounding, so a run on a fuller machine says the same.
     """
-    most = MOST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
+    most = MOST_TOKENS["cuda" if input_device(model).type == "cuda" else "cpu"]
     fitting = int(MEMORY_SHARE * _free(model)) // bytes_per_token(model)
     return max(FEWEST_TOKENS, min(most, fitting))
 
@@ -337,7 +339,7 @@ def pick_rows(model: Any, longest: int) -> int:
 
 def _free(model: Any) -> int:
     """Bytes; none where the system does not tell, which makes packs as small as they get."""
-    return free_bytes(str(model.device)) or 0
+    return free_bytes(str(input_device(model))) or 0
 
 
 def _probe(trie: Trie, max_length: int) -> Trie:
@@ -360,7 +362,7 @@ def _plain(model: Any, context: Sequence[int], continuation: Sequence[int]) -> f
     """Log-likelihood of one request by itself, with no mask, position or cache of ours."""
     fed = [*context, *continuation][:-1]
     scored = np.arange(len(context) - 1, len(fed))
-    logits = logits_at(model, {"input_ids": torch.tensor([fed], device=model.device)}, scored)
+    logits = logits_at(model, {"input_ids": torch.tensor([fed], device=input_device(model))}, scored)
     logprobs = torch.log_softmax(logits, dim=-1, dtype=torch.float32).cpu()
     return float(logprobs.gather(-1, torch.tensor(continuation)[:, None]).double().sum())
 

@@ -15,6 +15,7 @@ from audit.compare import compare
 from audit.errors import ShrinkproofError
 from audit.judge import judge
 from audit.records import AuditLog, BudgetVerdict, Comparison, Confirmation, Decision, Verdict
+from audit.recovery import recoveries
 from audit.signing.checked import Checked, Finding
 from audit.signing.statement import LOG
 
@@ -29,7 +30,8 @@ def recomputed(log: AuditLog, root: Path) -> Iterator[Checked]:
     did not come to compare or judge.
     """
     try:
-        found = [*_numbers(log, root), *(_verdicts(log) if log.status == "finished" else ())]
+        found = [*_numbers(log, root), *_recoveries(log, root)]
+        found += _verdicts(log) if log.status == "finished" else ()
         if isinstance(log.confirmation, Confirmation):
             found += _confirmed(log, log.confirmation, root)
     except (ShrinkproofError, OSError, ValueError, KeyError, TypeError) as error:
@@ -67,6 +69,22 @@ def _numbers(log: AuditLog, root: Path, within: str = "") -> Iterator[Checked]:
     for place in found if log.status == "finished" else ():
         of = ", ".join(map(str, filter(None, place)))
         yield _unlike(log, f"{within}comparisons", f"has none of {of}, and there are answers")
+
+
+def _recoveries(log: AuditLog, root: Path) -> Iterator[Checked]:
+    """What became of the cards' claims; a stopped audit did not come to them."""
+    again = recoveries(log.runs, log.config, lambda cell: pd.read_parquet(root / cell.path))
+    follows = again if log.status == "finished" else again[: len(log.recoveries)]
+    if len(log.recoveries) != len(follows):
+        yield _unlike(log, "recoveries", f"are {len(log.recoveries)}, and the cards claim {len(follows)}")
+        return
+    for i, (said, found) in enumerate(zip(log.recoveries, follows, strict=True)):
+        for name in ("n_pairs", "ratio", "outcome"):
+            here, there = getattr(said, name), getattr(found, name)
+            if here != there and (name == "outcome" or not _same(here, there)):
+                because = f"says {here}, and the answers give {there} ({said.variant}, {said.suite})"
+                yield _unlike(log, f"recoveries.{i}.{name}", because)
+                break
 
 
 def _verdicts(log: AuditLog) -> Iterator[Checked]:

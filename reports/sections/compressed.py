@@ -9,7 +9,7 @@ from typing import TypeVar
 from markupsafe import Markup
 
 from audit.records import AuditLog, NotMeasured, Variant
-from reports import reading, training
+from reports import card, reading, training
 from reports.marks import aside
 from reports.proof import contradictions, proof
 from reports.section import Section
@@ -33,6 +33,7 @@ def section(log: AuditLog) -> Section:
         making=_making(log),
         lessons=lessons,
         proof=proof(log),
+        recoveries=card.table(log),
         contradictions=[sentence for one in log.variants for sentence in contradictions(one)],
         device=log.config.device_profile,
     )

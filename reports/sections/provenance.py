@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit import records
-from audit.records import AuditLog, NotMeasured, Provenance, Run
+from audit.records import AuditLog, EarlierRun, NotMeasured, Provenance, Run, Taken
 from reports import reading
 from reports.room import few
 from reports.section import Section
@@ -28,8 +28,12 @@ def section(log: AuditLog) -> Section:
         computed_in=_computed_in(log),
         git_changes=_git_changes(log.provenance),
         scored=_scored(log),
+        taken=_taken(log),
+        levels_taken=_levels_taken(log),
+        known_before=_known_before(log),
         packages=_packages(log),
         cells=_cells(log),
+        controlled=_controlled(log),
         n_cells=count(sum(len(run.cells) for run in log.all_runs)),
         data=_data(log),
         chats=_chats(log),
@@ -69,7 +73,54 @@ def _scored(log: AuditLog) -> str:
     lent = 0 if isinstance(registered, NotMeasured) else sum(at < registered.at for at in times)
     if not lent:
         return said
-    return f"{said}, of which {count(lent)} of the original in an earlier audit, before the rules were fixed"
+    whose = "" if _levels_taken(log) else " of the original"
+    return f"{said}, of which {count(lent)}{whose} in an earlier audit, before the rules were fixed"
+
+
+def _levels_taken(log: AuditLog) -> list[Taken]:
+    return [one for one in log.taken if one.variant != "original" and one.cells]
+
+
+def _known_before(log: AuditLog) -> list[str]:
+    """Levels whose answers came about under other rules than those that this log judges them by."""
+    ours = log.config.policy_sha256
+    return [one.variant for one in _levels_taken(log) if one.run is None or one.run.policy_sha256 != ours]
+
+
+def _taken(log: AuditLog) -> Table | None:
+    """What earlier runs computed; none where this one computed all."""
+    columns = (
+        Column("Variant"),
+        Column("Artefact"),
+        Column("Cells", numeric=True),
+        Column("Log of that run, sha256"),
+        Column("Its config, sha256"),
+        Column("Computed by (UTC)"),
+        Column("Machine"),
+        Column("torch"),
+    )
+    rows: list[list[Cell]] = [
+        [one.variant, "taken" if one.artefact else "made here", count(len(one.cells)), *_run(one.run)]
+        for one in log.taken
+    ]
+    return Table("Taken from earlier runs, by digest", columns, rows) if rows else None
+
+
+def _run(found: EarlierRun | None) -> list[Cell]:
+    if found is None:
+        return ["its note can't be read"] * 5
+    return [
+        digest(found.log_sha256) if found.log_sha256 else "none yet: from the cache",
+        digest(found.config_sha256),
+        found.finished,
+        found.processor,
+        found.torch,
+    ]
+
+
+def _controlled(log: AuditLog) -> bool:
+    """Whether a copy of the original was measured in this run itself."""
+    return any(level.is_control and not level.computed_in for level in log.config.levels)
 
 
 def _packages(log: AuditLog) -> Table:

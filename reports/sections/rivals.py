@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.records import AuditLog, Comparison, Duel, NotMeasured, Suite
-from reports import looks, reading
+from audit.records import AuditLog, Comparison, Contest, Duel, NotMeasured, Omnibus, Suite
+from reports import contested, looks, reading
 from reports.marks import aside
 from reports.panels import Panel, panels
 from reports.room import only
@@ -28,6 +28,8 @@ class Measured:
     panel: Panel
     metric: str
     duels: list[Duel]
+    contest: Contest | None
+    """None in a log from before they were held."""
 
     @property
     def title(self) -> str:
@@ -38,7 +40,7 @@ class Measured:
 def section(log: AuditLog) -> Section:
     """Places, pairs and worst groups; nothing with fewer than two candidates."""
     measured = [
-        Measured(suite, panel, metric, found)
+        Measured(suite, panel, metric, found, _contest(log, suite, metric))
         for suite in log.config.suites
         for panel in panels(log, suite)
         if not panel.unit.two_sided  # a change either way is damage there, and who changed less is no rank
@@ -47,11 +49,14 @@ def section(log: AuditLog) -> Section:
     ]
     html = draw(
         "rivals.html.j2",
+        omnibus=_omnibus(log, measured) if any(one.contest for one in measured) else None,
         places=_places(log, measured) if measured else None,
         pairs=[
             only(_pairs(one), len(measured), "first told apart", lambda row: row[-1] == TIE)
             for one in measured
         ],
+        contested=contested.blocks([(one.title, one.contest) for one in measured if one.contest]),
+        text_limit=contested.TEXT_LIMIT,
         groups=_worst_groups(log, measured) if measured else None,
         at_least=HEADLINE_PAIRS,
         not_adjusted=looks.NOT_ADJUSTED if looks.stopped_early(log) else "",
@@ -78,6 +83,43 @@ def place(name: str, found: list[Duel], candidates: int) -> tuple[int, int]:
     own = [winner(one) for one in found if name in (one.against, one.variant)]
     beaten_by = sum(one not in (None, name) for one in own)
     return 1 + beaten_by, candidates - own.count(name)
+
+
+def _contest(log: AuditLog, suite: Suite, metric: str) -> Contest | None:
+    found = (one for one in log.contests if (one.suite, one.metric) == (suite.name, metric))
+    return next(found, None)
+
+
+def _omnibus(log: AuditLog, measured: list[Measured]) -> Table:
+    columns = (
+        Column("Suite"),
+        Column("Is there any difference?"),
+        Column("p (Holm)", numeric=True),
+        Column("p", numeric=True),
+        Column("Test", wide=True),
+        Column("Items that all answered", numeric=True),
+        Column("On which they differ", numeric=True),
+    )
+    rows = [_all_at_once(one.title, one.contest) for one in measured if one.contest]
+    return only(Table("All candidates at once, before any pair", columns, rows))
+
+
+def _all_at_once(title: str, one: Contest) -> list[Cell]:
+    differ = isinstance(one.p_adjusted, float) and one.p_adjusted < TOLD_APART
+    return [
+        title,
+        "yes" if differ else "not tested" if isinstance(one.omnibus, NotMeasured) else "none is shown",
+        probability(one.p_adjusted),
+        probability(one.p_value),
+        "none" if isinstance(one.omnibus, NotMeasured) else _test(one.omnibus),
+        count(one.n_items),
+        count(one.n_contested),
+    ]
+
+
+def _test(one: Omnibus) -> str:
+    degrees = f"{one.degrees_of_freedom}" + (f" and {one.denominator}" if one.denominator else "")
+    return f"{one.method}: {one.statistic:.2f} with {degrees} degrees of freedom"
 
 
 def _candidates(log: AuditLog) -> list[str]:

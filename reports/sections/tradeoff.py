@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from audit.records import AuditLog, Interval, NotMeasured, Speed
-from reports import looks, reading
+from reports import dominance, looks, reading
 from reports.badge import badge
 from reports.marks import aside
 from reports.pareto import Point, beats, front
@@ -36,7 +36,7 @@ class Plot:
 def section(log: AuditLog) -> Section:
     """Both plots, what is in them, and their numbers."""
     levels = standings(log)
-    best = front({one.name: one.point for one in levels if one.point is not None and _passes(one)})
+    best = front({one.name: one.point for one in levels if one.point is not None and one.passes})
     size, speed = _size_plot(log, levels, best), _speed_plot(levels)
     html = draw(
         "tradeoff.html.j2",
@@ -44,7 +44,8 @@ def section(log: AuditLog) -> Section:
         speed=speed,
         fastest=_fastest(levels),
         intervals=_intervals(levels),
-        findings=[*_found(log, levels, best), *_open(levels, best)],
+        findings=[*_found(log, levels, best), *dominance.told(levels), *_open(levels, best)],
+        in_time=dominance.told_in_time(levels),
         cautions=_cautions(log),
         table=_table(log, levels, best) if levels else None,
         unplaced=[line for one in levels for line in _unplaced(one)],
@@ -53,10 +54,6 @@ def section(log: AuditLog) -> Section:
     )
     title = "Size and speed against loss" if speed else "Size against loss"
     return Section("tradeoff", title, html, plots=bool(size or speed))
-
-
-def _passes(one: Standing) -> bool:
-    return one.decision == "pass"
 
 
 def _size_plot(log: AuditLog, levels: list[Standing], best: list[str]) -> Plot | None:
@@ -138,8 +135,8 @@ def _intervals(levels: list[Standing]) -> str:
 
 def _found(log: AuditLog, levels: list[Standing], best: list[str]) -> list[str]:
     """What there is to see."""
-    sized = [one for one in levels if _passes(one) and isinstance(one.size_bytes, int)]
-    lines = ["No level passes."] if not any(map(_passes, levels)) else []
+    sized = [one for one in levels if one.passes and isinstance(one.size_bytes, int)]
+    lines = ["No level passes."] if not any(one.passes for one in levels) else []
     if sized:
         one = min(sized, key=lambda level: (level.size_bytes, level.name))
         lines = [f"The smallest level that passes is {one.name}{_beside(log, one.times_smaller)}."]
@@ -161,9 +158,7 @@ def _beside(log: AuditLog, times: float | NotMeasured) -> str:
 def _fastest(levels: list[Standing]) -> str:
     """The quickest of those that pass and were measured."""
     timed = [
-        (one.decode.latency_ratio, one.name)
-        for one in levels
-        if _passes(one) and isinstance(one.decode, Speed)
+        (one.decode.latency_ratio, one.name) for one in levels if one.passes and isinstance(one.decode, Speed)
     ]
     if not timed:
         return "No level that passes has a speed of its own."
@@ -181,7 +176,7 @@ def _ties(levels: list[Standing]) -> list[list[str]]:
 
 def _open(levels: list[Standing], best: list[str]) -> list[str]:
     """Where the intervals leave open who lost less."""
-    ranked = {one.name: one for one in levels if one.point is not None and _passes(one)}
+    ranked = {one.name: one for one in levels if one.point is not None and one.passes}
     off = [
         one.name
         for one in ranked.values()
@@ -252,12 +247,13 @@ def _table(log: AuditLog, levels: list[Standing], best: list[str]) -> Table:
         Column("Its margin", numeric=True),
         Column("Drop over margin", numeric=True),
         Column("On the front?"),
+        *([Column("With time as well?")] if dominance.in_time(levels) else []),
     )
-    rows = [_row(one, best, timed=bool(log.efficiency)) for one in levels]
+    rows = [_row(one, levels, best, timed=bool(log.efficiency)) for one in levels]
     return Table("The numbers plotted", columns, rows)
 
 
-def _row(one: Standing, best: list[str], *, timed: bool) -> list[Cell]:
+def _row(one: Standing, levels: list[Standing], best: list[str], *, timed: bool) -> list[Cell]:
     size, times, bits = one.size_bytes, one.times_smaller, one.bits
     return [
         one.name,
@@ -267,7 +263,8 @@ def _row(one: Standing, best: list[str], *, timed: bool) -> list[Cell]:
         bits if isinstance(bits, NotMeasured) else f"{bits:.2f}",
         *([_time(one.decode)] if timed else []),
         *_loss(one),
-        _on_front(one, best),
+        dominance.on_front(one, levels, best),
+        *([dominance.on_front_in_time(one, levels)] if dominance.in_time(levels) else []),
     ]
 
 
@@ -297,11 +294,3 @@ def _loss(one: Standing) -> list[Cell]:
         f"{evidence.margin}{unit.name}",
         f"{least}{_ratio(lost.in_margins)}" + aside(relative),
     ]
-
-
-def _on_front(one: Standing, best: list[str]) -> Cell:
-    if one.point is None:
-        return "not ranked"
-    if not _passes(one):
-        return "no: does not pass"
-    return "yes" if one.name in best else "no"

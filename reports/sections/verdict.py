@@ -8,7 +8,7 @@ from math import inf
 from markupsafe import Markup
 
 from audit.records import AuditLog, BudgetVerdict, Decision, Level, NotMeasured, Rule, Verdict
-from reports import budgets, controls, looks, reading
+from reports import budgets, card, controls, looks, reading
 from reports.badge import badge
 from reports.evidence import unjustified
 from reports.gaps import gap, spare
@@ -55,7 +55,7 @@ class Answer:
     decision: Decision
     sentence: str
     contradictions: list[str]
-    """Why it is not what it is said to be."""
+    """Why it is not what it is said to be, and what its card says that its answers refute."""
     artefact: str
     open: list[Ruling]
     more: list[Ruling]
@@ -88,6 +88,8 @@ def section(log: AuditLog) -> Section:
         answers=answers,
         matrix=_matrix(log) if log.verdicts else None,
         wide=WIDE,
+        candidates=sum(level.is_candidate for level in log.config.levels) > 1,
+        refuted=any(one.outcome == "refuted" for one in log.recoveries),
         not_adjusted=looks.unadjusted(log),
         budgets=budgets.table(log) if log.budgets else None,
         controls=[controls.over_all(log, level) for level in reading.controls(log)],
@@ -143,7 +145,10 @@ def _answer(log: AuditLog, level: Level) -> Answer:
         level=level.name,
         decision=reading.decision_on(log, level),
         sentence=sentence(log, level),
-        contradictions=contradictions(variant) if (variant := reading.variant_of(log, level)) else [],
+        contradictions=[
+            *(contradictions(variant) if (variant := reading.variant_of(log, level)) else []),
+            *card.refuted(log, level.name),
+        ],
         artefact=_artefact(log, level),
         open=missed[:FEW],
         more=missed[FEW:],
@@ -305,12 +310,20 @@ def _matrix(log: AuditLog) -> Table:
     cells: list[list[Cell]] = [
         [_matrix_cell(log, of_level.get(rule)) for rule in rules] for of_level in judged
     ]
-    caption = "Decision; of a fail the drop, else the upper bound that decides"
+    caption = "Every rule on every level: the decision, the drop, and the bounds of the drop that decide"
+    if any(level.is_candidate for level in levels):
+        titles = [*titles, "What is said of it"]
+        cells = [[*row, _said(log, level)] for row, level in zip(cells, levels, strict=True)]
     if len(rules) > max(WIDE, len(levels)):
         turned = [[title, *row] for title, row in zip(titles, zip(*cells, strict=True), strict=True)]
         return Table(caption, [Column("Rule"), *map(Column, names)], turned)
     rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
     return Table(caption, [Column("Level"), *map(Column, titles)], rows)
+
+
+def _said(log: AuditLog, level: Level) -> str:
+    variant = reading.variant_of(log, level)
+    return card.at_a_glance(log, variant) if variant else "not made"
 
 
 def _matrix_title(log: AuditLog, rule: Rule) -> str:
@@ -331,8 +344,7 @@ def _bound(seen: Held) -> Markup:
     """What a decision rests on, beside its badge."""
     if seen.unread:
         return aside("not read")
-    if seen.verdict.decision == "fail" and not isinstance(seen.drop, NotMeasured):
-        return aside(f"drop {seen.unit.drop(seen.drop)}")
-    if isinstance(seen.bounds, NotMeasured):
-        return Markup("")
-    return aside(f"at most {seen.unit.drop(seen.bounds.upper)}")
+    if isinstance(seen.drop, NotMeasured):
+        return aside("no drop was measured")
+    ends = "no bounds" if isinstance(seen.bounds, NotMeasured) else seen.unit.interval(seen.bounds)
+    return aside(f"{seen.unit.drop(seen.drop)} ({ends})")

@@ -22,6 +22,7 @@ from audit.records import (
     Level,
     Metric,
     NotMeasured,
+    RecoveryClaim,
     Registration,
     Rule,
     Run,
@@ -30,6 +31,7 @@ from audit.records import (
     Task,
     Variant,
 )
+from audit.recovery import recoveries
 from audit.store import Store, config_digest, read_log, write_report
 
 ITEMS = 40
@@ -63,6 +65,7 @@ def make_run(root: Path) -> Path:
             status="finished", config=asked, provenance=told, registered=store.registration(),
             variants=variants, runs=runs, comparisons=comparisons,
             verdicts=judge(comparisons, asked.rules, variants, asked.suites), efficiency=(cost,),
+            recoveries=recoveries(runs, asked, store.read),
         )  # fmt: skip
         store.write_log(log)
         page = registry.report_format("html")
@@ -91,7 +94,8 @@ def _config(root: Path) -> AuditConfig:
         metrics=(Metric(name="accuracy", source="none"),),
     )  # fmt: skip
     bare = config(root).model_dump(exclude={"levels", "suites", "rules"})
-    level = Level(name="int8", method="rtn")
+    claim = RecoveryClaim(suite="s", metric="accuracy", at_least=0.99, source="a card")
+    level = Level(name="int8", method="rtn", recoveries=(claim,))
     return AuditConfig.model_validate(
         {**bare, "levels": (level,), "suites": (suite,), "rules": (Rule(suite="s", margin=0.2),)}
     )

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from audit.console import print_verdicts
-from audit.records import AuditLog, NotMeasured
+from audit.records import AuditLog, CheckedRecovery, Interval, NotMeasured
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,19 @@ def test_rules_that_were_changed_afterwards_are_said_to_be_post_hoc(gate: AuditL
     words = "Post hoc: the rules were changed after the items were scored."
     assert words in _shown(gate.model_copy(update={"config": config}))
     assert words not in _shown(gate)
+
+
+def test_a_claim_about_scores_that_is_refuted_is_said(gate: AuditLog) -> None:
+    one = CheckedRecovery(
+        suite="accuracy", metric="acc", at_least=0.99, source="[b]acme", variant="int4", n_pairs=9,
+        before=0.8, after=0.7, ratio=0.875,
+        interval=Interval(lower=0.8, upper=0.95, confidence=0.9, method="x"),
+        outcome="refuted",
+    )  # fmt: skip
+    said = "int4: [b]acme claims 99.0% of the original's acc in accuracy; at most 95.0% is left: refuted"
+    assert said in _shown(gate.model_copy(update={"recoveries": (one,)}))
+    held = one.model_copy(update={"outcome": "held up"})
+    assert "acme" not in _shown(gate.model_copy(update={"recoveries": (held,)}))
 
 
 def test_what_was_not_measured_is_a_dash(gate: AuditLog) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from untimed import untimed
 
 from audit import AuditLog, gate, load_config, read_log, run_audit
 from audit.errors import ModelError, ShrinkproofError
@@ -38,24 +39,6 @@ def log(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
 
 def whole(log: AuditLog, variant: str) -> dict[str, Any]:
     return {c.suite: c for c in log.comparisons if c.variant == variant and c.group is None}
-
-
-def untimed(log: AuditLog) -> Any:
-    """The log without what a clock or the command's wording puts into it."""
-    data = json.loads(log.model_dump_json())
-    for key in ("started", "finished", "command"):
-        data["provenance"].pop(key)
-    for variant in data["variants"]:
-        variant.pop("seconds")
-        variant.pop("path")
-    for run in data["runs"]:
-        for cell in run["cells"]:
-            cell.pop("seconds")
-            cell.pop("started")
-    data["config"].pop("out")
-    data["config"].pop("cache")
-    data["registered"].pop("at")
-    return data
 
 
 def test_the_tiny_model_knows_the_probes(log: AuditLog) -> None:
@@ -129,7 +112,7 @@ def test_running_again_scores_nothing_and_gives_the_same_log(
     def scored(*_: object) -> None:
         raise AssertionError("a finished cell was scored again")
 
-    monkeypatch.setattr("audit.evaluate.Scorer.score", scored)
+    monkeypatch.setattr("audit.cells.Scorer.score", scored)
     again = run_audit(load_config(settings(tiny, Path(log.config.out))))
     assert untimed(again) == untimed(log)
 
@@ -148,7 +131,7 @@ def test_the_originals_results_are_taken_over_by_its_next_audit(
         scored.append(task.name)
         return real(self, task, *others)
 
-    monkeypatch.setattr("audit.evaluate.Scorer.score", counted)
+    monkeypatch.setattr("audit.cells.Scorer.score", counted)
     again = run_audit(load_config({**settings(tiny, tmp_path / "b"), "cache": str(cache)}))
     of_levels = sum(len(run.cells) for run in first.runs if run.variant != "original")
     assert len(scored) == of_levels + 1  # and the original's damaged cell
@@ -254,7 +237,7 @@ def test_an_error_leaves_a_log_that_says_it_was_stopped(
     def failing(*_: object) -> None:
         raise ModelError("planted")
 
-    monkeypatch.setattr("audit.evaluate.Scorer.score", failing)
+    monkeypatch.setattr("audit.cells.Scorer.score", failing)
     with pytest.raises(ModelError, match="planted"):
         run_audit(load_config(settings(tiny, tmp_path / "run", suites=["accuracy"])))
     stopped = read_log(tmp_path / "run")
@@ -297,3 +280,15 @@ def test_noise_is_measured_in_bfloat16_and_blocks_nothing(tiny: Path, tmp_path: 
     moved = {one.variant: one.divergence.kl for one in found.comparisons if one.group is None}
     assert abs(moved["control"]) < 1e-6 < moved["bf16"]
     assert moved["control-bf16"] > 1e-6
+
+
+def test_earlier_audits_of_the_model_are_in_the_next_ones_log(tiny: Path, tmp_path: Path) -> None:
+    changes = {"levels": ["control"], "suites": ["accuracy"], "limit": 20}
+    first = run_audit(load_config(settings(tiny, tmp_path / "runs" / "a", **changes)))
+    config = load_config(settings(tiny, tmp_path / "runs" / "b", history=str(tmp_path / "runs"), **changes))
+    found = run_audit(config).history
+    assert first.history is None
+    assert found is not None
+    assert [(one.finished, one.results[0].level) for one in found.audits] == [
+        (first.provenance.finished, "control")
+    ]

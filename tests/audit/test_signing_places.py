@@ -148,6 +148,12 @@ def test_white_space_in_the_log_is_found_to_the_byte(run: Path, key: Path, signe
             "says fail, and the numbers give pass (int8)",
         ),
         (lambda log: log["verdicts"].clear(), "verdicts", "are 0, and the numbers give 1"),
+        (
+            lambda log: log["recoveries"][0].update(outcome="held up"),
+            "recoveries.0.outcome",
+            "says held up, and the answers give undecided (int8, s)",
+        ),
+        (lambda log: log["recoveries"].clear(), "recoveries", "are 0, and the cards claim 1"),
     ],
 )
 def test_a_number_of_the_log_is_held_against_the_answers(
@@ -216,7 +222,7 @@ def test_a_stopped_audit_did_not_come_to_compare_its_answers(run: Path, key: Pat
         log["verdicts"].clear()
         log["comparisons"].pop()
         if not scored:
-            log.update(runs=[], comparisons=[])
+            log.update(runs=[], comparisons=[], recoveries=[])
 
     _rewrite(run, stop)
     assert not _because(run, key)

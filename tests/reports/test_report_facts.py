@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from audit.records import AuditLog, NotMeasured, Registration, Task
+from audit.records import AuditLog, EarlierRun, NotMeasured, Registration, Taken, Task
 from reports.sections import compressed, limits, method, probe, provenance, verdict
 
 Text = Callable[[str], str]
@@ -341,3 +341,43 @@ def test_provenance_holds_the_digests_of_local_data(log: AuditLog, rows_of: Rows
     tasks = {one.task for run in runs for one in run.cells}
     rows = [row for row in rows_of(html) if "d" * 64 in row[-1]]
     assert sorted(row[:2] for row in rows) == sorted([task, "test"] for task in tasks)
+
+
+def _earlier(policy: str) -> EarlierRun:
+    return EarlierRun(
+        config_sha256="c" * 64, log_sha256="e" * 64, policy_sha256=policy, finished="2026-11-20T10:00:00Z",
+        processor="another machine", torch="2.12.0",
+    )  # fmt: skip
+
+
+def test_what_earlier_runs_computed_is_told_with_the_digest_of_their_log(
+    log: AuditLog, text_of: Text, rows_of: Rows
+) -> None:
+    assert "earlier runs" not in text_of(str(provenance.section(log).html))
+    taken = Taken(variant="int8", artefact=True, cells=("k1", "k2"), run=_earlier(log.config.policy_sha256))
+    html = str(provenance.section(log.model_copy(update={"taken": (taken,)})).html)
+    (row,) = [row for row in rows_of(html) if "e" * 64 in " ".join(row)]
+    assert row[:3] == ["int8", "taken", "2"]
+    assert "another machine" in row
+    assert "The control was made and measured in this run" in text_of(html)
+    assert "came about under other rules" not in text_of(html)
+
+
+@pytest.mark.parametrize("policy", ["0" * 64, ""])
+def test_answers_that_were_known_before_the_rules_were_fixed_are_named(
+    log: AuditLog, text_of: Text, policy: str
+) -> None:
+    of_level = Taken(variant="int8", artefact=False, cells=("k",), run=_earlier(policy))
+    original = Taken(variant="original", artefact=False, cells=("k",), run=_earlier(policy))
+    text = text_of(str(provenance.section(log.model_copy(update={"taken": (original, of_level)})).html))
+    assert "The answers of int8 came about under other rules" in text
+    text = text_of(str(provenance.section(log.model_copy(update={"taken": (original,)})).html))
+    assert "came about under other rules" not in text
+
+
+def test_without_a_control_nothing_ties_earlier_answers_to_this_machine(log: AuditLog, text_of: Text) -> None:
+    levels = tuple(one for one in log.config.levels if not one.is_control)
+    taken = Taken(variant="int8", artefact=False, cells=("k",), run=_earlier(log.config.policy_sha256))
+    config = log.config.model_copy(update={"levels": levels})
+    text = text_of(str(provenance.section(log.model_copy(update={"config": config, "taken": (taken,)})).html))
+    assert "No control was measured in this run" in text

@@ -5,32 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from rival_logs import THREE, compared, contest, contested, duel, item
 
-from audit.records import AuditLog, Duel, Flips, Interval, Level, ModelRef
+from audit.records import AuditLog, NotMeasured
 from reports import html
 from reports.sections.rivals import place, section, winner
 
 Rows = Callable[[str], list[list[str]]]
-
-
-def duel(against: str, variant: str, drop: float, p: float) -> Duel:
-    """Of 100 pairs."""
-    interval = Interval(lower=drop - 0.1, upper=drop + 0.1, confidence=0.9667, method="made up")
-    lost = round(100 * max(drop, 0.0))
-    flips = Flips(lost=lost, gained=lost - round(100 * drop), rate=abs(drop))
-    return Duel.model_validate(
-        {
-            "against": against, "variant": variant, "suite": "accuracy", "metric": "acc", "group": None,
-            "n_pairs": 100, "n_unpaired_before": 0, "n_unpaired_after": 0, "before": 0.8,
-            "after": 0.8 - drop, "difference": drop, "interval": interval, "tango": interval, "p_value": p,
-            "p_adjusted": p, "flips": flips, "chance": 0.25, "before_lower": 0.7, "after_lower": 0.6,
-            "method": "made up",
-        }
-    )  # fmt: skip
-
-
-# c is worse than a; b is told apart from neither
-THREE = [duel("a", "b", 0.05, 0.4), duel("a", "c", 0.2, 0.001), duel("b", "c", 0.15, 0.06)]
 
 
 @pytest.mark.parametrize(("name", "ranks"), [("a", (1, 2)), ("b", (1, 3)), ("c", (2, 3))])
@@ -48,23 +29,6 @@ def test_the_better_one_is_the_one_that_lost_less() -> None:
     assert winner(duel("a", "b", -0.2, 0.001)) == "b"
 
 
-def compared(log: AuditLog) -> AuditLog:
-    """The log with three candidates in the place of its levels."""
-    levels = tuple(
-        Level(name=name, method="candidate", artefact=ModelRef(name=name, path="", digest="d"))
-        for name in ("a", "b", "c")
-    )
-    names = {"int8": "a", "int4": "b", "int2": "c"}
-    comparisons = tuple(
-        one.model_copy(update={"variant": names[one.variant]}) for one in log.comparisons
-        if one.variant in names
-    )  # fmt: skip
-    metric = log.config.suites[0].metrics[0].name
-    duels = tuple(one.model_copy(update={"metric": metric}) for one in THREE)
-    config = log.config.model_copy(update={"levels": levels})
-    return log.model_copy(update={"config": config, "comparisons": comparisons, "duels": duels})
-
-
 def test_places_and_pairs_stand_on_the_page(log: AuditLog, rows_of: Rows) -> None:
     rows = rows_of(str(section(compared(log)).html))
     assert ["Accuracy", "1 to 2", "1 to 3", "2 to 3"] in rows
@@ -76,3 +40,48 @@ def test_places_and_pairs_stand_on_the_page(log: AuditLog, rows_of: Rows) -> Non
 def test_without_two_candidates_the_page_has_no_such_part(log: AuditLog) -> None:
     assert not section(log).html
     assert "rivals" not in [one.id for one in html.drawn(log)]
+
+
+def test_before_the_pairs_stands_whether_there_is_any_difference(log: AuditLog, rows_of: Rows) -> None:
+    html = str(section(contested(log, contest(log, 1, item("Where?", True, False, True)))).html)
+    (row,) = [row for row in rows_of(html) if row[1:2] == ["yes"]]
+    assert row == [
+        "Accuracy", "yes", "0.0174", "0.0087", "Cochran's Q: 9.50 with 2 degrees of freedom", "100", "1",
+    ]  # fmt: skip
+    assert html.index("All candidates at once") < html.index("Accuracy: every pair")
+    calm = str(section(contested(log, contest(log, 0, p_adjusted=0.2))).html)
+    assert [row[1] for row in rows_of(calm) if row[2:3] == ["0.2000"]] == ["none is shown"]
+    untested = contest(log, 0, omnibus=NotMeasured("3 items"), p_adjusted=NotMeasured("3 items"))
+    (row,) = [row for row in rows_of(str(section(contested(log, untested)).html)) if "not tested" in row]
+    assert "3 items" in row[2]
+
+
+def test_each_contested_item_says_who_is_right_to_eyes_and_ears(log: AuditLog, rows_of: Rows) -> None:
+    html = str(section(contested(log, contest(log, 7, item("Where is it?", True, False, True)))).html)
+    assert "7 items of 100 on which candidates differ, 1 shown" in html
+    (row,) = [row for row in rows_of(html) if row[0].startswith("Where is it?")]
+    assert row[1:] == ["✓right", "✓right", "✗wrong", "✓right"]
+    assert "Rome" in row[0]
+    assert html.count('<span aria-hidden="true">✗</span>') == 2  # in the table, and beside the answer
+
+
+def test_what_models_wrote_is_shown_as_text(log: AuditLog) -> None:
+    html = str(
+        section(contested(log, contest(log, 1, item("<i>", True, False, True, answer="<b>\u202e")))).html
+    )
+    assert "<b>" not in html
+    assert "&lt;b&gt;⟦U+202E⟧" in html
+
+
+def test_a_page_has_room_for_so_many_contested_items(log: AuditLog) -> None:
+    many = [item("long " * 200, True, False, True, answer="x" * 600) for _ in range(1200)]
+    html = str(section(contested(log, contest(log, 1200, *many))).html)
+    shown = html.count('data-label="original"')
+    assert 200 < shown < 600
+    assert f"1200 items of 100 on which candidates differ, {shown} shown" in html
+
+
+def test_a_log_from_before_contests_still_has_its_pairs(log: AuditLog) -> None:
+    html = str(section(compared(log)).html)
+    assert "every pair of candidates" in html
+    assert "All candidates at once" not in html

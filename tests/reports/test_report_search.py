@@ -122,6 +122,14 @@ def test_the_winner_is_named_first_and_decides_the_whole(searched: AuditLog) -> 
     assert "Of 4 levels int8 is the smallest." in text.splitlines()[2]
 
 
+def test_levels_that_were_passed_over_have_no_say_in_the_whole(searched: AuditLog) -> None:
+    verdicts = tuple(
+        one.model_copy(update={"decision": "fail"}) if one.variant == "int4" else one
+        for one in searched.verdicts
+    )
+    assert searched.model_copy(update={"verdicts": verdicts}).decision == "pass"
+
+
 def test_only_the_winner_may_ship(searched: AuditLog) -> None:
     said = {level.name: reading.decision_on(searched, level) for level in searched.config.levels}
     assert said == {"int8": "pass", "int4": "inconclusive"}

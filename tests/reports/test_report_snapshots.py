@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rival_logs import contest, contested, item
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
@@ -20,6 +21,7 @@ from syrupy.types import SnapshotIndex
 
 from audit.records import AuditLog
 from reports.html import drawn
+from reports.sections.rivals import section
 
 SECTIONS = (
     "verdict", "compressed", "tradeoff", "drops", "forgetting", "probe", "changed", "method",
@@ -50,6 +52,14 @@ def sections(log: AuditLog) -> dict[str, str]:
     small = _small(log)
     digest = sha256(small.to_json()).hexdigest()
     return {one.id: str(one.html).replace(digest, "(digest of the log)") for one in drawn(small)}
+
+
+def test_candidates_against_each_other_are_as_they_were(log: AuditLog, snapshot: SnapshotAssertion) -> None:
+    rivals = contested(
+        log, contest(log, 2, item("Where?", True, False, True), item("<b>", False, True, True))
+    )
+    html = str(section(rivals).html)
+    assert _a_tag_a_line(html) == snapshot(name="rivals", extension_class=OneFileEach)
 
 
 def test_every_section_has_a_snapshot(sections: dict[str, str]) -> None:

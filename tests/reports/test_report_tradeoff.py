@@ -100,6 +100,30 @@ def test_the_front_goes_through_no_level_that_does_not_pass(log: AuditLog, rows_
     assert _row(_passing(log, "int4"), "int4", rows_of)[9] == "yes"
 
 
+def test_who_is_beaten_is_named_with_the_one_that_beats_it(
+    log: AuditLog, rows_of: Rows, text_of: Text
+) -> None:
+    """magnitude-50 is as large as the original and loses more than int8 does, and int4."""
+    both = _passing(log, "magnitude-50")
+    assert _row(both, "magnitude-50", rows_of)[9] == "no: beaten by int8"
+    assert _row(log, "magnitude-50", rows_of)[9] == "no: does not pass, beaten by int8"
+    assert "In both: magnitude-50 is beaten by int8." in text_of(str(tradeoff.section(log).html))
+
+
+def test_time_is_a_third_way_to_be_on_the_front(log: AuditLog, rows_of: Rows, text_of: Text) -> None:
+    passing = _passing(log, "int4", "magnitude-50")
+    quick = passing.model_copy(update={"efficiency": (_timed("int8", 1.25), _timed("magnitude-50", 0.5))})
+    assert [_row(quick, name, rows_of)[-2:] for name in ("int8", "magnitude-50", "int4")] == [
+        ["yes", "yes"], ["no: beaten by int8", "yes"], ["yes", "not ranked"],
+    ]  # fmt: skip
+    text = text_of(str(tradeoff.section(quick).html))
+    assert "On the front of bytes, loss and time together: int8 and magnitude-50." in text
+    slow = passing.model_copy(update={"efficiency": (_timed("int8", 1.25), _timed("magnitude-50", 2.0))})
+    assert _row(slow, "magnitude-50", rows_of)[-1] == "no: beaten by int8"
+    text = text_of(str(tradeoff.section(slow).html))
+    assert "together: int8. In all three: magnitude-50 is beaten by int8." in text
+
+
 def test_a_level_with_a_rule_that_was_not_read_is_not_ranked(
     log: AuditLog, rows_of: Rows, text_of: Text
 ) -> None:

@@ -13,6 +13,7 @@ from audit.records import AuditLog, Comparison, Interval, Metric, NotMeasured
 from reports.html import render
 from reports.sections import changed, drops, probe, verdict
 from reports.units import Unit
+from reports.wording import signed
 
 Text = Callable[[str], str]
 Rows = Callable[[str], list[list[str]]]
@@ -131,7 +132,7 @@ def test_only_right_and_wrong_can_be_lost_or_gained(gate: AuditLog) -> None:
 
 def test_the_matrix_gives_each_margin_and_bound_with_its_unit(gate: AuditLog, rows_of: Rows) -> None:
     html = str(verdict.section(gate).html)
-    matrix = rows_of(html.split("Decision; of a fail the drop")[-1].split("</table>")[0])
+    matrix = rows_of(html.split("Every rule on every level:")[-1].split("</table>")[0])
     assert matrix[0] == [
         "Level",
         "Accuracy (accuracy), margin 3.00 points",
@@ -141,9 +142,10 @@ def test_the_matrix_gives_each_margin_and_bound_with_its_unit(gate: AuditLog, ro
         "Fluency, margin 3.00 %",
     ]
     rows = {row[0]: row for row in matrix}
-    assert rows["int4"][5] == "Fail drop 4.70"
-    upper = _bounds(gate, "int8", "fluency")
-    assert rows["int8"][5] == f"Pass at most {100 * math.expm1(upper.upper):.2f}"
+    assert rows["int4"][5].startswith("Fail 4.70 (")
+    ends = _bounds(gate, "int8", "fluency")
+    lower, upper = (signed(100 * math.expm1(end), 2) for end in (ends.lower, ends.upper))
+    assert rows["int8"][5].endswith(f"({lower} to {upper})")
 
 
 @pytest.mark.parametrize(

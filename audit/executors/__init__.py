@@ -1,0 +1,1 @@
+"""One file per executor. Each is an `Executor` (see `audit.registry`)."""
