@@ -100,6 +100,21 @@ def search(session: nox.Session) -> None:
 
 
 @nox.session
+def scale(session: nox.Session) -> None:
+    """Time and memory of comparing and rendering over an audit's size, into docs/scale.md; `-- SIZE ...`."""
+    session.install("-e", ".")
+    session.run("python", "-m", "fixtures.scale", *session.posargs)
+
+
+@nox.session
+def cost(session: nox.Session) -> None:
+    """What an audit of a large model costs, into docs/cost.md; `-- --data FOLDER`."""
+    session.install("-e", ".[gguf]")
+    session.run("python", "fixtures/demo_model.py")
+    session.run("python", "-m", "fixtures.cost", *session.posargs)
+
+
+@nox.session
 def acceptance(session: nox.Session) -> None:
     """Vendors' formats, made by their libraries; every standard profile on a real model, against lm-eval."""
     builders = ("auto-round>=0.15", "onnxruntime-genai>=0.14", "onnx-ir")

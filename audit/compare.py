@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 
 from audit import effects
 from audit.adjusting import adjusted
+from audit.answers import Answers
 from audit.corpora import Corpus
-from audit.pairing import Units, metric_rows, pair
+from audit.pairing import Units, n_units, pair
 from audit.records import (
-    Cell,
     Change,
     Comparison,
     Divergence,
@@ -27,12 +28,14 @@ from audit.records import (
 )
 from audit.statistics import estimates
 from audit.statistics.correction import benjamini_hochberg
+from audit.store import Reader
 
 ORIGINAL = "original"
 """Name of the variant that all others are compared against."""
 NOT_FROM_THE_ORIGINAL = NotMeasured("distributions are held against the original's alone")
 MOST_CHANGED = 100
 """Flipped items kept in a comparison for the drill-down."""
+_SHOWN = ["task", "group", "question", "target", "answer", "scores", "choices"]
 
 
 @dataclass(frozen=True)
@@ -50,52 +53,66 @@ class _Subject:
 
 
 def compare(
-    runs: Sequence[Run], suites: Sequence[Suite], read: Callable[[Cell], pd.DataFrame], seed: int = 1234,
+    runs: Sequence[Run], suites: Sequence[Suite], read: Reader, seed: int = 1234,
     *, in_detail: bool = True, against: Mapping[str, str] | None = None, alpha: float = effects.ALPHA,
 ) -> tuple[Comparison, ...]:  # fmt: skip
     """Every variant against the original: by suite, variant and metric, the whole first, then its groups.
 
-    `read` gives the samples of a cell, one row each, with the columns of `Sample`. A variant that has only
-    the first parts of a suite is compared on those. `seed` is that of the resampling of corpus metrics.
-    `in_detail=False` leaves out the groups and the items that changed, which decide nothing.
-    `against` names the variants to be compared and what with, where that is not the original. `alpha` is the
-    one-sided error of each bound of a whole suite's drop.
+    `read` gives the named columns of a cell's samples, one row each. A variant that has only the first parts
+    of a suite is compared on those. `seed` is that of the resampling of corpus metrics. `in_detail=False`
+    leaves out the groups and the items that changed, which decide nothing. `against` names the variants to
+    be compared and what with, where that is not the original. `alpha` is the one-sided error of each bound
+    of a whole suite's drop.
     """
-    comparisons: list[Comparison] = []
+    if against is None:
+        against = {run.variant: ORIGINAL for run in runs if run.variant != ORIGINAL}
+    pairs = [(other, variant) for variant, other in against.items()]
+    found = compare_pairs(runs, suites, read, seed, pairs=pairs, in_detail=in_detail, alpha=alpha)
+    return tuple(one for _, one in found)
+
+
+def compare_pairs(
+    runs: Sequence[Run], suites: Sequence[Suite], read: Reader, seed: int,
+    *, pairs: Sequence[tuple[str, str]], in_detail: bool, alpha: float,
+) -> Iterator[tuple[str, Comparison]]:  # fmt: skip
+    """Suite by suite each pair of variants, before and after: the first one's name, and its comparisons.
+
+    A variant's answers are read once, and held only while a later pair needs them.
+    """
     for suite in suites:
-        of_suite = [run for run in runs if run.suite == suite.name]
-        partner = {run.variant: ORIGINAL for run in of_suite if run.variant != ORIGINAL}
-        partner = partner if against is None else dict(against)
-        before = {
-            name: samples_of([run for run in of_suite if run.variant == name], read)
-            for name in set(partner.values())
-        }
-        for run in of_suite:
-            if run.variant in partner:
-                name = partner[run.variant]
-                sides = _Sides(before[name], samples_of([run], read), name == ORIGINAL, seed, alpha)
-                comparisons += _compare_suite(suite, run, sides, in_detail)
-    return tuple(comparisons)
+        asked = {run.variant: run for run in runs if run.suite == suite.name}
+        of_suite = [pair for pair in pairs if pair[1] in asked]
+        answers = Answers(suite, runs, read)
+        held = _Held(answers, of_suite)
+        for before, after in of_suite:
+            sides = _Sides(answers, held.take(before), held.take(after), before == ORIGINAL, seed, alpha)
+            for one in _compare_suite(suite, asked[after], sides, in_detail):
+                yield before, one
 
 
-def samples_of(runs: Sequence[Run], read: Callable[[Cell], pd.DataFrame]) -> pd.DataFrame | None:
-    """All samples of the runs, each with its part, in the order of tasks and documents; None without any."""
-    cells = [cell for run in runs for cell in run.cells]
-    tasks = list(dict.fromkeys(cell.task for cell in cells))
-    frames = [frame.assign(part=cell.part) for cell in cells if len(frame := read(cell))]
-    if not frames:
-        return None
-    whole = pd.concat(frames, ignore_index=True)
-    order = whole["task"].map({task: place for place, task in enumerate(tasks)})
-    return whole.assign(order=order).sort_values(["order", "doc_id"], kind="stable", ignore_index=True)
+class _Held:
+    """Answers that are wanted again."""
+
+    def __init__(self, answers: Answers, pairs: Sequence[tuple[str, str]]) -> None:
+        self._answers = answers
+        self._wanted = Counter(name for pair in pairs for name in pair)
+        self._held: dict[str, dict[str, pd.DataFrame]] = {}
+
+    def take(self, variant: str) -> dict[str, pd.DataFrame]:
+        found = self._held.pop(variant, None) or self._answers.of(variant)
+        self._wanted[variant] -= 1
+        if self._wanted[variant]:
+            self._held[variant] = found
+        return found
 
 
 @dataclass(frozen=True)
 class _Sides:
-    """The samples of both sides; None without any."""
+    """The answers of both sides, by metric."""
 
-    before: pd.DataFrame | None
-    after: pd.DataFrame | None
+    answers: Answers
+    before: Mapping[str, pd.DataFrame]
+    after: Mapping[str, pd.DataFrame]
     of_original: bool
     """Whether `before` is the original's."""
     seed: int
@@ -105,21 +122,26 @@ class _Sides:
 def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> list[Comparison]:
     """All comparisons of one variant on one suite; its groups are one family of tests."""
     comparisons: list[Comparison] = []
+    reached = max((cell.part for cell in run.cells), default=0)
     for metric in suite.metrics:
-        planned, rows_after = metric_rows(sides.before, metric), metric_rows(sides.after, metric)
-        reached = planned["part"] <= max((cell.part for cell in run.cells), default=0)
-        rows_before = planned[reached].reset_index(drop=True)
-        units = pair(rows_before, rows_after, metric)
-        corpus = Corpus(rows_before, rows_after, metric, sides.seed) if metric.kind == "corpus" else None
+        planned, after = sides.before[metric.name], sides.after[metric.name]
+        items = sides.answers.items[metric.name]
+        in_reach = planned["part"] <= reached
+        before = planned if in_reach.all() else planned[in_reach].reset_index(drop=True)
+        units = pair(before, after, metric, items)
+        corpus = Corpus(before, after, metric, sides.seed) if metric.kind == "corpus" else None
         subject = _Subject(run.variant, suite.name, metric, corpus, alpha=sides.alpha)
         whole = _compare_units(units, subject)
         moved = _divergence(run) if sides.of_original else NOT_FROM_THE_ORIGINAL
-        whole = whole.model_copy(update={"divergence": moved, **_looks(units, planned, subject)})
+        whole = whole.model_copy(update={"divergence": moved})
+        if not units.unfit:  # else nobody looks
+            seen = effects.looks(units.paired, metric, corpus)
+            whole = whole.model_copy(update={"looks": seen, "n_planned": n_units(planned, metric, items)})
         if not in_detail:
             comparisons.append(whole)
             continue
         if metric.kind == "binary":
-            whole = whole.model_copy(update=_changed(units, rows_before, rows_after))
+            whole = whole.model_copy(update=_changed(units, before, after, sides.answers))
         comparisons.append(whole)
         groups = units.groups()
         # Bonferroni's bounds hold together, so also for the group that turns out to be the worst
@@ -129,23 +151,6 @@ def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> li
     return list(
         adjusted(comparisons, benjamini_hochberg, lambda one: None if one.group is None else "groups")
     )
-
-
-def _looks(units: Units, planned: pd.DataFrame, subject: _Subject) -> dict[str, Any]:
-    """What was known after each part of the items, and how many pairs there are in all.
-
-    Where no error can be estimated yet, as in one cluster, nobody looks.
-    """
-    if units.unfit:
-        return {}
-    metric, corpus = subject.metric, subject.corpus
-    so_far = [units.paired[units.paired["part"] <= part] for part in sorted(set(units.paired["part"]))]
-    looks = tuple(
-        effects.look(paired, metric, corpus)
-        for paired in so_far
-        if not (effects.indivisible(paired, metric) or effects.unestimable(paired, metric, corpus))
-    )
-    return {"looks": looks, "n_planned": len(pair(planned, planned, metric).paired)}
 
 
 def _compare_units(units: Units, subject: _Subject) -> Comparison:
@@ -201,7 +206,7 @@ def _over_tasks(parts: Sequence[Estimate | NotMeasured], counts: NDArray[np.int6
     return estimates.stratified(found, counts)
 
 
-def _changed(units: Units, before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:
+def _changed(units: Units, before: pd.DataFrame, after: pd.DataFrame, answers: Answers) -> dict[str, Any]:
     """The drill-down: how many units flipped, and the items that made them flip, lost ones first."""
     if units.unfit or units.paired.empty:
         return {}
@@ -212,16 +217,19 @@ def _changed(units: Units, before: pd.DataFrame, after: pd.DataFrame) -> dict[st
     own = (items["before"] - items["after"]).to_numpy()
     lost, gained = (np.flatnonzero((of_unit == sign) & (own == sign)) for sign in (1, -1))
     shown = items.iloc[np.concatenate([lost, gained])[:MOST_CHANGED]]
-    rows_before = before.iloc[shown["row_before"]].to_dict("records")
-    rows_after = after.iloc[shown["row_after"]].to_dict("records")
+    rows_before = answers.each(before.iloc[shown["row_before"]], _SHOWN, _records)
+    rows_after = answers.each(after.iloc[shown["row_after"]], _SHOWN, _records)
     kinds: list[Literal["lost", "gained"]] = ["lost" if one == 1 else "gained" for one in shown["before"]]
     changes = tuple(_change(*rows) for rows in zip(rows_before, rows_after, kinds, strict=True))
     return {"changed": changes, "n_changed": int(np.count_nonzero(flip))}
 
 
-def _change(
-    before: Mapping[Hashable, Any], after: Mapping[Hashable, Any], kind: Literal["lost", "gained"]
-) -> Change:
+def _records(samples: pd.DataFrame) -> NDArray[np.object_]:
+    """Each sample as a mapping."""
+    return np.array(samples.to_dict("records"), dtype=object)
+
+
+def _change(before: Mapping[str, Any], after: Mapping[str, Any], kind: Literal["lost", "gained"]) -> Change:
     """One flipped item, from its row on either side."""
     return Change(
         task=before["task"],

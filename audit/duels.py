@@ -9,10 +9,10 @@ the intervals of a metric hold together (Bonferroni). The work grows with the sq
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb
+from itertools import combinations
 
 from audit.adjusting import adjusted
-from audit.compare import compare
+from audit.compare import compare_pairs
 from audit.effects import ALPHA
 from audit.records import AuditConfig, Comparison, Duel, Run
 from audit.statistics.correction import holm
@@ -22,19 +22,15 @@ from audit.store import Reader
 def duels(runs: Sequence[Run], config: AuditConfig, read: Reader) -> tuple[Duel, ...]:
     """Every pair of candidates on every suite and metric; none with fewer than two candidates.
 
-    `read` gives the samples of a cell. A difference above 0 is a loss of `variant` against `against`.
+    `read` gives the named columns of a cell's samples. A difference above 0 is a loss of `variant` against
+    `against`.
     """
     names = [level.name for level in config.levels if level.is_candidate]
-    pairs = comb(len(names), 2)
-    found = [
-        _duel(one, comparison)
-        for place, one in enumerate(names)
-        for comparison in compare(
-            runs, config.suites, read, config.seed, in_detail=False,
-            against=dict.fromkeys(names[place + 1 :], one), alpha=ALPHA / max(pairs, 1),
-        )
-    ]  # fmt: skip
-    return adjusted(found, holm, lambda one: (one.suite, one.metric))
+    pairs = list(combinations(names, 2))
+    alpha = ALPHA / max(len(pairs), 1)
+    found = compare_pairs(runs, config.suites, read, config.seed, pairs=pairs, in_detail=False, alpha=alpha)
+    duels = sorted((_duel(*one) for one in found), key=lambda one: names.index(one.against))
+    return adjusted(duels, holm, lambda one: (one.suite, one.metric))
 
 
 def _duel(against: str, comparison: Comparison) -> Duel:

@@ -64,10 +64,41 @@ def look(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None = None) -> 
     return Look(n_pairs=len(paired), lost=lost, gained=gained, bad_after=bad, estimate=estimate)
 
 
+def looks(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None = None) -> tuple[Look, ...]:
+    """What was known after each part of the items.
+
+    Where no error can be estimated yet, as in one cluster, nobody looks.
+    """
+    parts = np.unique(paired["part"].to_numpy())
+    if metric.kind == "binary" and cluster_labels(paired) is None:
+        return _looks_at_flips(paired, parts)
+    so_far = [paired[paired["part"] <= part] for part in parts]
+    return tuple(
+        look(known, metric, corpus)
+        for known in so_far
+        if not (indivisible(known, metric) or unestimable(known, metric, corpus))
+    )
+
+
+def _looks_at_flips(paired: pd.DataFrame, parts: NDArray[np.int64]) -> tuple[Look, ...]:
+    """`look` after each part, of independent flips: all of them counted at once."""
+    part = np.searchsorted(parts, paired["part"].to_numpy())
+    before, after = paired["before"].to_numpy() == 1, paired["after"].to_numpy() == 1
+    counts = [
+        np.bincount(part[which], minlength=parts.size).cumsum().tolist()
+        for which in (slice(None), before & ~after, ~before & after, ~after)
+    ]
+    counted = NotMeasured("flips are counted")
+    return tuple(
+        Look(n_pairs=n, lost=lost, gained=gained, bad_after=bad, estimate=counted)
+        for n, lost, gained, bad in zip(*counts, strict=True)
+    )
+
+
 def unestimable(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None = None) -> str | None:
     """Why the drop of a whole suite has no sampling error; None where it has one."""
     clusters = cluster_labels(paired)
-    if clusters is not None and len(set(clusters)) < 2:
+    if clusters is not None and (clusters == clusters[0]).all():
         return f"all {len(paired)} pairs are in one cluster: an error can be estimated from two or more"
     if metric.kind != "binary" and len(paired) < 2:
         return "one pair: an error can be estimated from two or more"
@@ -96,8 +127,8 @@ def interval(bounds: Bounds, alpha: float = ALPHA) -> Interval:
 def _estimate(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None) -> Estimate | NotMeasured:
     """The drop with its standard error; not needed where independent flips are counted."""
     clusters = cluster_labels(paired)
-    if clusters is not None and len(set(clusters)) < 2:  # a group that is one cluster: of its items alone
-        clusters = None
+    if clusters is not None and (clusters == clusters[0]).all():
+        clusters = None  # a group that is one cluster: of its items alone
     if metric.kind == "binary" and clusters is None:
         return NotMeasured("flips are counted")
     if len(paired) < 2:

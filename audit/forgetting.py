@@ -18,8 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.adjusting import adjusted
-from audit.compare import ORIGINAL, samples_of
-from audit.pairing import Units, metric_rows, pair
+from audit.answers import Answers
+from audit.compare import ORIGINAL
+from audit.pairing import Units, pair
 from audit.records import (
     AuditConfig,
     Forgetting,
@@ -45,6 +46,7 @@ MOST_LOST = 100
 """Forgotten facts listed of one variant; the rest lies in the parquet files."""
 HEAD, TAIL = "head", "tail"
 """Names of the groups of the best and the least known subjects."""
+_OFFERED = ["choices", "target", "scores"]
 _ALPHA = 0.025
 """One-sided error of each end of an interval."""
 
@@ -60,6 +62,8 @@ class _Facts:
     row_before and row_after of the wording to show."""
     rows_before: pd.DataFrame
     rows_after: pd.DataFrame
+    answers: Answers
+    """Where the texts of those rows are had from."""
 
     @property
     def known(self) -> pd.Series:
@@ -75,8 +79,8 @@ class _Facts:
 def forgotten(runs: Sequence[Run], config: AuditConfig, read: Reader) -> tuple[Forgetting, ...]:
     """Every variant's forgetting in every suite that asks for facts, in the order of suites and runs.
 
-    `read` gives the samples of a cell. A variant that has only the first parts of a suite is looked at on
-    those. Everything is NotMeasured where answers have no log-likelihoods of choices.
+    `read` gives the named columns of a cell's samples. A variant that has only the first parts of a suite is
+    looked at on those. Everything is NotMeasured where answers have no log-likelihoods of choices.
     """
     found = [
         one for suite in config.suites if suite.knowledge for one in _of_suite(suite, runs, config, read)
@@ -85,33 +89,53 @@ def forgotten(runs: Sequence[Run], config: AuditConfig, read: Reader) -> tuple[F
 
 
 def _of_suite(suite: Suite, runs: Sequence[Run], config: AuditConfig, read: Reader) -> Iterator[Forgetting]:
-    samples = {run.variant: samples_of([run], read) for run in runs if run.suite == suite.name}
-    original = samples.pop(ORIGINAL, None)
-    asked = {name: _asked(suite, original, rows) for name, rows in samples.items()}
-    for name, facts in asked.items():
-        found = facts if isinstance(facts, NotMeasured) else _found(facts, _chain(name, config.links), asked)
-        yield Forgetting(variant=name, suite=suite.name, found=found)
+    asked = _Asked(suite, runs, read)
+    links = config.links
+    right: dict[str, Mapping[int, float]] = {}
+    for run in runs:
+        if run.suite == suite.name and run.variant != ORIGINAL:
+            facts = asked.of(run.variant)
+            if isinstance(facts, _Facts) and run.variant in {*links, *links.values()}:
+                right[run.variant] = dict(facts.table["after"])
+            found = (
+                facts if isinstance(facts, NotMeasured) else _found(facts, _chain(run.variant, links), right)
+            )
+            yield Forgetting(variant=run.variant, suite=suite.name, found=found)
 
 
-def _asked(suite: Suite, before: pd.DataFrame | None, after: pd.DataFrame | None) -> _Facts | NotMeasured:
-    """The facts of both sides; NotMeasured where it can't be said what was known."""
-    metric = suite.metrics[0].model_copy(update={"per": "pair" if suite.pair_by else "item"})
-    if metric.kind != "binary":
-        return NotMeasured(f"{metric.name} is no matter of right or wrong, so no fact is known or forgotten")
-    rows_before, rows_after = metric_rows(before, metric), metric_rows(after, metric)
-    units = pair(rows_before, rows_after, metric)
-    if units.unfit:
-        return NotMeasured(units.unfit)
-    if units.paired.empty:
-        return NotMeasured("no fact of the original has a partner in this variant")
-    lead_before = _leads(rows_before.iloc[units.items["row_before"]])
-    lead_after = _leads(rows_after.iloc[units.items["row_after"]])
-    if missing := int(np.isnan(lead_before + lead_after).sum()):
-        return NotMeasured(
-            f"{missing} of {len(units.items)} answers have no log-likelihoods of choices with the right one "
-            "among them: nothing says how firmly those facts were known"
-        )
-    return _Facts(_table(units, lead_before, lead_after, rows_before), rows_before, rows_after)
+class _Asked:
+    """The facts of a suite; the original's answers are read once."""
+
+    def __init__(self, suite: Suite, runs: Sequence[Run], read: Reader) -> None:
+        self._metric = suite.metrics[0].model_copy(update={"per": "pair" if suite.pair_by else "item"})
+        self._answers = Answers(suite.model_copy(update={"metrics": (self._metric,)}), runs, read)
+        self._before = self._with_leads(ORIGINAL)
+
+    def _with_leads(self, variant: str) -> pd.DataFrame:
+        rows = self._answers.of(variant)[self._metric.name]
+        return rows.assign(lead=self._answers.each(rows, _OFFERED, _leads))
+
+    def of(self, variant: str) -> _Facts | NotMeasured:
+        """The facts that a variant was asked as well; NotMeasured where it can't be said what was known."""
+        metric, before = self._metric, self._before
+        if metric.kind != "binary":
+            return NotMeasured(
+                f"{metric.name} is no matter of right or wrong, so no fact is known or forgotten"
+            )
+        after = self._with_leads(variant)
+        units = pair(before, after, metric, self._answers.items[metric.name])
+        if units.unfit:
+            return NotMeasured(units.unfit)
+        if units.paired.empty:
+            return NotMeasured("no fact of the original has a partner in this variant")
+        lead_before = before["lead"].to_numpy()[units.items["row_before"]]
+        lead_after = after["lead"].to_numpy()[units.items["row_after"]]
+        if missing := int(np.isnan(lead_before + lead_after).sum()):
+            return NotMeasured(
+                f"{missing} of {len(units.items)} answers have no log-likelihoods of choices with the right "
+                "one among them: nothing says how firmly those facts were known"
+            )
+        return _Facts(_table(units, lead_before, lead_after, before), before, after, self._answers)
 
 
 def _table(
@@ -140,30 +164,31 @@ def _table(
     return table.sort_index()
 
 
-def _leads(rows: pd.DataFrame) -> NDArray[np.float64]:
+def _leads(samples: pd.DataFrame) -> NDArray[np.float64]:
     """Of each answer, how far the right choice lies ahead of the likeliest wrong one, nats.
 
     NaN where the choices have no log-likelihoods, or the right one or a wrong one is not among them.
     """
-    return np.array(
-        [
-            _lead(list(choices), str(target), np.asarray(scores, dtype=np.float64))
-            for choices, target, scores in zip(rows["choices"], rows["target"], rows["scores"], strict=True)
-        ],
-        dtype=np.float64,
-    )
-
-
-def _lead(choices: Sequence[str], target: str, scores: NDArray[np.float64]) -> float:
-    right = np.array([choice == target for choice in choices], dtype=bool)
-    if right.size != scores.size or not right.any() or right.all():
-        return math.nan
-    return float(scores[right].max() - scores[~right].max())
+    offered, scored = (samples[name].map(len).to_numpy() for name in ("choices", "scores"))
+    leads = np.full(len(samples), np.nan)
+    complete = (offered == scored) & (offered > 0)
+    if not complete.any():
+        return leads
+    there, count = samples[complete], offered[complete]
+    start = np.cumsum(count) - count
+    right = np.concatenate(there["choices"].tolist()) == np.repeat(there["target"].to_numpy(object), count)
+    scores = np.concatenate(there["scores"].tolist()).astype(np.float64)
+    best, wrong = (np.maximum.reduceat(np.where(which, scores, -np.inf), start) for which in (right, ~right))
+    n_right = np.add.reduceat(right.astype(np.int64), start)
+    with np.errstate(invalid="ignore"):
+        leads[complete] = np.where((n_right > 0) & (n_right < count), best - wrong, np.nan)
+    return leads
 
 
 def _found(
-    facts: _Facts, chain: Sequence[str], asked: Mapping[str, _Facts | NotMeasured]
+    facts: _Facts, chain: Sequence[str], right: Mapping[str, Mapping[int, float]]
 ) -> Forgotten | NotMeasured:
+    """`right`: of each link of a chain, which facts it had right in every wording."""
     table = facts.table
     if not facts.known.any():
         return NotMeasured(
@@ -175,7 +200,7 @@ def _found(
         for by in ("group", "task")
         for name in sorted(set(table[by].dropna()))
     ]
-    lost_at = _lost_at(facts, chain, asked)
+    lost_at = _lost_at(facts, chain, right)
     return Forgotten(
         margin=MARGIN,
         n_wordings=int(table["wordings"].max()),
@@ -266,15 +291,12 @@ def _chain(name: str, links: Mapping[str, str]) -> list[str]:
 
 
 def _lost_at(
-    facts: _Facts, path: Sequence[str], asked: Mapping[str, _Facts | NotMeasured]
+    facts: _Facts, path: Sequence[str], right: Mapping[str, Mapping[int, float]]
 ) -> dict[int, str | NotMeasured]:
     """Of each forgotten fact, the first link at which it was no longer right; empty without a chain."""
     if not path:
         return {}
-    kept: dict[str, dict[int, float]] = {}
-    for link in path:
-        of_link = asked.get(link)
-        kept[link] = dict(of_link.table["after"]) if isinstance(of_link, _Facts) else {}
+    kept = {link: right.get(link, {}) for link in path}
     lost = facts.table.index[facts.forgotten]
     return {int(fact): _first_without(int(fact), kept) for fact in lost}
 
@@ -292,19 +314,29 @@ def _first_without(fact: int, kept: Mapping[str, Mapping[int, float]]) -> str | 
 def _lost(facts: _Facts, lost_at: Mapping[int, str | NotMeasured]) -> tuple[LostFact, ...]:
     """The forgotten facts, those first that the original knew most firmly."""
     lost = facts.table[facts.forgotten].sort_values("lead_before", ascending=False, kind="stable")
+    lost = lost.head(MOST_LOST)
+    asked = facts.answers.each(facts.rows_before.iloc[lost["row_before"]], ["question", "target"], _texts)
+    said = facts.answers.each(facts.rows_after.iloc[lost["row_after"]], ["answer"], _texts)
     return tuple(
-        _lost_fact(row, facts, lost_at.get(int(str(fact)))) for fact, row in lost.head(MOST_LOST).iterrows()
+        _lost_fact(row, (*shown, *answer), lost_at.get(int(str(fact))))
+        for (fact, row), shown, answer in zip(lost.iterrows(), asked, said, strict=True)
     )
 
 
-def _lost_fact(row: pd.Series, facts: _Facts, lost_at: str | NotMeasured | None) -> LostFact:
-    before, after = facts.rows_before.iloc[row["row_before"]], facts.rows_after.iloc[row["row_after"]]
+def _texts(samples: pd.DataFrame) -> NDArray[np.object_]:
+    """[samples, columns]."""
+    return samples.to_numpy(object)
+
+
+def _lost_fact(row: pd.Series, texts: tuple[str, str, str], lost_at: str | NotMeasured | None) -> LostFact:
+    """One fact, with its question, target and the variant's answer."""
+    question, target, after = texts
     return LostFact(
         task=row["task"],
         group=None if pd.isna(row["group"]) else row["group"],
-        question=before["question"],
-        target=before["target"],
-        after=after["answer"],
+        question=question,
+        target=target,
+        after=after,
         wordings=row["wordings"],
         wordings_lost=row["wordings_lost"],
         lead_before=row["lead_before"],

@@ -1,4 +1,4 @@
-"""Two tables of samples → the units that one metric counts, paired, and those without a partner."""
+"""Two tables of answers → the units that one metric counts, paired, and those without a partner."""
 
 from __future__ import annotations
 
@@ -10,15 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from audit.items import Items
 from audit.records import Metric
-from audit.statistics import proportions
 
-# Not by doc_id: the harness renumbers documents when a limit is set.
-_KEY = ["task", "doc_hash", "prompt_hash", "target_hash"]
-ONE_SIDED = 0.05
-"""Error of the lower bound of what one constant answer gets right."""
 _KEPT = ["part", "group", "cluster", "weight"]
-_COLUMNS = [*_KEY, *_KEPT, "metric", "pair", "outcome", "choices", "target"]
 
 
 @dataclass(frozen=True)
@@ -48,64 +43,72 @@ class Units:
 
     def groups(self) -> list[str]:
         """Every group that a unit belongs to, sorted."""
-        named = pd.concat([self.paired["group"], self.alone_before, self.alone_after]).dropna()
-        return sorted(set(named))
+        sides = (self.paired["group"], self.alone_before, self.alone_after)
+        return sorted({str(name) for side in sides for name in side.dropna().unique()})
 
 
-def metric_rows(samples: pd.DataFrame | None, metric: Metric) -> pd.DataFrame:
-    """The samples that the metric's units are made of; an item outside any pair is no unit of pairs."""
-    if samples is None:
-        return pd.DataFrame(columns=_COLUMNS)
-    rows = samples[samples["metric"] == metric.harness_metric]
-    if metric.per == "pair":
-        rows = rows[rows["pair"].notna()]
-    return rows.reset_index(drop=True)
+def pair(before: pd.DataFrame, after: pd.DataFrame, metric: Metric, items: Items) -> Units:
+    """Pair the answers of both sides by the numbers of their `items`, in the order of `before`.
 
-
-def pair(before: pd.DataFrame, after: pd.DataFrame, metric: Metric) -> Units:
-    """Pair the rows of both sides by their hashes, the k-th copy of an item with the k-th copy."""
-    row_before, row_after = _matches(before, after, metric)
-    there = before.iloc[row_before]
-    items = pd.DataFrame(
+    One row an answer: item, outcome, weight, part, group, cluster.
+    """
+    row_before, row_after = _matches(before["item"].to_numpy(), after["item"].to_numpy(), len(items))
+    there = before[["item", *_KEPT]]
+    there = there if row_before.size == len(there) else there.iloc[row_before]
+    weight_after = _taken(after["weight"].to_numpy(), row_after)
+    found = pd.DataFrame(
         {
-            "before": _good(before, metric)[row_before],
-            "after": _good(after, metric)[row_after],
+            "before": _taken(_good(before, metric), row_before),
+            "after": _taken(_good(after, metric), row_after),
             "row_before": row_before,
             "row_after": row_after,
-        }
+        },
+        copy=False,
     )
-    chance = _guessing(there)
-    weights = there["weight"], after["weight"].iloc[row_after]
-    unfit = _unfit(items, metric) or _unfit_weights(weights, metric)
+    chance = items.guessing(there["item"].to_numpy())
+    unfit = _unfit(found, metric) or _unfit_weights((there["weight"].to_numpy(), weight_after), metric)
     if metric.per == "pair":
-        return _gather(before, after, items, chance, unfit)
+        return _gather(before, after, found, chance, unfit, items)
+    kept: dict[str, Any] = {name: there[name].array for name in _KEPT}
+    columns: dict[str, Any] = {str(name): found[name].array for name in found}
     return Units(
-        paired=items.assign(
-            chance=chance, weight_after=weights[1].array, **{name: there[name].array for name in _KEPT}
-        ),
+        paired=pd.DataFrame({**columns, "chance": chance, "weight_after": weight_after, **kept}, copy=False),
         alone_before=_without(before["group"], row_before),
         alone_after=_without(after["group"], row_after),
-        items=items.assign(unit=np.arange(len(items))),
+        items=pd.DataFrame({**columns, "unit": np.arange(len(found))}, copy=False),
         unfit=unfit,
     )
 
 
+def n_units(rows: pd.DataFrame, metric: Metric, items: Items) -> int:
+    """How many units these answers would make, were all of them paired."""
+    if metric.per == "item":
+        return len(rows)
+    return int(np.count_nonzero(np.bincount(items.units(rows["item"].to_numpy())) >= 2))
+
+
 def _matches(
-    before: pd.DataFrame, after: pd.DataFrame, metric: Metric
+    before: NDArray[np.int64], after: NDArray[np.int64], n: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row numbers of the partners, in the order of `before`."""
-    key = [*_KEY, "pair"] if metric.per == "pair" else _KEY
-    left, right = (
-        rows[key].assign(copy=rows.groupby(_KEY, sort=False).cumcount(), row=np.arange(len(rows)))
-        for rows in (before, after)
-    )
-    matched = left.merge(right, on=[*key, "copy"])
-    return matched["row_x"].to_numpy(np.int64), matched["row_y"].to_numpy(np.int64)
+    """Row numbers of the partners, in the order of `before`, from both sides' items, which are below `n`."""
+    row_after = np.full(n, -1)
+    row_after[after] = np.arange(after.size)
+    partner = row_after[before]
+    row_before = np.flatnonzero(partner >= 0)
+    return row_before, _taken(partner, row_before)
+
+
+def _taken(values: NDArray[np.generic], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """The values of these rows; no copy where all are taken in their order."""
+    everything = rows.size == values.size and np.array_equal(rows, np.arange(rows.size))
+    return values if everything else values[rows]
 
 
 def _without(group: pd.Series, matched: NDArray[np.int64]) -> pd.Series:
     """The entries whose row number is not among the matched."""
-    return group[~np.isin(np.arange(len(group)), matched)]
+    alone = np.ones(len(group), dtype=bool)
+    alone[matched] = False
+    return group[alone]
 
 
 def _good(rows: pd.DataFrame, metric: Metric) -> NDArray[np.float64]:
@@ -117,25 +120,6 @@ def _good(rows: pd.DataFrame, metric: Metric) -> NDArray[np.float64]:
     if metric.higher_is_better or metric.kind == "perplexity":
         return outcome
     return 1.0 - outcome if metric.kind == "binary" else -outcome
-
-
-def _guessing(rows: pd.DataFrame) -> NDArray[np.float64]:
-    """Probability of being right on each item without knowing anything; NaN for free generation.
-
-    That of drawing a choice, or of a task whose items all have the same choices, such as yes and no, that of
-    always giving the one that is right most often: the lower bound of its share (one-sided 95 %), since of a
-    few items some choice is always ahead.
-    """
-    offered = rows["choices"].map(len).to_numpy(np.float64)
-    drawn = np.where(offered > 0, 1.0 / np.maximum(offered, 1.0), np.nan)
-    constant = np.zeros(len(rows))
-    for places in rows.groupby("task", sort=False).indices.values():
-        of_task = rows.iloc[places]
-        right = of_task["target"].value_counts()
-        # Where one choice alone is ever right, as *disagree*, an inclination is measured and not knowledge
-        if len(right) > 1 and of_task["choices"].map(tuple).nunique() == 1:
-            constant[places] = proportions.lower_bound(int(right.iloc[0]), len(places), ONE_SIDED)
-    return np.where(np.isnan(drawn), drawn, np.maximum(drawn, constant))
 
 
 def _unfit(items: pd.DataFrame, metric: Metric) -> str | None:
@@ -154,61 +138,66 @@ def _unfit(items: pd.DataFrame, metric: Metric) -> str | None:
     return f"{odd.size} of {values.size} outcomes of {metric.harness_metric!r} are {what}"
 
 
-def _unfit_weights(weights: Sequence[pd.Series], metric: Metric) -> str | None:
+def _unfit_weights(weights: Sequence[NDArray[np.float64]], metric: Metric) -> str | None:
     """Why these sums, before and after, can't be divided by what they are sums over."""
-    counts = np.concatenate([weight.to_numpy(np.float64) for weight in weights])
+    if metric.kind not in ("perplexity", "ratio"):
+        return None
+    counts = np.concatenate(weights).astype(np.float64)
     odd = int(np.sum(~(np.isfinite(counts) & (counts >= 0))))
-    if metric.kind not in ("perplexity", "ratio") or not odd:
+    if not odd:
         return None
     what = "words, bytes or tokens" if metric.kind == "perplexity" else "what its ratio is taken over"
     return f"{odd} of {counts.size} documents, before and after, say no number of {what}"
 
 
 def _gather(
-    before: pd.DataFrame,
-    after: pd.DataFrame,
-    items: pd.DataFrame,
-    chance: NDArray[np.float64],
-    unfit: str | None,
-) -> Units:
+    before: pd.DataFrame, after: pd.DataFrame, found: pd.DataFrame, chance: NDArray[np.float64],
+    unfit: str | None, items: Items,
+) -> Units:  # fmt: skip
     """Gather items into pairs: right when all items are; complete when two or more, all with a partner.
 
     A pair whose items lie in several groups belongs to the group named after all of them, `clean + typo`.
     """
-    both = pd.concat([before[["task", "pair", "group"]], after[["task", "pair", "group"]]])
-    code = both.groupby(["task", "pair"], sort=False).ngroup().to_numpy(np.int64)
-    code_before, code_after = code[: len(before)], code[len(before) :]
-    code_items = code_before[items["row_before"]]
-    group = _joint_groups(code, both["group"])
+    unit_before, unit_after = (items.units(side["item"].to_numpy()) for side in (before, after))
+    unit_found = unit_before[found["row_before"].to_numpy()]
+    count = 1 + max((int(side.max()) for side in (unit_before, unit_after) if side.size), default=-1)
+    group = _joint_groups((unit_before, before["group"]), (unit_after, after["group"]), count)
 
     in_before, in_after, matched = (
-        np.bincount(codes, minlength=group.size) for codes in (code_before, code_after, code_items)
+        np.bincount(units, minlength=count) for units in (unit_before, unit_after, unit_found)
     )
     complete = (matched >= 2) & (matched == in_before) & (matched == in_after)
-    items, chance = items[complete[code_items]], chance[complete[code_items]]
-    unit, kept = pd.factorize(code_items[complete[code_items]])
+    found, chance = found[complete[unit_found]], chance[complete[unit_found]]
+    unit, kept = pd.factorize(unit_found[complete[unit_found]])
 
     right_before, right_after, guessed = (np.ones(kept.size) for _ in range(3))
-    np.minimum.at(right_before, unit, items["before"])
-    np.minimum.at(right_after, unit, items["after"])
+    np.minimum.at(right_before, unit, found["before"].to_numpy())
+    np.minimum.at(right_after, unit, found["after"].to_numpy())
     np.multiply.at(guessed, unit, chance)
-    first = before.iloc[items["row_before"].to_numpy()[np.unique(unit, return_index=True)[1]]]
+    first = before[_KEPT].iloc[found["row_before"].to_numpy()[np.unique(unit, return_index=True)[1]]]
     columns = {name: first[name].array for name in _KEPT}
     columns |= {"before": right_before, "after": right_after, "group": group.iloc[kept].array}
     return Units(
-        paired=pd.DataFrame({**columns, "chance": guessed}),
+        paired=pd.DataFrame({**columns, "chance": guessed}, copy=False),
         alone_before=group[(in_before > 0) & ~complete],
         alone_after=group[(in_after > 0) & ~complete],
-        items=items.assign(unit=unit),
+        items=found.assign(unit=unit),
         unfit=unfit,
     )
 
 
-def _joint_groups(code: NDArray[np.integer[Any]], group: pd.Series) -> pd.Series:
-    """Group of each pair 0, 1, …: the distinct groups of its items, sorted and joined by ` + `."""
-    rows = pd.DataFrame({"code": code, "group": group.array}).dropna().drop_duplicates().sort_values("group")
-    names: list[str | None] = [None] * (int(code.max()) + 1 if code.size else 0)
-    for one, name in zip(rows["code"], rows["group"], strict=True):
-        known = names[one]
-        names[one] = name if known is None else f"{known} + {name}"
-    return pd.Series(names, dtype=object)
+def _joint_groups(
+    before: tuple[NDArray[np.int64], pd.Series], after: tuple[NDArray[np.int64], pd.Series], count: int
+) -> pd.Series:
+    """Group of each pair 0, 1, … from the pairs and groups of both sides' items: the distinct ones, sorted
+    and joined by ` + `."""
+    names = sorted({str(name) for _, group in (before, after) for name in group.dropna().unique()})
+    member = np.zeros((count, len(names)), dtype=bool)
+    for unit, group in (before, after):
+        code = pd.Categorical(group, categories=names).codes
+        member[unit[code >= 0], code[code >= 0]] = True
+    bits = np.packbits(np.pad(member, ((0, 0), (0, -len(names) % 64))), axis=1).view(np.uint64)
+    sets = bits.ravel() if bits.shape[1] == 1 else bits  # of one number each, which sort fast
+    _, first, place = np.unique(sets, axis=0, return_index=True, return_inverse=True)
+    joint = [" + ".join(names[code] for code in np.flatnonzero(member[unit])) or None for unit in first]
+    return pd.Series(np.array(joint, dtype=object)[place.ravel()], dtype=object)

@@ -1482,7 +1482,7 @@ class EarlierRun(Record):
     policy_sha256: str
     """Of the rules as registered there before anything was scored; empty where none were."""
     finished: str
-    """UTC, ISO 8601; of what lay in the cache, when it was put there."""
+    """UTC, ISO 8601; of what lay in the cache, when that run began to score."""
     processor: str
     torch: str
     """Version."""

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from audit.compare import ORIGINAL, samples_of
+from audit.answers import Answers
+from audit.compare import ORIGINAL
 from audit.effects import ALPHA, cluster_labels
-from audit.pairing import Units, metric_rows, pair
+from audit.pairing import Units, pair
 from audit.records import (
     AuditConfig,
     CheckedRecovery,
@@ -44,21 +45,17 @@ _NO_SHARE = {
 
 
 def recoveries(runs: Sequence[Run], config: AuditConfig, read: Reader) -> tuple[CheckedRecovery, ...]:
-    """Every claim of every candidate's card; `read` gives the samples of a cell."""
+    """Every claim of every candidate's card; `read` gives the named columns of a cell's samples."""
     suites = {suite.name: suite for suite in config.suites}
-    by_key: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        by_key.setdefault((run.variant, run.suite), []).append(run)
     found: list[CheckedRecovery] = []
     for level in config.levels:
-        for suite in dict.fromkeys(claim.suite for claim in level.recoveries):
-            samples = {
-                name: samples_of(by_key.get((name, suite), []), read) for name in (ORIGINAL, level.name)
-            }
+        for name in dict.fromkeys(claim.suite for claim in level.recoveries):
+            answers = Answers(suites[name], runs, read)
+            sides = answers.of(ORIGINAL), answers.of(level.name)
             found += [
-                _checked(claim, level, suites[suite], samples)
+                _checked(claim, level, suites[name], answers, sides)
                 for claim in level.recoveries
-                if claim.suite == suite
+                if claim.suite == name
             ]
     return tuple(found)
 
@@ -71,12 +68,13 @@ def asked_whole(variant: str, config: AuditConfig) -> frozenset[str]:
 
 
 def _checked(
-    claim: RecoveryClaim, level: Level, suite: Suite, samples: Mapping[str, pd.DataFrame | None]
-) -> CheckedRecovery:
-    """One claim, from the samples of the original and of the candidate."""
+    claim: RecoveryClaim, level: Level, suite: Suite, answers: Answers,
+    sides: tuple[Mapping[str, pd.DataFrame], Mapping[str, pd.DataFrame]],
+) -> CheckedRecovery:  # fmt: skip
+    """One claim, from the answers of the original and of the candidate."""
     metric = next(one for one in suite.metrics if one.name == claim.metric)
-    before, after = (metric_rows(_of_task(one, claim.task), metric) for one in samples.values())
-    units = pair(before, after, metric)
+    before, after = (_of_task(side[metric.name], claim.task) for side in sides)
+    units = pair(before, after, metric, answers.items[metric.name])
     alpha = ALPHA / len(level.recoveries)
     found = _unfit(units, metric) or _measured(units.paired, metric, alpha)
     if isinstance(found, str):
@@ -107,8 +105,8 @@ def _measured(paired: pd.DataFrame, metric: Metric, alpha: float) -> dict[str, A
     }
 
 
-def _of_task(samples: pd.DataFrame | None, task: str | None) -> pd.DataFrame | None:
-    return samples if samples is None or task is None else samples[samples["task"] == task]
+def _of_task(rows: pd.DataFrame, task: str | None) -> pd.DataFrame:
+    return rows if task is None else rows[rows["task"] == task]
 
 
 def _unfit(units: Units, metric: Metric) -> str | None:

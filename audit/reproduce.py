@@ -135,8 +135,8 @@ def _answers(sides: tuple[_Side, _Side], tolerance: float) -> Agreement:
         if name not in then or name not in now:
             differing.append(Differing(name, *("asked" if name in side else None for side in (then, now))))
             continue
-        both = (read_samples(*then[name]), read_samples(*now[name]))
-        same, near, other = _items(*both, tolerance)
+        one, again = (read_samples(cell, root=folder) for cell, folder in (then[name], now[name]))
+        same, near, other = _items(one, again, tolerance)
         exactly, within = exactly + same, within + near
         differing += [Differing(f"{name}, {item}", *values) for item, values in other.items()]
     return Agreement("answers", "answer", exactly, within, tuple(differing))

@@ -269,7 +269,7 @@ def _compared(both: _Both, metric: Metric) -> list[Comparison]:
         for suite in suites
         for side in (ORIGINAL, AFTER)
     ]
-    comparisons = compare(runs, suites, lambda cell: tables[cell.key])
+    comparisons = compare(runs, suites, lambda cell, columns: tables[cell.key][list(columns)])
     whole, *parts = (one for one in comparisons if one.group is None)
     return [whole, *adjusted(parts, benjamini_hochberg)]
 

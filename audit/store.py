@@ -23,7 +23,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import functools
 import hashlib
 import json
 import os
@@ -61,9 +60,10 @@ if TYPE_CHECKING:
 
 SAMPLES, MEASURED = "samples.parquet", "measured.safetensors"
 REGISTRATION, RUNS = "registration.json", "runs.json"
+COLUMNS = tuple(Sample.model_fields)
 _RUNS = TypeAdapter(list[Run])
-Reader = Callable[[Cell], "pd.DataFrame"]
-"""The samples of a cell, one row an item and metric, with the columns of `Sample`."""
+Reader = Callable[[Cell, Sequence[str]], "pd.DataFrame"]
+"""The samples of a cell, one row an item and metric, with these columns of `Sample` and no others."""
 _NO_IDENTITY = {"out", "cache", "baseline", "history", "device_map", "executor", "frameworks"}
 """Of a config: where it lies, what it takes from elsewhere, who computes it, and what is said of it later."""
 _HALF = ".half-"
@@ -285,7 +285,7 @@ class Store:
             config_sha256=self._config_sha256,
             log_sha256="",
             policy_sha256="" if isinstance(rules, NotMeasured) else rules.policy_sha256,
-            finished=provenance.now(),
+            finished=provenance.now() if isinstance(rules, NotMeasured) else rules.at,
             processor=provenance.processor(),
             torch=provenance.packages().get("torch", ""),
         )
@@ -297,9 +297,9 @@ class Store:
         cell = self.finished_cell(key)
         return load_file(self.root / cell.measured_path) if cell.measured_path else {}
 
-    def read(self, cell: Cell) -> pd.DataFrame:
-        """The samples of a cell, one row an item and metric, with the columns of `Sample`."""
-        return _read(self.root, cell.path)
+    def read(self, cell: Cell, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+        """The samples of a cell, one row an item and metric, with these columns."""
+        return read_columns(self.root / cell.path, columns)
 
     # The log
 
@@ -356,23 +356,24 @@ def without_answers(log: AuditLog, folder: Path) -> str:
     return "" if there else f"the answers of {folder} don't lie beside its log"
 
 
-def read_samples(cell: Cell, root: Path = Path()) -> pd.DataFrame:
-    """The samples of a cell of a finished run; raises StoreError where the file is not that of its log."""
+def read_samples(cell: Cell, columns: Sequence[str] = COLUMNS, root: Path = Path()) -> pd.DataFrame:
+    """Columns of the samples of a cell of a finished run; raises StoreError where the file is not that of its
+    log."""
     path = root / cell.path
     try:
         if sha256_of(path) == cell.sha256:
-            return _read(root, cell.path)
+            return read_columns(path, columns)
     except FileNotFoundError:
         raise StoreError(f"{path} is not there, though its log names it. Was it moved or deleted?") from None
     raise StoreError(f"{path} is not what its log says. See what else was changed by `shrinkproof verify`.")
 
 
-@functools.lru_cache(maxsize=256)
-def _read(root: Path, path: str) -> pd.DataFrame:
-    """A cell's samples, which never change; every look reads them again."""
-    import pandas as pd
+def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """These columns of a cell's parquet file; nothing else of it is read."""
+    import pyarrow.parquet as pq
 
-    return pd.read_parquet(root / path)
+    frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
+    return frame[list(columns)]
 
 
 def _baseline(config: AuditConfig) -> Baseline | None:
@@ -436,7 +437,7 @@ def read_progress(root: Path) -> tuple[AuditConfig, tuple[Run, ...], Reader]:
         raise StoreError(
             f"{root} can't be read: {str(error).splitlines()[0]}. Was it edited or cut?"
         ) from None
-    return config, runs, lambda cell: _read(root, cell.path)
+    return config, runs, lambda cell, columns: read_columns(root / cell.path, columns)
 
 
 def run_folder(run: Path) -> Path:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from audit.compare import ORIGINAL, samples_of
-from audit.pairing import Units, metric_rows, pair
+from audit.answers import Answers
+from audit.compare import ORIGINAL
+from audit.pairing import Units, n_units, pair
 from audit.records import AuditConfig, Metric, NotMeasured, Rule, Run
 from audit.statistics.eprocess import e_process, items_to_pass
 from audit.store import Reader, read_progress
@@ -48,12 +49,10 @@ def _watched(name: str, rule: Rule, config: AuditConfig, runs: Sequence[Run], re
     metric = next((one for one in suite.metrics if one.name == rule.metric), None)
     if metric is None:
         return _without(name, rule, 0, 0, "a divergence has no bound that a bet could rest on")
-    sides = (
-        [run for run in runs if (run.variant, run.suite) == (side, suite.name)] for side in (ORIGINAL, name)
-    )
-    before, after = (metric_rows(samples_of(side, read), metric) for side in sides)
-    units = pair(before, after, metric)
-    n_planned = len(pair(before, before, metric).paired)
+    answers = Answers(suite.model_copy(update={"metrics": (metric,)}), runs, read)
+    before, after = (answers.of(side)[metric.name] for side in (ORIGINAL, name))
+    items = answers.items[metric.name]
+    units, n_planned = pair(before, after, metric, items), n_units(before, metric, items)
     reason = _unwatchable(rule, metric, units)
     if reason:
         return _without(name, rule, len(units.paired), n_planned, reason)

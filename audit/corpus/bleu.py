@@ -44,4 +44,4 @@ def _score(sums: Floats) -> float:
     return float(bleu.BLEU.compute_bleu(matching, possible, answer, target, smooth_method="exp").score)
 
 
-BLEU = OfSums(_terms, _of, higher_is_better=True)
+BLEU = OfSums(_terms, _of, ("answer", "target"), higher_is_better=True)

@@ -29,4 +29,4 @@ def _of(sums: Floats) -> Floats:
     return mean
 
 
-BRIER = OfSums(_terms, _of, higher_is_better=False)
+BRIER = OfSums(_terms, _of, ("outcome", "scores"), higher_is_better=False)

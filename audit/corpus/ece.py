@@ -34,4 +34,4 @@ def _of(sums: Floats) -> Floats:
     return error
 
 
-ECE = OfSums(_terms, _of, higher_is_better=False)
+ECE = OfSums(_terms, _of, ("outcome", "scores"), higher_is_better=False)

@@ -31,4 +31,4 @@ def _of(sums: Floats) -> Floats:
     return share
 
 
-FAILURE_RATE = OfSums(_terms, _of, higher_is_better=False)
+FAILURE_RATE = OfSums(_terms, _of, ("task", "pair", "answer"), higher_is_better=False)

@@ -16,4 +16,4 @@ def _of(sums: Floats) -> Floats:
     return highest - lowest
 
 
-GAP = OfSums(group_terms, _of, higher_is_better=False)
+GAP = OfSums(group_terms, _of, ("group", "outcome"), higher_is_better=False)

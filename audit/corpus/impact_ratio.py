@@ -18,4 +18,4 @@ def _of(sums: Floats) -> Floats:
     return ratio
 
 
-IMPACT_RATIO = OfSums(group_terms, _of, higher_is_better=True)
+IMPACT_RATIO = OfSums(group_terms, _of, ("group", "outcome"), higher_is_better=True)

@@ -23,9 +23,11 @@ class OfSums:
     """
 
     terms: Callable[[pd.DataFrame], Floats]
-    """Rows with the columns of `Sample` → [rows, k] what each adds; ValueError where they don't fit."""
+    """Rows with those `columns` → [rows, k] what each adds; ValueError where they don't fit."""
     of: Callable[[Floats], Floats]
     """[..., k] sums of the terms → [...] the statistic; NaN where it is not defined."""
+    columns: tuple[str, ...]
+    """Those of `Sample` that `terms` looks at: no others are read."""
     higher_is_better: bool
 
     def __call__(self, rows: pd.DataFrame) -> float:

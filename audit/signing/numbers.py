@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-
-import pandas as pd
 
 from audit.budgets import weigh
 from audit.compare import compare
@@ -18,6 +15,7 @@ from audit.records import AuditLog, BudgetVerdict, Comparison, Confirmation, Dec
 from audit.recovery import recoveries
 from audit.signing.checked import Checked, Finding
 from audit.signing.statement import LOG
+from audit.store import Reader, read_columns
 
 _COUNTED = ("n_pairs", "n_unpaired_before", "n_unpaired_after", "before", "after")
 """Counts and rates; what is estimated from them may be computed otherwise by another version."""
@@ -51,8 +49,7 @@ def _confirmed(log: AuditLog, found: Confirmation, root: Path) -> Iterator[Check
 
 
 def _numbers(log: AuditLog, root: Path, within: str = "") -> Iterator[Checked]:
-    read = cache(lambda path: pd.read_parquet(root / path))
-    again = compare(log.runs, log.config.suites, lambda cell: read(cell.path), log.config.seed)
+    again = compare(log.runs, log.config.suites, _reader(root), log.config.seed)
     found = {_place(one): one for one in again}
     for i, said in enumerate(log.comparisons):
         follows = found.pop(_place(said), None)
@@ -71,9 +68,14 @@ def _numbers(log: AuditLog, root: Path, within: str = "") -> Iterator[Checked]:
         yield _unlike(log, f"{within}comparisons", f"has none of {of}, and there are answers")
 
 
+def _reader(root: Path) -> Reader:
+    """Of cells that need not have the digests of their log."""
+    return lambda cell, columns: read_columns(root / cell.path, columns)
+
+
 def _recoveries(log: AuditLog, root: Path) -> Iterator[Checked]:
     """What became of the cards' claims; a stopped audit did not come to them."""
-    again = recoveries(log.runs, log.config, lambda cell: pd.read_parquet(root / cell.path))
+    again = recoveries(log.runs, log.config, _reader(root))
     follows = again if log.status == "finished" else again[: len(log.recoveries)]
     if len(log.recoveries) != len(follows):
         yield _unlike(log, "recoveries", f"are {len(log.recoveries)}, and the cards claim {len(follows)}")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -264,8 +265,8 @@ def _linear(ratio: Ratio) -> _Linear:
 
 def _robust(linear: _Linear, clusters: ArrayLike) -> Estimate:
     """The statistic with its cluster-robust error."""
-    labels, place = np.unique(np.asarray(clusters), return_inverse=True)
-    n, count = linear.influence.size, labels.size
+    place, count = _places(np.asarray(clusters))
+    n = linear.influence.size
     if place.shape != (n,):
         raise ValueError(f"{n} rows need as many cluster labels, not {place.size}")
     if count < 2:
@@ -285,6 +286,16 @@ def _robust(linear: _Linear, clusters: ArrayLike) -> Estimate:
         design_effect=_design_effect(variance, independent, rows_are_clusters=n == count),
         method=f"cluster-robust t of {count} clusters",
     )
+
+
+def _places(labels: NDArray[Any]) -> tuple[NDArray[np.intp], int]:
+    """Each label's place among the sorted distinct ones, and how many those are."""
+    if labels.dtype.kind == "i" and labels.size and labels.min() >= 0 and labels.max() < labels.size:
+        counts = np.bincount(labels)
+        if counts.all():  # 0, 1, … without a gap are their own places: no sorting
+            return labels.astype(np.intp), counts.size
+    distinct, place = np.unique(labels, return_inverse=True)
+    return place, distinct.size
 
 
 def skewness_of_sum(parts: NDArray[np.float64]) -> float:

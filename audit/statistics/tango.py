@@ -7,6 +7,7 @@ paired-sample design, Statistics in Medicine 17:891-908. Here λ of the paper is
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,6 +64,7 @@ def upper_bound(lost: int, gained: int, n: int, alpha: float) -> float:
     return upper_bound_at(lost, gained, n, float(ndtri(alpha)))
 
 
+@lru_cache(maxsize=256)
 def upper_bound_at(lost: float, gained: float, n: float, z: float) -> float:
     """The drop at which the score is `z`, a quantile below 0; 1 if it never falls that low.
 

@@ -84,7 +84,7 @@ def run_compare(
     tables = {"original": before, **{f"level{i}": table for i, table in enumerate(after)}}
     runs = [Run(variant=name, suite="facts", cells=(cell(name),)) for name in tables]
     suite = Suite(name="facts", title="Facts", question="?", tasks=(Task(name="facts"),), metrics=metrics)
-    return compare(runs, [suite], lambda one: tables[one.key])
+    return compare(runs, [suite], lambda one, columns: tables[one.key][[*columns]])
 
 
 def test_a_divergence_is_the_mean_over_the_positions_of_all_cells() -> None:
@@ -119,7 +119,7 @@ def _divergence_of(cells: tuple[Cell, ...]) -> Divergence | NotMeasured:
         Run(variant="level", suite="facts", cells=cells),
     ]
     suite = Suite(name="facts", title="Facts", question="?", tasks=(Task(name="facts"),), metrics=(ITEM,))
-    return compare(runs, [suite], lambda _: samples([1, 0]))[0].divergence
+    return compare(runs, [suite], lambda _, columns: samples([1, 0])[[*columns]])[0].divergence
 
 
 def flips(comparison: Comparison) -> tuple[int, int]:
@@ -204,7 +204,7 @@ def test_without_a_pair_every_number_is_not_measured_and_says_why() -> None:
 def test_without_a_run_of_the_original_nothing_pairs() -> None:
     suite = Suite(name="facts", title="", question="", tasks=(Task(name="facts"),), metrics=(ITEM, PAIR))
     runs = [Run(variant="int4", suite="facts", cells=(cell("x"),))]
-    found = compare(runs, [suite], lambda _: samples([1, 0], pair=["a", "a"]))
+    found = compare(runs, [suite], lambda _, columns: samples([1, 0], pair=["a", "a"])[[*columns]])
     assert [(one.n_pairs, one.n_unpaired_after) for one in found] == [(0, 2), (0, 1)]
 
 

@@ -49,7 +49,7 @@ def items(folder: Path, log: AuditLog, variant: str, part: bool) -> set[tuple[st
         for run in log.all_runs
         for cell in run.cells
         if run.variant == variant and (cell.part == HELD_OUT) is part
-        for row in read_samples(cell, folder).itertuples()
+        for row in read_samples(cell, root=folder).itertuples()
     }
 
 

@@ -22,7 +22,7 @@ THIRD = [0.0] * 10 + [1.0] * 50
 def held(folder: Path, *answers: Sequence[float], **suite: object) -> Contest:
     names = ("int8", "int4", "control")
     log = candidates(folder, {"original": answers[0], **dict(zip(names, answers, strict=False))}, **suite)
-    (one,) = contests(log.runs, log.config, lambda cell: read_samples(cell, folder))
+    (one,) = contests(log.runs, log.config, lambda cell, columns: read_samples(cell, columns, folder))
     return one
 
 
@@ -62,15 +62,15 @@ def test_no_more_are_kept_than_a_report_shows(tmp_path: Path) -> None:
     assert len(one.contested) == MOST_CONTESTED
 
 
-def clustered(cell: Cell, folder: Path) -> pd.DataFrame:
-    samples = read_samples(cell, folder)
-    return samples.assign(cluster=[f"c{number // 4}" for number in range(len(samples))])
+def clustered(cell: Cell, columns: Sequence[str], folder: Path) -> pd.DataFrame:
+    samples = read_samples(cell, root=folder)
+    return samples.assign(cluster=[f"c{number // 4}" for number in range(len(samples))])[[*columns]]
 
 
 def test_clustered_items_are_tested_by_clusters(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     log = candidates(folder, {"original": ONE, "int8": ONE, "int4": OTHER})
-    (one,) = contests(log.runs, log.config, lambda cell: clustered(cell, folder))
+    (one,) = contests(log.runs, log.config, lambda cell, columns: clustered(cell, columns, folder))
     assert isinstance(one.omnibus, Omnibus)
     assert one.omnibus.method == "Hotelling's T², as an F, by clusters"
     assert one.omnibus.denominator == 14  # of 15 clusters
@@ -98,10 +98,13 @@ def test_p_is_adjusted_over_suites(tmp_path: Path) -> None:
     again = log.config.suites[0].model_copy(update={"name": "again"})
     config = log.config.model_copy(update={"suites": (*log.config.suites, again)})
     runs = [*log.runs, *(run.model_copy(update={"suite": "again"}) for run in log.runs)]
-    one, other = contests(runs, config, lambda cell: read_samples(cell, folder))
+    one, other = contests(runs, config, lambda cell, columns: read_samples(cell, columns, folder))
     assert one.p_adjusted == other.p_adjusted == pytest.approx(2 * one.p_value)  # type: ignore[operator]
 
 
 def test_one_candidate_has_no_contest(tmp_path: Path) -> None:
     log = candidates(tmp_path / "run", {"original": ONE, "int8": ONE})
-    assert contests(log.runs, log.config, lambda cell: read_samples(cell, tmp_path / "run")) == ()
+    assert (
+        contests(log.runs, log.config, lambda cell, columns: read_samples(cell, columns, tmp_path / "run"))
+        == ()
+    )

@@ -43,7 +43,7 @@ def release(
     run_folder(folder, {"original": original, level: int8})
     log = read_log(folder)
     config = log.config.model_copy(update={"rules": rules or (Rule(suite="arithmetic"),)})
-    comparisons = compare(log.runs, config.suites, lambda cell: read_samples(cell, folder))
+    comparisons = compare(log.runs, config.suites, lambda cell, columns: read_samples(cell, columns, folder))
     verdicts = judge(comparisons, config.rules, log.variants, config.suites)
     whole = log.model_copy(update={"config": config, "comparisons": comparisons, "verdicts": verdicts})
     whole = whole.model_copy(update=change(whole))

@@ -33,7 +33,7 @@ def held(folder: Path, *answers: Sequence[float]) -> tuple[Duel, ...]:
     names = ("int8", "int4", "control")
     run_folder(folder, {"original": answers[0], **dict(zip(names, answers, strict=False))})
     log = candidates(read_log(folder))
-    return duels(log.runs, log.config, lambda cell: read_samples(cell, folder))
+    return duels(log.runs, log.config, lambda cell, columns: read_samples(cell, columns, folder))
 
 
 def test_a_pair_is_tested_item_by_item(tmp_path: Path) -> None:
@@ -72,6 +72,6 @@ def test_each_suite_is_a_family_of_its_own(tmp_path: Path) -> None:
     again = log.config.suites[0].model_copy(update={"name": "again"})
     config = log.config.model_copy(update={"suites": (*log.config.suites, again)})
     runs = [*log.runs, *(run.model_copy(update={"suite": "again"}) for run in log.runs)]
-    found = duels(runs, config, lambda cell: read_samples(cell, tmp_path / "run"))
+    found = duels(runs, config, lambda cell, columns: read_samples(cell, columns, tmp_path / "run"))
     assert [one.suite for one in found] == ["arithmetic", "again"]
     assert {one.p_adjusted for one in found} == {found[0].p_value}

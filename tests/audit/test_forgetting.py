@@ -104,9 +104,9 @@ def forget(
         for name, rows in tables.items()
     ]
 
-    def read(one: Cell) -> pd.DataFrame:
+    def read(one: Cell, columns: Sequence[str]) -> pd.DataFrame:
         rows = tables[one.key]
-        return rows[rows["part"] == one.part].drop(columns="part")
+        return rows[rows["part"] == one.part][[*columns]]
 
     return {one.variant: one for one in forgotten(runs, config, read)}
 

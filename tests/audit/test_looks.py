@@ -36,7 +36,11 @@ def run_in_parts(
                     tables[key] = rows
                     cells.append(cell(key).model_copy(update={"part": number, "task": task}))
         runs.append(Run(variant=name, suite="facts", cells=tuple(cells)))
-    found = compare(runs, [FACTS.model_copy(update={"metrics": (metric,)})], lambda one: tables[one.key])
+    found = compare(
+        runs,
+        [FACTS.model_copy(update={"metrics": (metric,)})],
+        lambda one, columns: tables[one.key][[*columns]],
+    )
     return found[0]
 
 

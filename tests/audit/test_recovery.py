@@ -25,7 +25,7 @@ def checked(
     folder: Path, outcomes: Mapping[str, Sequence[float]], *claims: RecoveryClaim, **suite: object
 ) -> tuple[CheckedRecovery, ...]:
     log = candidates(folder, outcomes, *claims, **suite)
-    return recoveries(log.runs, log.config, lambda cell: read_samples(cell, folder))
+    return recoveries(log.runs, log.config, lambda cell, columns: read_samples(cell, columns, folder))
 
 
 @pytest.mark.parametrize(
