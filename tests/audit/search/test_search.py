@@ -123,7 +123,7 @@ def test_nothing_is_chosen_by_the_items_held_out(folder: Path, log: AuditLog) ->
             for run in log.all_runs
             for cell in run.cells
             if (cell.part == HELD_OUT) is held_out
-            for row in read_samples(cell, folder).itertuples()
+            for row in read_samples(cell, root=folder).itertuples()
         }
 
     assert asked(True)
