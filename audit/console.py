@@ -167,6 +167,39 @@ def _print_confirmation(console: Console, log: AuditLog, found: Confirmation) ->
             console.print(f"{mark} {verdict.variant}, held out · {title}: {escape(verdict.because)}")
 
 
+def print_search(console: Console, log: AuditLog) -> None:
+    """The levels that were audited, what became of the others, what it took, and what was found."""
+    found, plan = log.search, log.config.search
+    assert found is not None, "the log is a search's"
+    assert plan is not None, "the log is a search's"
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("level", no_wrap=True)
+    for column in (plan.goal.quantity, "KL, nats"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("items that choose", no_wrap=True)
+    table.add_column("items held out", no_wrap=True)
+    audited = [one for one in found.trials if not isinstance(one.decision, NotMeasured)]
+    digits = ",.0f" if plan.goal.quantity.endswith("_bytes") else ".4g"
+    for one in sorted(
+        audited, key=lambda one: -1.0 if isinstance(one.quantity, NotMeasured) else one.quantity
+    ):
+        held_out = "" if isinstance(one.held_out, NotMeasured) else _MARKS[one.held_out]
+        table.add_row(
+            one.name, _known(one.quantity, digits), _known(one.divergence, ".4f"),
+            "" if isinstance(one.decision, NotMeasured) else _MARKS[one.decision], held_out,
+        )  # fmt: skip
+    console.print(table)
+    spent = found.spent
+    console.print(
+        f"{len(found.trials)} levels proposed, {len(audited)} audited; {spent.tokens:,} tokens computed, "
+        f"{spent.seconds:,.0f} s."
+    )
+    console.print(f"{_MARKS[log.decision]} {escape(found.because)}.", soft_wrap=True)
+    for variant in log.variants:
+        if variant.name == (found.winner or found.beyond):
+            console.print(f"{variant.name}: {escape(variant.path)}", soft_wrap=True)
+
+
 def print_history(console: Console, rows: Sequence[CatalogueRow]) -> None:
     """One row an audit and level, the drop of each suite's first rule with its decision."""
     suites = list(dict.fromkeys(row.suite for row in rows if row.suite))
