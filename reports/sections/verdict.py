@@ -183,7 +183,8 @@ def sentence(log: AuditLog, level: Level) -> str:
         return f"{'No' if again == 'fail' else 'Not shown'}. {_unconfirmed(alone, level)}"
     if reading.unconfirmed(log, level):
         return _untried(log, level)
-    return _yes(log, verdicts, weighed, rules)
+    confirmed = " Confirmed on the items held out." if reading.held_out(log, level) else ""
+    return _yes(log, verdicts, weighed, rules) + confirmed
 
 
 def _untried(log: AuditLog, level: Level) -> str:

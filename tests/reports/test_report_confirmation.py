@@ -87,6 +87,8 @@ def test_the_sentence_does_not_release_what_was_not_confirmed(log: AuditLog) -> 
     level = level_of(log)
     blocking = sum(rule.blocks for rule in log.config.rules)
     assert sentence(chosen(log, "pass"), level).startswith("Yes")
+    assert sentence(chosen(log, "pass"), level).endswith("Confirmed on the items held out.")
+    assert "Confirmed" not in sentence(passing(log), level)
     assert sentence(chosen(log, "fail"), level).startswith("No. It passes on the items that it was chosen by")
     told = sentence(chosen(log, "inconclusive"), level)
     assert told.startswith("Not shown. It passes on the items that it was chosen by")
