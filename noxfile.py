@@ -92,6 +92,14 @@ def report_size(session: nox.Session) -> None:
 
 
 @nox.session
+def search(session: nox.Session) -> None:
+    """A search against a grid of full audits on a real model, written to docs/search.md; half an hour."""
+    session.install("-e", ".[gguf,search]")
+    session.run("python", "fixtures/demo_model.py")
+    session.run("python", "-m", "fixtures.search_bench", *session.posargs)
+
+
+@nox.session
 def scale(session: nox.Session) -> None:
     """Time and memory of comparing and rendering over an audit's size, into docs/scale.md; `-- SIZE ...`."""
     session.install("-e", ".")

@@ -20,6 +20,7 @@ from audit.console import (
     print_history,
     print_plan,
     print_reproduction,
+    print_search,
     print_side_by_side,
     print_since,
     print_variants,
@@ -28,6 +29,7 @@ from audit.console import (
 )
 from audit.errors import ConfigError, ShrinkproofError
 from audit.frameworks import installed
+from audit.goals import goal as search_goal
 from audit.quiet import quiet
 from audit.records import AuditLog
 from audit.store import log_sha256, read_log, write_file, write_report
@@ -147,6 +149,48 @@ def compress(
     with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
         variants = make_variants(settings, progress=progress)
     print_variants(Console(), variants)
+
+
+@app.command()
+def search(
+    config: Annotated[Path, typer.Argument(help="YAML file of the audit; `search:` narrows what is tried.")],
+    size: Annotated[str | None, typer.Option(help="Bytes on disk: 100MB.", show_default=False)] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Bytes of weights and cache: 1GB.", show_default=False)
+    ] = None,
+    bits: Annotated[
+        float | None, typer.Option(help="Bits a weight, of all weights.", show_default=False)
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Times as fast as the original at decoding.", show_default=False)
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(help="Text to compare levels on, and to calibrate.", show_default=False),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Items per task.", show_default=False)] = None,
+    out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all draws.", show_default=False)] = None,
+) -> None:
+    """Find the most compressed level that passes every rule; go on where a killed search left off.
+
+    One quantity is made small; the number is what it is to reach. The exit code is 0 if a level does, 1 if
+    none passes within it, and 3 if that is open.
+    """
+    from audit.search import search as found_by_search
+
+    goal = search_goal(size=size, memory=memory, bits=bits, speed=speed)
+    settings = load_config(config, goal=goal, calibration=calibration, limit=limit, out=out, seed=seed)
+    console = Console(width=None if sys.stdout.isatty() else IN_A_FILE)
+    with TerminalProgress(Console(file=sys.stderr)) as progress:
+        with quiet():
+            command = shlex.join(["shrinkproof", *sys.argv[1:]])
+            log = found_by_search(settings, progress=progress, command=command)
+        progress.stage("writing the report")
+        report_path = _render(log, Path(settings.out), "html")
+    print_search(console, log)
+    console.print(f"Report: {report_path}", soft_wrap=True)
+    raise typer.Exit(EXIT_CODES[log.decision])
 
 
 @app.command()

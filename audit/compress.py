@@ -59,10 +59,24 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
                     variant = candidates.taken(config, level, level.artefact, original)
                 else:
                     progress.stage(f"compressing: {level.name}")
-                    variant = _make(config, level, original, source, folder, scratch, progress)
+                    last = _through(config, level, original, source, scratch, progress)
+                    variant = _make(config, level, original, last, folder, scratch, progress)
+                    variant = variant.model_copy(update={"parent": source.digest})
                 store.add_variant(variant, folder)
         made[level.name] = store.located(variant)
     return tuple(made.values())
+
+
+def _through(
+    config: AuditConfig, level: Level, original: Variant, source: Variant, scratch: Path, progress: Progress
+) -> Variant:
+    """What the level is made from: the last of the links on the way to it, which are made here."""
+    for place, link in enumerate(level.through):
+        folder = scratch / f"link-{place}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        source = _make(config, link, original, source, folder, scratch, progress)
+    return source
 
 
 def _original(config: AuditConfig) -> Variant:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from audit import claims, registry, weights
+from audit import claims, registry, search_space, weights
 from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
 from audit.frameworks import load_framework
@@ -26,6 +26,7 @@ from audit.records import (
     ModelRef,
     Record,
     Rule,
+    SearchPlan,
     Suite,
 )
 from audit.suite_entry import SuiteEntry, suites_of
@@ -35,6 +36,9 @@ from audit.yaml_lines import KeyPath, Lines, explain, place, read_yaml
 DEFAULT_LEVELS = ("control", "int8", "int4")
 NOISE = Level(name="control-bf16", method="copy", options={"dtype": "bfloat16"})
 DEFAULT_SUITES = ("accuracy", "bias", "robustness", "forgetting", "safety")
+
+HOLDOUT = 0.3
+"""Share of the items that a search holds out where the config does not say."""
 
 _LEVEL_NAME = re.compile(r"[\w.-]+")
 
@@ -63,6 +67,22 @@ class CandidateEntry(ModelEntry):
 
 
 LevelEntry = str | dict[str, Any]
+
+
+class SearchEntry(Record):
+    """`search:`: what is given here narrows the plan; see `SearchPlan` for what is not."""
+
+    methods: tuple[str, ...] | None = None
+    bits: tuple[int, ...] | None = None
+    group_sizes: tuple[int, ...] | None = None
+    symmetric: tuple[bool, ...] | None = None
+    raised: tuple[float, ...] | None = None
+    raised_by: tuple[int, ...] | None = None
+    shares: tuple[float, ...] | None = None
+    trials: int | None = None
+    audits: int | None = None
+    winners: int | None = None
+    tokens: int | None = None
 
 
 class ConfigFile(Record):
@@ -110,6 +130,8 @@ class ConfigFile(Record):
     threads: int | None = None
     frameworks: tuple[str, ...] = ()
     """YAML files of clauses, such as a company's own policy: see `Framework`."""
+    search: SearchEntry = SearchEntry()
+    """What `shrinkproof search` may choose from; no other command looks at it."""
     device_map: str | DeviceMap | None = None
     """`auto`, or a mapping: see `DeviceMap`."""
     executor: str | dict[str, Any] = "local"
@@ -122,11 +144,15 @@ class ConfigFile(Record):
     """Folder of past audits: those of the same model are shown as a trend."""
 
 
-def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditConfig:
+def load_config(
+    source: Path | Mapping[str, Any] | None, *, goal: Budget | None = None, **flags: Any
+) -> AuditConfig:
     """The config of a YAML file (or a mapping of the same keys), flags laid over it.
 
     Flags are keys of `ConfigFile`, and `allow_pickle` and `trust_remote_code` of the model; None
-    means not given. Raises ConfigError or ModelError naming the line, the value and the way out.
+    means not given. With a `goal` it is the config of a search: it has no levels but the controls that it
+    names, and a share of the items is held out. Raises ConfigError or ModelError naming the line, the value
+    and the way out.
     """
     if isinstance(source, Path):
         data, lines = read_yaml(source, "config file", "`model:` and `levels:`")
@@ -193,17 +219,29 @@ def load_config(source: Path | Mapping[str, Any] | None, **flags: Any) -> AuditC
         "frameworks",
         "sequential",
         "noise",
+        "search",
     }
     given = parsed.model_dump(exclude=elsewhere, exclude_none=True)
     if not parsed.sequential:
         given["looks"] = 1
     if isinstance(parsed.device_map, str):
         given["device_map"] = {"policy": parsed.device_map}
+    budgets = (*policy.budgets, *parsed.budgets, *(device.budgets if device else ()))
+    if goal is not None:
+        if parsed.candidates:
+            raise ConfigError("a search makes its levels itself: leave `candidates:` out, or use `run`.")
+        levels = tuple(level for level in levels if level.is_control) if parsed.levels else ()
+        if device is not None and goal.context is not None:
+            goal = goal.model_copy(update={"context": device.context})
+        plan = _located(
+            lines, where, ("search",), lambda entry: _plan(entry, goal, home, parsed), parsed.search
+        )
+        given = {"holdout": HOLDOUT, **given, "search": plan}
+        budgets = (*budgets, goal)
     try:
         config = AuditConfig(
             model=_model(parsed.model, home), levels=levels, suites=_clustered(suites, rules), rules=rules,
-            budgets=(*policy.budgets, *parsed.budgets, *(device.budgets if device else ())),
-            device_profile=device, executor=executor, frameworks=frameworks, **given,
+            budgets=budgets, device_profile=device, executor=executor, frameworks=frameworks, **given,
         )  # fmt: skip
     except ValidationError as error:
         raise ConfigError(explain(error, lines, where, _keys_beside)) from None
@@ -366,6 +404,23 @@ def _endpoint(url: str, model: str) -> Endpoint:
     return Endpoint(
         url=url if url.endswith("/completions") else f"{url.rstrip('/')}/completions", model=model
     )
+
+
+def _plan(entry: SearchEntry, goal: Budget, home: Path, parsed: ConfigFile) -> SearchPlan:
+    """The plan of a search; raises ConfigError for what it can't choose from."""
+    given = entry.model_dump(exclude_none=True)
+    if parsed.calibration is not None:
+        text = found_file(parsed.calibration, home, "calibration")
+        given |= {"calibration": str(text), "calibration_sha256": file_digest(text, "calibration")}
+    given.setdefault("methods", search_space.usual(goal, calibrated=parsed.calibration is not None))
+    try:
+        plan = SearchPlan(goal=goal, **given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"search: {key}: {first['msg']} (given {first.get('input')!r}).") from None
+    search_space.check(plan)
+    return plan
 
 
 def _clustered(suites: Sequence[Suite], rules: Sequence[Rule]) -> tuple[Suite, ...]:

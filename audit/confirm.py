@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from audit.compare import compare
 from audit.evaluate import evaluate_held_out
+from audit.harness import LoadedTask
 from audit.judge import judge
 from audit.progress import Progress
 from audit.records import AuditConfig, BudgetVerdict, Confirmation, NotMeasured, Variant, Verdict
@@ -38,15 +39,20 @@ def confirm(
 
 def confirmed(
     best: Variant, chosen: str, original: Variant, config: AuditConfig, store: Store,
-    progress: Progress | None = None,
+    progress: Progress | None = None, shared_by: int = 1, tasks: Sequence[LoadedTask] | None = None,
 ) -> Confirmation:  # fmt: skip
-    """That variant judged by the items held out alone; `chosen` says how it was chosen."""
-    runs = evaluate_held_out((original, best), config, store, progress)
+    """That variant judged by the items held out alone; `chosen` says how it was chosen.
+
+    `shared_by`: variants that may be tried so, which share the error of each rule. `tasks`: those of the
+    config, where they are loaded already.
+    """
+    runs = evaluate_held_out((original, best), config, store, progress, tasks)
     comparisons = compare(runs, config.suites, store.read, config.seed)
-    verdicts = judge(comparisons, config.rules, (best,), config.suites)
-    return Confirmation(
-        variant=best.name, chosen=chosen, runs=runs, comparisons=comparisons, verdicts=verdicts
-    )
+    found = Confirmation(
+        variant=best.name, chosen=chosen, runs=runs, comparisons=comparisons, verdicts=(),
+        shared_by=shared_by,
+    )  # fmt: skip
+    return _judged(found, best, config)
 
 
 def rejudged(
@@ -55,8 +61,12 @@ def rejudged(
     """The same numbers under the rules of `config`."""
     if isinstance(found, NotMeasured):
         return found
-    best = [one for one in variants if one.name == found.variant]
-    verdicts = judge(found.comparisons, config.rules, best, config.suites)
+    (best,) = (one for one in variants if one.name == found.variant)
+    return _judged(found, best, config)
+
+
+def _judged(found: Confirmation, best: Variant, config: AuditConfig) -> Confirmation:
+    verdicts = judge(found.comparisons, found.rules(config.rules), (best,), config.suites)
     return found.model_copy(update={"verdicts": verdicts})
 
 

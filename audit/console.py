@@ -26,6 +26,7 @@ from audit.records import (
     DIVERGENCE,
     AuditLog,
     Comparison,
+    Confirmation,
     Decision,
     Divergence,
     Interval,
@@ -144,9 +145,59 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
             most = f"{claim.task or claim.suite}; at most {claim.interval.upper:.1%} is left: refuted"
             console.print(f"[red]{escape(claim.variant)}: {escape(f'{what} {most}')}[/]", soft_wrap=True)
     console.print(_sizes(log.variants))
+    if isinstance(log.confirmation, Confirmation):
+        _print_confirmation(console, log, log.confirmation)
+    elif log.config.holdout:
+        console.print(f"Nothing confirmed: {escape(log.confirmation.reason)}.", soft_wrap=True)
     if isinstance(log.registered, Registration) and log.registered.policy_sha256 != log.config.policy_sha256:
         console.print("[bold yellow]Post hoc[/]: the rules were changed after the items were scored.")
     console.print(f"Audit: {_MARKS[log.decision]}")
+
+
+def _print_confirmation(console: Console, log: AuditLog, found: Confirmation) -> None:
+    """What the items held out say of the chosen variant, and why of each rule that does not pass there."""
+    kept = sum(verdict.decision == "pass" for verdict in found.verdicts)
+    rules = f"{kept} of {len(found.verdicts)} rules pass there"
+    console.print(
+        f"On items held out: [bold]{escape(found.variant)}[/], {found.chosen}: {rules}.", soft_wrap=True
+    )
+    for verdict in found.verdicts:
+        if verdict.decision != "pass":
+            mark, title = _marked(verdict.decision, verdict.rule.blocks), escape(_title(log, verdict.rule))
+            console.print(f"{mark} {verdict.variant}, held out · {title}: {escape(verdict.because)}")
+
+
+def print_search(console: Console, log: AuditLog) -> None:
+    """The levels that were audited, what became of the others, what it took, and what was found."""
+    found, plan = log.search, log.config.search
+    assert found is not None, "the log is a search's"
+    assert plan is not None, "the log is a search's"
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("level", no_wrap=True)
+    for column in (plan.goal.quantity, "KL, nats"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("items that choose", no_wrap=True)
+    table.add_column("items held out", no_wrap=True)
+    audited = [one for one in found.trials if not isinstance(one.decision, NotMeasured)]
+    digits = ",.0f" if plan.goal.quantity.endswith("_bytes") else ".4g"
+    for one in sorted(
+        audited, key=lambda one: -1.0 if isinstance(one.quantity, NotMeasured) else one.quantity
+    ):
+        held_out = "" if isinstance(one.held_out, NotMeasured) else _MARKS[one.held_out]
+        table.add_row(
+            one.name, _known(one.quantity, digits), _known(one.divergence, ".4f"),
+            "" if isinstance(one.decision, NotMeasured) else _MARKS[one.decision], held_out,
+        )  # fmt: skip
+    console.print(table)
+    spent = found.spent
+    console.print(
+        f"{len(found.trials)} levels proposed, {len(audited)} audited; {spent.tokens:,} tokens computed, "
+        f"{spent.seconds:,.0f} s."
+    )
+    console.print(f"{_MARKS[log.decision]} {escape(found.because)}.", soft_wrap=True)
+    for variant in log.variants:
+        if variant.name == (found.winner or found.beyond):
+            console.print(f"{variant.name}: {escape(variant.path)}", soft_wrap=True)
 
 
 def print_history(console: Console, rows: Sequence[CatalogueRow]) -> None:

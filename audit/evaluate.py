@@ -29,16 +29,18 @@ def evaluate(
     store: Store,
     progress: Progress | None = None,
     settled: Settled = lambda runs: frozenset(),
+    tasks: Sequence[LoadedTask] | None = None,
 ) -> tuple[Run, ...]:
     """Every suite on every variant, in the order of the config; the first variant is the original.
 
     The items come in `config.looks` parts. After each part of a variant, `settled` says which suites are
     decided and need no more; the original answers all of them, once. The config's executor says how many
-    variants are on their way at once, which changes nothing of what is asked of each.
+    variants are on their way at once, which changes nothing of what is asked of each. `tasks`: those of the
+    config, where they are loaded already.
     """
     progress = progress or Silent()
     progress.stage("loading the tasks")
-    tasks = tasks_of(config)
+    tasks = tasks or tasks_of(config)
     store.register(_registration(tasks, config))
     parts = [
         (task, part)
@@ -62,12 +64,16 @@ def evaluate(
 
 
 def evaluate_held_out(
-    variants: Sequence[Variant], config: AuditConfig, store: Store, progress: Progress | None = None
+    variants: Sequence[Variant],
+    config: AuditConfig,
+    store: Store,
+    progress: Progress | None = None,
+    tasks: Sequence[LoadedTask] | None = None,
 ) -> tuple[Run, ...]:
-    """Every suite on the items held out; the first variant is the original."""
+    """Every suite on the items held out; the first variant is the original. `tasks` as of `evaluate`."""
     progress = progress or Silent()
     progress.stage("loading the items held out")
-    wanted = _wanted(variants, [(task, HELD_OUT) for task in tasks_of(config) if task.held], config)
+    wanted = _wanted(variants, [(task, HELD_OUT) for task in tasks or tasks_of(config) if task.held], config)
     runs: list[Run] = []
     with _scoring(wanted, config, store, progress) as scoring:
         for variant in variants:
@@ -189,8 +195,12 @@ class _Scoring:
             assert self._crew is not None, "there is one where cells are missing"
             for answered in self._crew.map(list(missing.values()), self._store.arrays):
                 wanted = missing[answered.cell.key]
+                tokens = self._tokens[wanted.original]
                 self._store.add_cell(
-                    answered.cell, answered.samples, answered.arrays, lend=wanted.is_original
+                    answered.cell.model_copy(update={"tokens": tokens}),
+                    answered.samples,
+                    answered.arrays,
+                    lend=wanted.is_original,
                 )
                 self.spare([wanted])
         return [(cell, self._store.finished_cell(cell.key)) for cell in cells]

@@ -86,9 +86,9 @@ def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: Evidence
     """Verdicts of one rule, mildest level first; after the first that does not pass, none is a pass.
 
     Each level is tested at the full alpha and the family-wise error stays at alpha, because the claims
-    stop (fixed sequence); a candidate is a claim of its own. The control takes no part unless it does not
-    pass; where it shows that the measurement does not repeat, nothing is claimed of any level, wherever the
-    control stands.
+    stop (fixed sequence); a candidate is a claim of its own, and so is what a search proposed. The control
+    takes no part unless it does not pass; where it shows that the measurement does not repeat, nothing is
+    claimed of any level, wherever the control stands.
     """
     alone = [_judge_one(rule, variant.name, evidence) for variant in levels]
     own = [verdict for verdict, variant in zip(alone, levels, strict=True) if _repeats_exactly(variant)]
@@ -102,7 +102,7 @@ def _claim_in_sequence(rule: Rule, levels: Sequence[Variant], evidence: Evidence
             verdict = _withheld(verdict, "noise", f"the measurement does not repeat: {reason}")
         elif doubt and verdict.decision == "pass":
             verdict = _withheld(verdict, "integrity", doubt)
-        elif candidate:
+        elif candidate or (variant.level and variant.level.searched):
             pass
         elif stopped_by and verdict.decision == "pass" and not control:
             reason = f"levels are claimed mildest first and {stopped_by!r} did not pass"

@@ -74,9 +74,11 @@ def _packed_size(tensors: Mapping[str, StoredTensor], stem: str) -> int:
 
 
 def named_bits(quantization: Mapping[str, Any]) -> int | None:
-    """The bits of a weight that a config's `quantization_config` names; None where it names none."""
-    groups = list(quantization.get("config_groups", {}).values())
-    weights = groups[0].get("weights") or {} if groups else quantization
+    """The bits of a weight that a config's `quantization_config` names; None: it names none, or several."""
+    groups = [group.get("weights") or {} for group in quantization.get("config_groups", {}).values()]
+    if len({weights.get("num_bits") for weights in groups}) > 1:
+        return None
+    weights = groups[0] if groups else quantization
     found = weights.get("num_bits") or weights.get("bits") or weights.get("w_bit")
     if found is None and quantization.get("load_in_4bit"):
         return 4

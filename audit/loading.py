@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit import activations, devices, foreign
+from audit import activations, devices, foreign, mixed_widths
 from audit.errors import ModelError
-from audit.making import Made, Making
+from audit.making import Made, Making, Rehearsed
 from audit.records import DeviceMap
 from audit.weights import beside, quantization_of
 
@@ -64,7 +64,9 @@ def _loaded(
     try:
         loaded: Any
         if method in ("gptq", "awq"):
-            loaded = _rebuilt(folder, trust_remote_code)
+            loaded = _rebuilt(folder, foreign.dequantised, trust_remote_code)
+        elif mixed_widths.is_mixed(quantization_of(folder)):
+            loaded = _rebuilt(folder, mixed_widths.dequantised, trust_remote_code)
         else:
             loaded = AutoModelForCausalLM.from_pretrained(
                 folder.parent if method == "gguf" else folder,
@@ -145,9 +147,19 @@ def save(model: PreTrainedModel, folder: Path) -> None:
 
 def saved(making: Making[Any]) -> Made:
     """Save the model as it is now, as a plain checkpoint."""
-    before_saving = logits(making.model, making.witness)
+    logits_before = before_saving(making)
     save(making.model, making.out)
-    return Made(before_saving)
+    return Made(logits_before)
+
+
+def before_saving(making: Making[Any], packed: Mapping[str, int] | None = None) -> Tensor:
+    """The logits on the witness, when all is done but saving; a rehearsal ends here.
+
+    `packed`: as `Rehearsed` says.
+    """
+    if making.rehearsal:
+        raise Rehearsed(packed or {})
+    return logits(making.model, making.witness)
 
 
 def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
@@ -330,14 +342,16 @@ def _make_plain(model: PreTrainedModel) -> None:
                 module._parameters[name] = torch.nn.Parameter(plain, requires_grad=False)
 
 
-def _rebuilt(folder: Path, trust_remote_code: bool) -> tuple[PreTrainedModel, dict[str, list[str]]]:
-    """A model of GPTQ's or AWQ's packed weights, and what its checkpoint lacks or has too much."""
+def _rebuilt(
+    folder: Path, dequantised: Callable[[Path, Mapping[str, Any]], dict[str, Tensor]], trust_remote_code: bool
+) -> tuple[PreTrainedModel, dict[str, list[str]]]:
+    """A model of packed weights that we dequantise, and what its checkpoint lacks or has too much."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config: Any = AutoConfig.from_pretrained(
         folder, trust_remote_code=trust_remote_code, local_files_only=True
     )
-    tensors = foreign.dequantised(folder, quantization_of(folder))
+    tensors = dequantised(folder, quantization_of(folder))
     del config.quantization_config
     build: Any = AutoModelForCausalLM.from_config
     model = build(config, dtype=config.dtype, trust_remote_code=trust_remote_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
@@ -37,6 +38,17 @@ class Making(Generic[Settings]):
     """A folder that outlives a kill, where a long method keeps what it can go on from. Removed when the level
     is done."""
     progress: Progress
+    rehearsal: bool = False
+    """Whether only the model in memory is wanted: `Rehearsed` is raised where it would be saved."""
+
+
+class Rehearsed(Exception):  # noqa: N818  # it is no error
+    """The model is as its files would hold it, and is not saved."""
+
+    def __init__(self, packed: Mapping[str, int]) -> None:
+        """`packed`: bits on disk of each weight, by its name, that is stored otherwise than before."""
+        super().__init__()
+        self.packed = packed
 
 
 class Made(NamedTuple):

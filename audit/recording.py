@@ -24,6 +24,7 @@ from audit.records import (
     History,
     NotMeasured,
     Run,
+    Search,
     Variant,
     Verdict,
 )
@@ -53,6 +54,7 @@ class Draft:
     efficiency: tuple[Efficiency, ...] = ()
     budgets: tuple[BudgetVerdict, ...] = ()
     confirmation: Confirmation | NotMeasured = STOPPED
+    search: Search | None = None
     history: History | None = None
 
     def log(self, status: Literal["finished", "stopped"] = "finished", error: str | None = None) -> AuditLog:
@@ -82,13 +84,16 @@ class Draft:
             efficiency=self.efficiency,
             budgets=self.budgets,
             confirmation=self.confirmation,
+            search=self.search,
             taken=self.store.taken(self.variants, [*self.runs, *self._held_out]),
             history=self.history,
         )
 
     @property
     def _held_out(self) -> tuple[Run, ...]:
-        return () if isinstance(self.confirmation, NotMeasured) else self.confirmation.runs
+        found = [*self.search.unlucky] if self.search else []
+        found += [] if isinstance(self.confirmation, NotMeasured) else [self.confirmation]
+        return tuple(run for one in found for run in one.runs)
 
 
 @contextlib.contextmanager

@@ -172,6 +172,10 @@ class Level(Record):
     """Of each option that names a file, the file's sha256: what it holds counts, not where it lies."""
     after: str | None = None
     """Name of the level that it is made from, in a chain; None: the original."""
+    through: tuple[Level, ...] = ()
+    """Links that a search makes on the way to it, one from the other, and does not measure."""
+    searched: bool = False
+    """Whether a search proposed it: a claim of its own, to be confirmed on items held out."""
     artefact: ModelRef | None = None
     """Somebody's compressed model, taken as it came (a candidate); None: it is made here."""
     endpoint: Endpoint | None = None
@@ -646,6 +650,8 @@ class Cell(Record):
     """What computed the answers; if it is not the shared-prefix scorer, why not."""
     divergence: Divergence | NotMeasured
     """From the original, over the task's scored positions."""
+    tokens: int | NotMeasured = NotMeasured("the log was written before they were counted")
+    """Computed to score it, each distinct prefix once; of generated answers the most that there could be."""
     seconds: float
     started: str
     """UTC, ISO 8601."""
@@ -986,6 +992,13 @@ class Confirmation(Record):
     """Of those alone."""
     verdicts: tuple[Verdict, ...]
     """Of every rule, on those alone."""
+    shared_by: Annotated[int, Field(ge=1)] = 1
+    """Variants that may be tried on these items, one after another: each gets that part of a rule's error
+    (Bonferroni)."""
+
+    def rules(self, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        """Those of the config, each with the error that one variant may spend."""
+        return tuple(rule.model_copy(update={"alpha": rule.alpha / self.shared_by}) for rule in rules)
 
 
 class BudgetVerdict(Record):
@@ -1141,6 +1154,39 @@ class Framework(Record):
     clauses: Annotated[tuple[Clause, ...], Field(min_length=1)]
 
 
+class SearchPlan(Record):
+    """What a search is to make small, what it may choose from, and how much it may spend."""
+
+    goal: Budget
+    """Its quantity is made as small as the rules allow; a level within it that passes them reaches it."""
+    methods: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Quantisers and methods that cut; a level is one of them, or one of the latter and then a quantiser."""
+    bits: Annotated[tuple[int, ...], Field(min_length=1)] = (2, 3, 4, 5, 6, 8)
+    """Widths of a quantised weight."""
+    group_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (32, 64, 128, 0)
+    """Weights of a row that share a scale; 0: the whole row."""
+    symmetric: Annotated[tuple[bool, ...], Field(min_length=1)] = (True, False)
+    """Without a zero point, or with one."""
+    raised: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.0, 0.1, 0.25, 0.5)
+    """Shares of the weights, those that the divergence hangs on most, that get more bits than the others."""
+    raised_by: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 2, 4)
+    """How many more, up to 8 in all."""
+    shares: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.05, 0.1, 0.2)
+    """Of channels, heads or layers, those that a method that cuts takes away."""
+    trials: Annotated[int, Field(ge=1)] = 40
+    """Levels that are proposed and held against the original on text."""
+    audits: Annotated[int, Field(ge=1)] = 8
+    """Levels that are audited, at most."""
+    winners: Annotated[int, Field(ge=1)] = 2
+    """Levels that are tried on the items held out, at most: they share the error of each rule."""
+    tokens: Annotated[int, Field(ge=64)] = 2048
+    """Of text, that each proposed level is held against the original on."""
+    calibration: str | None = None
+    """File of that text, which methods that look at text are given as well; None: prompts of the suites, of
+    items that are not held out."""
+    calibration_sha256: str | None = None
+
+
 class DeviceMap(Record):
     """A model spread by accelerate over the GPUs and, what they can't hold, over main memory and disk."""
 
@@ -1201,6 +1247,8 @@ class AuditConfig(Record):
     """No part of the config's identity."""
     frameworks: tuple[Framework, ...] = ()
     """Those of the user's own, shown after ours. No part of the config's identity."""
+    search: SearchPlan | None = None
+    """Set where a search makes the levels: they are an outcome then, and no part of the config's identity."""
     out: str = "shrinkproof-run"
     """Run folder; no part of the config's identity."""
     cache: str | None = None
@@ -1283,6 +1331,87 @@ class Plan(Record):
     cost: Cost
 
 
+class Spent(Record):
+    """What something took."""
+
+    tokens: int = 0
+    """That a model computed."""
+    seconds: float = 0.0
+    """Of a clock on the wall, that of killed starts included where their results were kept."""
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(tokens=self.tokens + other.tokens, seconds=self.seconds + other.seconds)
+
+
+class Trial(Record):
+    """A level that a search proposed."""
+
+    number: Annotated[int, Field(ge=1)]
+    """In the order of proposals."""
+    level: Level
+    quantity: float | NotMeasured
+    """Of the goal: counted on the model in memory, and in the files of a level that was audited."""
+    divergence: float | NotMeasured
+    """The proxy: mean KL(original ‖ level) of the next token, nats, over the search's text."""
+    proxy: Spent
+    decision: Decision | NotMeasured
+    """Over all rules and budgets but the goal, on the items that choose; or why it was not audited."""
+    audit: Spent = Spent()
+    held_out: Decision | NotMeasured = NotMeasured("it was not tried on the items held out")
+    """Over the rules, on those items."""
+
+    @property
+    def name(self) -> str:
+        """The level's."""
+        return self.level.name
+
+
+class Sensitivity(Record):
+    """How much the divergence hangs on one part of the model."""
+
+    modules: str
+    """Pattern of their names."""
+    weights: int
+    divergence: float
+    """Mean KL(original ‖ model with these alone rounded), nats a token."""
+
+
+class Search(Record):
+    """How the level was found that is as small as the rules allow."""
+
+    text: str
+    """What the proxy looked at."""
+    n_tokens: int
+    sampler: str
+    """What proposed the levels, with its version."""
+    n_combinations: int
+    """That the plan allows."""
+    trials: tuple[Trial, ...]
+    sensitivities: tuple[Sensitivity, ...] = ()
+    """Those first that hang on most for their weights; empty where none was asked for."""
+    preparation: Spent
+    """The original's part of the proxy, and the sensitivities."""
+    original: Spent
+    """The original's answers to the items that choose."""
+    held_out: Spent
+    """Everything on the items held out."""
+    unlucky: tuple[Confirmation, ...] = ()
+    """Levels that were tried on the items held out before the one of the log's confirmation: none passed."""
+    winner: str | None
+    """The smallest level within the goal that passes on both."""
+    beyond: str | None
+    """Without a winner, the smallest that passes on the items that choose, though it is beyond the goal."""
+    decision: Decision
+    """Pass with a winner; fail where everything that was audited within the goal fails."""
+    because: str
+
+    @property
+    def spent(self) -> Spent:
+        """All of it."""
+        of_trials = sum((one.proxy + one.audit for one in self.trials), Spent())
+        return of_trials + self.preparation + self.original + self.held_out
+
+
 class Registration(Record):
     """What was fixed before the first item was scored."""
 
@@ -1353,7 +1482,7 @@ class EarlierRun(Record):
     policy_sha256: str
     """Of the rules as registered there before anything was scored; empty where none were."""
     finished: str
-    """UTC, ISO 8601; of what lay in the cache, when it was put there."""
+    """UTC, ISO 8601; of what lay in the cache, when that run began to score."""
     processor: str
     torch: str
     """Version."""
@@ -1399,6 +1528,8 @@ class AuditLog(Record):
     """One per variant; empty where it was not asked for."""
     budgets: tuple[BudgetVerdict, ...] = ()
     confirmation: Confirmation | NotMeasured = NotMeasured("no items were held out")
+    search: Search | None = None
+    """How the levels were found; None: they were given."""
     taken: tuple[Taken, ...] = ()
     """By variant and earlier run; what is not named was computed in this one."""
     history: History | None = None
@@ -1411,23 +1542,33 @@ class AuditLog(Record):
 
     @property
     def all_runs(self) -> tuple[Run, ...]:
-        """Those that were judged, and those of the confirmation."""
-        held_out = self.confirmation
-        return self.runs if isinstance(held_out, NotMeasured) else (*self.runs, *held_out.runs)
+        """Those that were judged, and those on items held out."""
+        found = [*self.search.unlucky] if self.search else []
+        found += [self.confirmation] if isinstance(self.confirmation, Confirmation) else []
+        runs = list(self.runs)
+        for run in (run for one in found for run in one.runs):
+            runs += [run] if run not in runs else []  # the original's are the same in each
+        return tuple(runs)
 
     @property
     def decision(self) -> Decision:
         """One word for the audit: fails if a rule fails, passes only if every rule passes.
 
-        Where items were held out, the best variant has to pass on those as well.
+        Where items were held out, the best variant has to pass on those as well. Of a search it is about the
+        level that was found.
         """
+        if self.config.search is not None and (self.search is None or self.search.winner is None):
+            return "inconclusive" if self.search is None else self.search.decision
+        about = {self.search.winner} if self.search else {one.name for one in self.config.levels}
         noise = {level.name for level in self.config.levels if level.computed_in}
         decisions = {
             verdict.decision
             for verdict in self.verdicts
-            if verdict.rule.blocks and verdict.variant not in noise
+            if verdict.rule.blocks and verdict.variant in about - noise
         }
-        decisions |= {verdict.decision for verdict in self.budgets if verdict.budget.blocks}
+        decisions |= {
+            verdict.decision for verdict in self.budgets if verdict.budget.blocks and verdict.variant in about
+        }
         if isinstance(self.confirmation, Confirmation):
             decisions |= {one.decision for one in self.confirmation.verdicts if one.rule.blocks}
         elif self.config.holdout:

@@ -285,7 +285,7 @@ class Store:
             config_sha256=self._config_sha256,
             log_sha256="",
             policy_sha256="" if isinstance(rules, NotMeasured) else rules.policy_sha256,
-            finished=provenance.now(),
+            finished=provenance.now() if isinstance(rules, NotMeasured) else rules.at,
             processor=provenance.processor(),
             torch=provenance.packages().get("torch", ""),
         )
@@ -472,6 +472,9 @@ def identity(config: AuditConfig, *, as_read: bool = False) -> dict[str, Any]:
     """What `config.json` holds: all that determines the results. For `as_read` see `config_digest`."""
     # Digests pin models and texts, so where they and the run lie is no part of what is audited.
     identity = config.model_dump(mode="json", exclude=_NO_IDENTITY, exclude_unset=as_read)
+    if config.search is not None:
+        identity["levels"] = []
+        identity["search"]["calibration"] = None
     identity["model"]["path"] = ""
     for suite in identity["suites"]:
         if suite.get("items"):

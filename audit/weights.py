@@ -306,8 +306,10 @@ def _stored_as(folder: Path, plain: list[str]) -> str:
     symmetry = "symmetric" if weights.get("symmetric") else "asymmetric"
     inputs = groups[0].get("input_activations")
     rounded = f", activations in {inputs['num_bits']} bits" if inputs else ""
+    widths = sorted({group["weights"]["num_bits"] for group in groups if group.get("weights")})
+    integers = ", ".join(f"int{bits}" for bits in widths)
     return (
-        f"int{weights['num_bits']}, {symmetry}, {spread}{rounded}, {quantization['format']} "
+        f"{integers}, {symmetry}, {spread}{rounded}, {quantization['format']} "
         f"({quantization['quant_method']}); embeddings and norms {dense}"
     )
 

@@ -19,6 +19,7 @@ from reports.templating import draw, source
 FILE = "report.html"
 FIRST = (
     "verdict",
+    "search",
     "compressed",
     "tradeoff",
     "rivals",

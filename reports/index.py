@@ -35,7 +35,13 @@ class Index:
         levels = tuple(level for level in config.levels if level.name == found.variant)
         return self._log.model_copy(
             update={
-                "config": config.model_copy(update={"levels": levels, "budgets": (), "holdout": 0}),
+                "config": config.model_copy(
+                    update={
+                        "levels": levels, "rules": found.rules(config.rules), "budgets": (), "holdout": 0,
+                        "search": None,
+                    }
+                ),
+                "search": None,
                 "runs": found.runs, "comparisons": found.comparisons, "verdicts": found.verdicts,
                 "links": (), "duels": (), "forgetting": (), "budgets": (),
                 "confirmation": NotMeasured("these are the items held out"),

@@ -117,7 +117,7 @@ def decision_on(log: AuditLog, level: Level) -> Decision:
     """One word for a level, by the rules and budgets that block, on the items held out too.
 
     Passes only in a finished audit, when each of them was judged and passed: over all levels the same as
-    the audit's own decision.
+    the audit's own decision. Of what a search proposed only the winner can pass, which was confirmed.
     """
     decisions = [verdict.decision for verdict in verdicts_of(log, level) if verdict.rule.blocks]
     decisions += [verdict.decision for verdict in budgets_of(log, level) if verdict.budget.blocks]
@@ -126,9 +126,15 @@ def decision_on(log: AuditLog, level: Level) -> Decision:
     if "fail" in decisions:
         return "fail"
     missing = [*unjudged(log, level), *unweighed(log, level)]
-    if log.status == "finished" and not missing and set(decisions) == {"pass"}:
+    claimed = log.status == "finished" and not missing and not unconfirmed(log, level)
+    if claimed and set(decisions) == {"pass"}:
         return "pass"
     return "inconclusive"
+
+
+def unconfirmed(log: AuditLog, level: Level) -> bool:
+    """Whether a search proposed the level and did not confirm it on items held out."""
+    return level.searched and (log.search is None or log.search.winner != level.name)
 
 
 def unjudged(log: AuditLog, level: Level) -> list[Rule]:

@@ -48,7 +48,7 @@ def compress(making: Making[Options]) -> Made:
     found = {
         name: packed.round_to_nearest(module, wanted, stored_dtype(model)) for name, module in layers.items()
     }
-    return packed.saved(making, wanted, found)
+    return packed.saved(making, found)
 
 
 def _search(grid: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from audit.loading import logits
+from audit.loading import before_saving
 from audit.making import Made, Making
 from audit.records import Record
 
@@ -35,7 +35,8 @@ def compress(making: Making[Options]) -> Made:
     with torch.no_grad():
         for weights in model.parameters():
             weights.copy_(weights.to(dtype))
-    before_saving = logits(model, making.witness)
+    bits = torch.finfo(dtype).bits
+    logits = before_saving(making, {name: bits * one.numel() for name, one in model.named_parameters()})
     model.to(dtype)
     model.save_pretrained(making.out)
-    return Made(before_saving)
+    return Made(logits)

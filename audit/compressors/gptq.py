@@ -5,7 +5,7 @@ By llm-compressor; the checkpoint is packed as round-to-nearest's is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -13,9 +13,6 @@ from audit.compressors import packed
 from audit.compressors.llm_compressor import Rounding, left_out, treated
 from audit.loading import linear_layers, stored_dtype
 from audit.making import Made, Making
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 TITLE = "GPTQ weight quantisation over calibration text, packed (llm-compressor)"
 LIBRARY = "llmcompressor"
@@ -41,10 +38,10 @@ def compress(making: Making[Options]) -> Made:
     modifier = GPTQModifier(
         config_groups={"linear": scheme}, ignore=left_out(model), dampening_frac=options.damping
     )
-    found: dict[str, tuple[Tensor, Tensor]] = {}
+    found: dict[str, packed.Rounded] = {}
     for name, module, other in treated(making, modifier):
         scale = other.get_parameter("weight_scale").detach().cpu().to(stored_dtype(model))
         zero_point = other.get_parameter("weight_zero_point").detach().cpu()
         packed.round_to(module, other.weight.detach(), scale, zero_point, wanted)
-        found[name] = scale, zero_point
-    return packed.saved(making, wanted, found)
+        found[name] = packed.Rounded(scale, zero_point, wanted)
+    return packed.saved(making, found)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from audit.compressors.llm_compressor import left_out
-from audit.loading import linear_layers, logits, stored_dtype
+from audit.loading import before_saving, linear_layers, stored_dtype
 from audit.making import Made, Making
 from audit.records import Record
 
@@ -43,7 +43,7 @@ def compress(making: Making[Options]) -> Made:
     quantised = {name: _quantised(module, options, dtype) for name, module in linear_layers(model)}
     for name, module in linear_layers(model):
         module.weight.detach().copy_(_dequantised(quantised[name]))
-    before_saving = logits(model, making.witness)
+    logits = before_saving(making, {f"{name}.weight": _bits_on_disk(one) for name, one in quantised.items()})
     config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type=options.quant_type,
@@ -57,7 +57,7 @@ def compress(making: Making[Options]) -> Made:
         model.set_submodule(name, replaced)
     model.config.quantization_config = config
     model.save_pretrained(making.out)
-    return Made(before_saving)
+    return Made(logits)
 
 
 def _quantised(module: Linear, options: Options, dtype: torch.dtype) -> Any:
@@ -75,6 +75,13 @@ def _quantised(module: Linear, options: Options, dtype: torch.dtype) -> Any:
     if module.bias is not None:
         replaced.bias = module.bias
     return replaced
+
+
+def _bits_on_disk(module: Any) -> int:
+    """Codes, scales, and what says how to read them."""
+    weight = module.weight
+    parts: list[Tensor] = [weight.data, *weight.quant_state.as_dict(packed=True).values()]
+    return 8 * sum(part.nbytes for part in parts)
 
 
 def _dequantised(module: Any) -> Tensor:

@@ -8,17 +8,32 @@ so that the artefact is the same whatever the audit computes on.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import CompressionError
-from audit.loading import logits, stored_dtype
+from audit.loading import before_saving, stored_dtype
 from audit.making import Made, Making
 
 if TYPE_CHECKING:
     from compressed_tensors.quantization import QuantizationArgs
     from torch import Tensor, dtype
     from torch.nn import Linear
+
+WORD = 32
+"""Bits of the integers that codes lie in."""
+SHAPE = 2 * 64
+"""Bits of the shape that stands beside packed codes."""
+
+
+class Rounded(NamedTuple):
+    """By what a module's weight was rounded."""
+
+    scale: Tensor
+    """In the dtype that it is stored in."""
+    zero_point: Tensor
+    wanted: QuantizationArgs
 
 
 def arguments(bits: int, group_size: int, symmetric: bool) -> QuantizationArgs:
@@ -59,8 +74,8 @@ def round_to(
     module.weight.detach().copy_(rounded)
 
 
-def round_to_nearest(module: Linear, wanted: QuantizationArgs, stored: dtype) -> tuple[Tensor, Tensor]:
-    """Round the module's weight; its scale, in `stored`, and its zero point."""
+def round_to_nearest(module: Linear, wanted: QuantizationArgs, stored: dtype) -> Rounded:
+    """Round the module's weight; the scale is in `stored`."""
     from compressed_tensors.quantization.utils import calculate_qparams
 
     weight = module.weight.detach().cpu()
@@ -68,14 +83,13 @@ def round_to_nearest(module: Linear, wanted: QuantizationArgs, stored: dtype) ->
     scale, zero_point = calculate_qparams(grouped.amin(-1), grouped.amax(-1), wanted)
     scale = scale.to(stored)
     round_to(module, weight, scale, zero_point, wanted)
-    return scale, zero_point
+    return Rounded(scale, zero_point, wanted)
 
 
 def saved(
-    making: Making[Any], wanted: QuantizationArgs, found: Mapping[str, tuple[Tensor, Tensor]],
-    activations: QuantizationArgs | None = None,
-) -> Made:  # fmt: skip
-    """Pack the rounded modules that `found` names, each with its scale and zero point, and save the model.
+    making: Making[Any], found: Mapping[str, Rounded], activations: QuantizationArgs | None = None
+) -> Made:
+    """Pack the rounded modules that `found` names, and save the model.
 
     `activations`: how a runtime has to round what goes into those modules; None: not at all.
     """
@@ -88,29 +102,67 @@ def saved(
     )
 
     model = making.model
-    scheme = QuantizationScheme(targets=["Linear"], weights=wanted, input_activations=activations)
-    before_saving = logits(model, making.witness)
+    packed = {
+        f"{name}.weight": _bits_on_disk(one, model.get_submodule(name), packed=not activations)
+        for name, one in found.items()
+    }
+    logits = before_saving(making, packed)
     model.cpu()
     apply_quantization_config(
         model,
         QuantizationConfig(
-            config_groups={"linear": scheme},
+            config_groups={
+                name: QuantizationScheme(targets=targets, weights=wanted, input_activations=activations)
+                for name, targets, wanted in _groups(found)
+            },
             ignore=[name for name, _ in model.named_modules() if name not in found],
             quantization_status=QuantizationStatus.FROZEN,
         ),
     )
-    for name, (scale, zero_point) in found.items():
+    for name, one in found.items():
         module = model.get_submodule(name)
-        module.get_parameter("weight_scale").data = scale
-        if not wanted.symmetric:
-            module.get_parameter("weight_zero_point").data.copy_(zero_point)
+        module.get_parameter("weight_scale").data = one.scale
+        if not one.wanted.symmetric:
+            module.get_parameter("weight_zero_point").data.copy_(one.zero_point)
     packer = ModelCompressor.from_pretrained_model(
         model, "int-quantized" if activations else "pack-quantized"
     )
     packer.compress_model(model)
     model.to(stored_dtype(model))  # type: ignore[arg-type]  # transformers' decorator hides torch's overloads
-    for name, (scale, _) in found.items():
-        model.get_submodule(name).get_parameter("weight_scale").data = scale
+    for name, one in found.items():
+        model.get_submodule(name).get_parameter("weight_scale").data = one.scale
     model.save_pretrained(making.out)
     packer.update_config(str(making.out))
-    return Made(before_saving)
+    return Made(logits)
+
+
+def _groups(found: Mapping[str, Rounded]) -> list[tuple[str, list[str], QuantizationArgs]]:
+    """The modules that are rounded alike, named one by one where there are several such groups."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for name, one in found.items():
+        alike[one.wanted.model_dump_json()].append(name)
+    if len(alike) == 1:
+        return [("linear", ["Linear"], next(iter(found.values())).wanted)]
+    return [(f"group {place}", names, found[names[0]].wanted) for place, names in enumerate(alike.values())]
+
+
+def _bits_on_disk(one: Rounded, module: Any, *, packed: bool) -> int:
+    """What the checkpoint holds in the place of the module's weight."""
+    rows: int = module.out_features
+    width: int = module.in_features
+    bits: int = one.wanted.num_bits
+    scales = one.scale.numel() * _bits_of(one.scale.dtype)
+    if not packed:
+        return rows * width * bits + scales
+    codes = rows * WORD * -(-width * bits // WORD)
+    if one.wanted.symmetric:
+        return codes + scales + SHAPE
+    groups = one.scale.shape[-1]
+    return codes + scales + SHAPE + groups * WORD * -(-rows * bits // WORD)
+
+
+def _bits_of(kind: dtype) -> int:
+    """Of one number of a floating-point dtype."""
+    import torch
+
+    return torch.finfo(kind).bits

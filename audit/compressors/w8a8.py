@@ -35,4 +35,4 @@ def compress(making: Making[Options]) -> Made:
     wanted = packed.arguments(bits=8, group_size=0, symmetric=True)
     found = {name: packed.round_to_nearest(module, wanted, torch.float32) for name, module in layers.items()}
     activations.round_inputs(layers.values())
-    return packed.saved(making, wanted, found, QuantizationArgs(**activations.INT8_PER_TOKEN))
+    return packed.saved(making, found, QuantizationArgs(**activations.INT8_PER_TOKEN))

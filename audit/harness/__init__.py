@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit.harness.measures import Measured
 from audit.harness.scoring import Scored, Scorer, scorer_name, source_digest
-from audit.harness.tasks import LoadedTask, load_tasks, tasks_of
+from audit.harness.tasks import LoadedTask, load_tasks, prompts, tasks_of
 
 __all__ = [
     "LoadedTask",
@@ -12,6 +12,7 @@ __all__ = [
     "Scored",
     "Scorer",
     "load_tasks",
+    "prompts",
     "scorer_name",
     "source_digest",
     "tasks_of",

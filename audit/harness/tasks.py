@@ -87,6 +87,17 @@ class LoadedTask:
         return list(self.task.instances)
 
 
+def prompts(loaded: LoadedTask, limit: int | None, tokenizer: Any) -> list[str]:
+    """The first request of each document that is not held out, with the answer that it asks about."""
+    loaded.build(limit, ChatTemplate(tokenizer))
+    of_documents = {
+        request.doc_id: "".join(part for part in request.args if isinstance(part, str))
+        for part in range(1, len(loaded.parts) + 1)
+        for request in reversed(loaded.open(part))
+    }
+    return list(of_documents.values())
+
+
 @dataclass(frozen=True)
 class _Dealing:
     """How the documents of a task are dealt."""

@@ -42,7 +42,8 @@ def _confirmed(log: AuditLog, found: Confirmation, root: Path) -> Iterator[Check
     """The same of the items held out, as of a log that holds nothing else."""
     held_out = {"runs": found.runs, "comparisons": found.comparisons, "verdicts": found.verdicts}
     best = tuple(one for one in log.variants if one.name == found.variant)
-    alone = log.model_copy(update={**held_out, "variants": best, "budgets": ()})
+    config = log.config.model_copy(update={"rules": found.rules(log.config.rules)})
+    alone = log.model_copy(update={**held_out, "config": config, "variants": best, "budgets": ()})
     yield from _numbers(alone, root, "confirmation.")
     yield from _decisions(alone, "confirmation.verdicts", _said(found.verdicts), _said(_judged(alone)))
 

@@ -34,6 +34,7 @@ def _found(log: AuditLog) -> dict[str, object]:
         "decision": badge(reading.decision_on(alone, level)),
         "name": found.variant,
         "chosen": found.chosen,
+        "shared_by": found.shared_by,
         "table": only(_table(log, alone)),
         "dependent": listed([one.title for one in log.config.suites if one.cluster_by]),
     }
@@ -41,7 +42,8 @@ def _found(log: AuditLog) -> dict[str, object]:
 
 def _table(log: AuditLog, alone: AuditLog) -> Table:
     (level,) = alone.config.levels
-    before = {(one.rule, one.metric): one for one in reading.verdicts_of(log, level)}
+    same = dict(zip(log.config.rules, alone.config.rules, strict=True))  # but for their shares of the error
+    before = {(same[one.rule], one.metric): one for one in reading.verdicts_of(log, level)}
     columns = (
         Column("Rule"),
         Column("On fresh items"),

@@ -95,7 +95,7 @@ def _taken(log: AuditLog) -> Table | None:
         Column("Cells", numeric=True),
         Column("Log of that run, sha256"),
         Column("Its config, sha256"),
-        Column("Computed by (UTC)"),
+        Column("Finished; in the cache, begun (UTC)"),
         Column("Machine"),
         Column("torch"),
     )

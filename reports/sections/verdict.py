@@ -99,6 +99,8 @@ def section(log: AuditLog) -> Section:
 
 def _strictness(log: AuditLog) -> str:
     """Why the audit's word is what it is, and what has no say in it."""
+    if log.config.search is not None:
+        return "The word for a search is that for the level which it found, and not for those passed over."
     if all(rule.blocks for rule in log.config.rules) and all(budget.blocks for budget in log.config.budgets):
         return STRICTNESS[log.decision]
     return f"{STRICTNESS[log.decision]} Rules and budgets that are only reported have no say in it."
@@ -116,6 +118,8 @@ def overall(log: AuditLog) -> str:
     """The audit's decision in one sentence."""
     if log.status == "stopped":
         return "The audit stopped before its end. What it had finished is shown; it supports no release."
+    if log.search is not None:
+        return f"{log.search.because[:1].upper()}{log.search.because[1:]}."
     levels = reading.products(log)
     passed = [level.name for level in levels if reading.decision_on(log, level) == "pass"]
     rule = "rule and budget" if log.config.budgets else "rule"
@@ -177,7 +181,17 @@ def sentence(log: AuditLog, level: Level) -> str:
         return f"Not shown. All {_promises(log, rules)} pass, but the audit stopped before its end."
     if (alone := reading.held_out(log, level)) and (again := reading.decision_on(alone, level)) != "pass":
         return f"{'No' if again == 'fail' else 'Not shown'}. {_unconfirmed(alone, level)}"
+    if reading.unconfirmed(log, level):
+        return _untried(log, level)
     return _yes(log, verdicts, weighed, rules)
+
+
+def _untried(log: AuditLog, level: Level) -> str:
+    """Of a level that passes on the items that choose, and is not the winner of its search."""
+    start = "Not shown. It passes on the items that a search chose by, and"
+    if log.search and level.name in {one.variant for one in log.search.unlucky}:
+        return f"{start} was tried on those held out, where it did not pass."
+    return f"{start} was not asked those held out."
 
 
 def _unconfirmed(alone: AuditLog, level: Level) -> str:

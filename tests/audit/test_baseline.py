@@ -39,7 +39,6 @@ def first(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def computed(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """What is made and scored from now on: names of levels, and of tasks with their variant's folder."""
     import audit.compress
-    import audit.evaluate
 
     seen: dict[str, list[str]] = {"made": [], "scored": []}
     make, score, load = audit.compress._make, Scorer.score, Scorer.load
@@ -58,8 +57,8 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
         return score(self, task, *others)
 
     monkeypatch.setattr("audit.compress._make", made)
-    monkeypatch.setattr("audit.evaluate.Scorer.load", told)
-    monkeypatch.setattr("audit.evaluate.Scorer.score", scored)
+    monkeypatch.setattr("audit.cells.Scorer.load", told)
+    monkeypatch.setattr("audit.cells.Scorer.score", scored)
     return seen
 
 

@@ -53,7 +53,7 @@ def test_ours_are_registered_by_their_own_ids(log: AuditLog) -> None:
     names = (*html.FIRST, *html.LAST)
     assert registry.names("audit.report_sections") == tuple(sorted(names))
     said = tuple(
-        name for name in names if name not in ("efficiency", "trend", "rivals", "confirmation")
+        name for name in names if name not in ("search", "efficiency", "trend", "rivals", "confirmation")
     )  # not in this log
     assert tuple(section.id for section in html.drawn(log)) == (*said, "glossary")
 
