@@ -172,9 +172,7 @@ class _Asked:
             for unit, marks in zip(units.tolist(), right, strict=True)
         )
 
-    def _item(
-        self, members: Sequence[int], answers: tuple[str, ...], right: tuple[bool, ...]
-    ) -> ContestedItem:
+    def _item(self, members: list[int], answers: tuple[str, ...], right: tuple[bool, ...]) -> ContestedItem:
         """One unit, from the original's rows of it."""
         rows = self.before.iloc[list(members)]
         asked = self.answers.each(rows, _SHOWN, _records)

@@ -22,7 +22,6 @@ def test_all_kinds_of_suites_are_measured_and_no_number_is_missing(tmp_path: Pat
     assert all(isinstance(one.flips, Flips) and one.flips.lost and one.changed for one in worst)
     assert all(len(one.looks) == 4 for one in whole)
     assert len(log.duels) == found["duels"] == 5
-    (first, _) = [one.found for one in log.forgetting]
-    assert isinstance(first, Forgotten)
-    assert first.whole.n_forgotten
+    assert len(log.forgetting) == 2
+    assert all(isinstance(one.found, Forgotten) and one.found.whole.n_known for one in log.forgetting)
     assert len(log.verdicts) == 10
