@@ -26,6 +26,7 @@ from audit.records import (
     DIVERGENCE,
     AuditLog,
     Comparison,
+    Confirmation,
     Decision,
     Divergence,
     Interval,
@@ -144,9 +145,26 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
             most = f"{claim.task or claim.suite}; at most {claim.interval.upper:.1%} is left: refuted"
             console.print(f"[red]{escape(claim.variant)}: {escape(f'{what} {most}')}[/]", soft_wrap=True)
     console.print(_sizes(log.variants))
+    if isinstance(log.confirmation, Confirmation):
+        _print_confirmation(console, log, log.confirmation)
+    elif log.config.holdout:
+        console.print(f"Nothing confirmed: {escape(log.confirmation.reason)}.", soft_wrap=True)
     if isinstance(log.registered, Registration) and log.registered.policy_sha256 != log.config.policy_sha256:
         console.print("[bold yellow]Post hoc[/]: the rules were changed after the items were scored.")
     console.print(f"Audit: {_MARKS[log.decision]}")
+
+
+def _print_confirmation(console: Console, log: AuditLog, found: Confirmation) -> None:
+    """What the items held out say of the chosen variant, and why of each rule that does not pass there."""
+    kept = sum(verdict.decision == "pass" for verdict in found.verdicts)
+    rules = f"{kept} of {len(found.verdicts)} rules pass there"
+    console.print(
+        f"On items held out: [bold]{escape(found.variant)}[/], {found.chosen}: {rules}.", soft_wrap=True
+    )
+    for verdict in found.verdicts:
+        if verdict.decision != "pass":
+            mark, title = _marked(verdict.decision, verdict.rule.blocks), escape(_title(log, verdict.rule))
+            console.print(f"{mark} {verdict.variant}, held out · {title}: {escape(verdict.because)}")
 
 
 def print_search(console: Console, log: AuditLog) -> None:

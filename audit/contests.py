@@ -176,7 +176,7 @@ class _Asked:
         self, members: Sequence[int], answers: tuple[str, ...], right: tuple[bool, ...]
     ) -> ContestedItem:
         """One unit, from the original's rows of it."""
-        rows = self.before.iloc[members]
+        rows = self.before.iloc[list(members)]
         asked = self.answers.each(rows, _SHOWN, _records)
         good = 1.0 if self.metric.higher_is_better else 0.0
         return ContestedItem(

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from audit.console import print_verdicts
-from audit.records import AuditLog, CheckedRecovery, Interval, NotMeasured
+from audit.records import AuditLog, CheckedRecovery, Confirmation, Interval, NotMeasured
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,21 @@ def test_a_claim_about_scores_that_is_refuted_is_said(gate: AuditLog) -> None:
     assert said in _shown(gate.model_copy(update={"recoveries": (one,)}))
     held = one.model_copy(update={"outcome": "held up"})
     assert "acme" not in _shown(gate.model_copy(update={"recoveries": (held,)}))
+
+
+def test_what_the_items_held_out_say_is_told(gate: AuditLog) -> None:
+    (first, *_) = (one for one in gate.verdicts if one.variant == "int8")
+    failed = first.model_copy(update={"decision": "fail", "because": "too much is lost"})
+    found = Confirmation(
+        variant="int8", chosen="the only one that passes", runs=(), comparisons=(), verdicts=(failed,)
+    )
+    shown = _shown(gate.model_copy(update={"confirmation": found}))
+    assert "On items held out: int8, the only one that passes: 0 of 1 rules pass there." in shown
+    assert "int8, held out · " in shown
+    assert "too much is lost" in shown
+    asked = gate.config.model_copy(update={"holdout": 0.2})
+    none = gate.model_copy(update={"config": asked, "confirmation": NotMeasured("nobody passed")})
+    assert "Nothing confirmed: nobody passed." in _shown(none)
 
 
 def test_what_was_not_measured_is_a_dash(gate: AuditLog) -> None:
