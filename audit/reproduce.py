@@ -23,6 +23,7 @@ from audit.errors import ConfigError, StoreError
 from audit.pipeline import run_audit
 from audit.progress import Progress
 from audit.records import MEASURED_QUANTITIES, AuditLog, BudgetVerdict, Cell, ExecutorRef, ModelRef, Record
+from audit.search import search
 from audit.store import read_log, read_samples, run_folder, without_answers
 
 TOLERANCE = 1e-3
@@ -100,7 +101,13 @@ def reproduce(
             "out": str(again), "cache": cache, "baseline": None, "history": None, "executor": ExecutorRef(),
         }  # fmt: skip
         config = then.config.model_copy(update=here)
-        now = run_audit(config, progress=progress, command=f"shrinkproof reproduce {run}")
+        command = f"shrinkproof reproduce {run}"
+        if config.search is None:
+            now = run_audit(config, progress=progress, command=command)
+        else:  # which finds its levels again
+            given = tuple(level for level in config.levels if not level.searched)
+            config = config.model_copy(update={"levels": given})
+            now = search(config, progress=progress, command=command)
     sides = (then, folder), (now, again)
     unread = without_answers(then, folder)
     agreements = [_answers(sides, tolerance)] if not unread else []

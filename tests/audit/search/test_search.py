@@ -16,6 +16,7 @@ from audit.errors import ConfigError
 from audit.goals import goal
 from audit.harness import Scorer
 from audit.records import HELD_OUT, Confirmation, NotMeasured, Search, Trial
+from audit.reproduce import reproduce
 from audit.search import proposals, search
 from audit.search.yardstick import Yardstick
 from audit.signing import verify
@@ -182,6 +183,12 @@ def test_a_command_without_one_goal_is_refused(tiny: Path, tmp_path: Path, goals
     done = CliRunner().invoke(app, ["search", str(path), *goals])
     assert isinstance(done.exception, ConfigError)
     assert "--size" in str(done.exception)
+
+
+def test_a_search_is_reproduced_from_its_log_alone(folder: Path, log: AuditLog, tmp_path: Path) -> None:
+    found_again = reproduce(folder, tmp_path / "again")
+    assert found_again.agrees
+    assert told(read_log(tmp_path / "again")) == told(log)
 
 
 class KilledError(BaseException):
