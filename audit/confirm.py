@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.compare import compare
+from audit.errors import StoreError
 from audit.evaluate import evaluate_held_out
 from audit.harness import LoadedTask
 from audit.judge import judge
@@ -58,11 +59,13 @@ def confirmed(
 def rejudged(
     found: Confirmation | NotMeasured, variants: Sequence[Variant], config: AuditConfig
 ) -> Confirmation | NotMeasured:
-    """The same numbers under the rules of `config`."""
+    """The same numbers under the rules of `config`; raises StoreError if they are of none of the variants."""
     if isinstance(found, NotMeasured):
         return found
-    (best,) = (one for one in variants if one.name == found.variant)
-    return _judged(found, best, config)
+    for one in variants:
+        if one.name == found.variant:
+            return _judged(found, one, config)
+    raise StoreError(f"the log confirms '{found.variant}', which is none of its variants. Was it edited?")
 
 
 def _judged(found: Confirmation, best: Variant, config: AuditConfig) -> Confirmation:

@@ -9,6 +9,7 @@ import pytest
 
 from audit import AuditLog, load_config, run_audit
 from audit.confirm import confirm
+from audit.errors import StoreError
 from audit.pipeline import gate
 from audit.records import HELD_OUT, Comparison, Confirmation, NotMeasured, Variant
 from audit.signing import verify
@@ -135,3 +136,10 @@ def test_a_changed_number_of_the_items_held_out_is_named(folder: Path, log: Audi
     lies = [one for one in verify(folder / "lying.json", None, None) if one.finding == "lies"]
     assert any(f"confirmation.comparisons.{place}.after" in one.what for one in lies)
     assert [one.what for one in verify(folder, None, None) if one.finding == "lies"] == []
+
+
+def test_a_log_that_confirms_what_it_has_not_is_refused(folder: Path, log: AuditLog, tmp_path: Path) -> None:
+    edited = log.model_copy(update={"confirmation": found(log).model_copy(update={"variant": "int1"})})
+    (tmp_path / "audit.json").write_bytes(edited.to_json())
+    with pytest.raises(StoreError, match="'int1'"):
+        gate(tmp_path)
