@@ -1,0 +1,135 @@
+"""The nouns of an audit, one file for each kind."""
+
+from __future__ import annotations
+
+from audit.records.answers import HELD_OUT, Cell, Run, Sample
+from audit.records.base import Decision, Difference, NotMeasured, Record, Share, Text, canonical, spelled
+from audit.records.comparisons import (
+    Change,
+    CheckedRecovery,
+    Comparison,
+    Contest,
+    ContestedItem,
+    Duel,
+    Flips,
+    Look,
+    Omnibus,
+)
+from audit.records.config import AuditConfig, DeviceMap, ExecutorRef, SearchPlan
+from audit.records.earlier import EarlierRun, History, PastAudit, PastResult, Taken
+from audit.records.efficiency import Conditions, Efficiency, Energy, Speed
+from audit.records.estimates import Divergence, Estimate, Interval
+from audit.records.forgetting import (
+    Forgetting,
+    ForgettingRate,
+    Forgotten,
+    HeadAgainstTail,
+    LinkLoss,
+    LostFact,
+)
+from audit.records.frameworks import Clause, EvidenceKey, Framework, LegalStatus
+from audit.records.log import AuditLog, Provenance, Registration
+from audit.records.models import (
+    CacheShape,
+    Calibration,
+    CheckedClaim,
+    Claim,
+    Derivation,
+    Endpoint,
+    Level,
+    LossPoint,
+    ModelRef,
+    RecoveryClaim,
+    Training,
+    Variant,
+)
+from audit.records.plans import Cost, Plan, PlannedRule
+from audit.records.promises import MEASURED_QUANTITIES, Budget, DeviceProfile, Quantity, Rule
+from audit.records.searches import Search, Sensitivity, Spent, Trial
+from audit.records.suites import DIVERGENCE, Metric, Needed, Suite, Task
+from audit.records.verdicts import BudgetVerdict, Confirmation, Verdict
+
+__all__ = [
+    "DIVERGENCE",
+    "HELD_OUT",
+    "MEASURED_QUANTITIES",
+    "AuditConfig",
+    "AuditLog",
+    "Budget",
+    "BudgetVerdict",
+    "CacheShape",
+    "Calibration",
+    "Cell",
+    "Change",
+    "CheckedClaim",
+    "CheckedRecovery",
+    "Claim",
+    "Clause",
+    "Comparison",
+    "Conditions",
+    "Confirmation",
+    "Contest",
+    "ContestedItem",
+    "Cost",
+    "Decision",
+    "Derivation",
+    "DeviceMap",
+    "DeviceProfile",
+    "Difference",
+    "Divergence",
+    "Duel",
+    "EarlierRun",
+    "Efficiency",
+    "Endpoint",
+    "Energy",
+    "Estimate",
+    "EvidenceKey",
+    "ExecutorRef",
+    "Flips",
+    "Forgetting",
+    "ForgettingRate",
+    "Forgotten",
+    "Framework",
+    "HeadAgainstTail",
+    "History",
+    "Interval",
+    "LegalStatus",
+    "Level",
+    "LinkLoss",
+    "Look",
+    "LossPoint",
+    "LostFact",
+    "Metric",
+    "ModelRef",
+    "Needed",
+    "NotMeasured",
+    "Omnibus",
+    "PastAudit",
+    "PastResult",
+    "Plan",
+    "PlannedRule",
+    "Provenance",
+    "Quantity",
+    "Record",
+    "RecoveryClaim",
+    "Registration",
+    "Rule",
+    "Run",
+    "Sample",
+    "Search",
+    "SearchPlan",
+    "Sensitivity",
+    "Share",
+    "Speed",
+    "Spent",
+    "Suite",
+    "Taken",
+    "Task",
+    "Text",
+    "Training",
+    "Trial",
+    "Variant",
+    "Verdict",
+    "canonical",
+    "spelled",
+]

@@ -1,0 +1,69 @@
+"""What all records share: they are frozen, strict, and JSON all the way down.
+
+A number that could not be had is `NotMeasured(reason)`, never 0, NaN or None.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import rfc8785
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A proportion, 0 to 1."""
+
+
+Difference = Annotated[float, Field(ge=-1, le=1)]
+"""A difference of two proportions, before − after: positive is a loss."""
+
+
+Decision = Literal["pass", "fail", "inconclusive"]
+
+
+def spelled(text: str) -> str:
+    """The text with each lone surrogate, half of a character, written out as `\\ud800`: no file holds one.
+
+    >>> print(spelled("half of \\ud83d"))
+    half of \\ud83d
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+Text = Annotated[str, AfterValidator(spelled)]
+"""What a model or somebody's data may have written."""
+
+
+def canonical(value: Any) -> bytes:
+    """Canonical JSON (RFC 8785); lone surrogates, which it refuses, are spelled out."""
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError:
+        return rfc8785.dumps(_spelled_in(value))
+
+
+def _spelled_in(value: Any) -> Any:
+    if isinstance(value, str):
+        return spelled(value)
+    if isinstance(value, dict):
+        return {_spelled_in(key): _spelled_in(one) for key, one in value.items()}
+    return [_spelled_in(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+class Record(BaseModel):
+    """Base of all nouns: immutable, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class NotMeasured(Record):
+    """A number that could not be had, and why."""
+
+    reason: str
+
+    def __init__(self, reason: str | None = None, **others: object) -> None:
+        # Reading a log tries this on the JSON of an Interval too: that must fail validation, not the call.
+        super().__init__(**{"reason": reason, **others})
+
+    def __str__(self) -> str:
+        return f"not measured: {self.reason}"

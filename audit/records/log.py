@@ -1,0 +1,133 @@
+"""All that one audit found."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from audit.records.answers import Run
+from audit.records.base import Decision, NotMeasured, Record, canonical
+from audit.records.comparisons import CheckedRecovery, Comparison, Contest, Duel
+from audit.records.config import AuditConfig
+from audit.records.earlier import History, Taken
+from audit.records.efficiency import Efficiency
+from audit.records.forgetting import Forgetting
+from audit.records.models import Variant
+from audit.records.searches import Search
+from audit.records.verdicts import BudgetVerdict, Confirmation, Verdict
+
+
+class Provenance(Record):
+    """Where and with what this was computed."""
+
+    shrinkproof_version: str
+    command: str
+    """What runs it again."""
+    python: str
+    platform: str
+    processor: str
+    device: str
+    threads: int
+    executor: str = "local"
+    """Who scored the cells, with the version of the library that spread them."""
+    packages: dict[str, str]
+    """Distribution name to version."""
+    git_commit: str | NotMeasured
+    """Of the folder that the audit was started in."""
+    git_changed: bool | NotMeasured = NotMeasured("nobody looked")
+    """Whether tracked files there were not as in that commit."""
+    config_sha256: str
+    """Of the canonical JSON of the config."""
+    started: str
+    finished: str
+    """UTC, ISO 8601."""
+
+
+class Registration(Record):
+    """What was fixed before the first item was scored."""
+
+    policy_sha256: str
+    """Over the rules, budgets, looks and seed."""
+    items_sha256: str
+    """Over the documents of all tasks, in the order in which they are scored."""
+    at: str
+    """UTC, ISO 8601."""
+
+
+class AuditLog(Record):
+    """All that one audit found; the only thing that a report is made from."""
+
+    schema_version: Literal[1] = 1
+    status: Literal["finished", "stopped"]
+    """`stopped`: an error or a signal ended it early; what was finished is here."""
+    error: str | None = None
+    config: AuditConfig
+    provenance: Provenance
+    registered: Registration | NotMeasured = NotMeasured("it stopped before its tasks were loaded")
+    variants: tuple[Variant, ...] = ()
+    runs: tuple[Run, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    links: tuple[Comparison, ...] = ()
+    """Each link of a chain against the link before it: what that one step cost."""
+    duels: tuple[Duel, ...] = ()
+    """Candidates against each other; empty with fewer than two."""
+    contests: tuple[Contest, ...] = ()
+    """All candidates at once, per suite and metric; empty with fewer than two."""
+    recoveries: tuple[CheckedRecovery, ...] = ()
+    """What makers' cards say is left of the original's scores, and is."""
+    forgetting: tuple[Forgetting, ...] = ()
+    """Per suite that asks for facts and variant; empty without such a suite."""
+    verdicts: tuple[Verdict, ...] = ()
+    efficiency: tuple[Efficiency, ...] = ()
+    """One per variant; empty where it was not asked for."""
+    budgets: tuple[BudgetVerdict, ...] = ()
+    confirmation: Confirmation | NotMeasured = NotMeasured("no items were held out")
+    search: Search | None = None
+    """How the levels were found; None: they were given."""
+    taken: tuple[Taken, ...] = ()
+    """By variant and earlier run; what is not named was computed in this one."""
+    history: History | None = None
+    """None: the config names no folder of past audits."""
+
+    def to_json(self) -> bytes:
+        """Canonical JSON (RFC 8785) of what was set: of a log that was read, the bytes of its file, though
+        records have gained fields since."""
+        return canonical(self.model_dump(mode="json", exclude_unset=True))
+
+    @property
+    def all_runs(self) -> tuple[Run, ...]:
+        """Those that were judged, and those on items held out."""
+        found = [*self.search.unlucky] if self.search else []
+        found += [self.confirmation] if isinstance(self.confirmation, Confirmation) else []
+        runs = list(self.runs)
+        for run in (run for one in found for run in one.runs):
+            runs += [run] if run not in runs else []  # the original's are the same in each
+        return tuple(runs)
+
+    @property
+    def decision(self) -> Decision:
+        """One word for the audit: fails if a rule fails, passes only if every rule passes.
+
+        Where items were held out, the best variant has to pass on those as well. Of a search it is about the
+        level that was found.
+        """
+        if self.config.search is not None and (self.search is None or self.search.winner is None):
+            return "inconclusive" if self.search is None else self.search.decision
+        about = {self.search.winner} if self.search else {one.name for one in self.config.levels}
+        noise = {level.name for level in self.config.levels if level.computed_in}
+        decisions = {
+            verdict.decision
+            for verdict in self.verdicts
+            if verdict.rule.blocks and verdict.variant in about - noise
+        }
+        decisions |= {
+            verdict.decision for verdict in self.budgets if verdict.budget.blocks and verdict.variant in about
+        }
+        if isinstance(self.confirmation, Confirmation):
+            decisions |= {one.decision for one in self.confirmation.verdicts if one.rule.blocks}
+        elif self.config.holdout:
+            decisions.add("inconclusive")
+        if "fail" in decisions:
+            return "fail"
+        if self.status == "finished" and decisions == {"pass"}:
+            return "pass"
+        return "inconclusive"
