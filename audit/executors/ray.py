@@ -7,6 +7,7 @@ The models' files, and those that tasks read, have to be there under the same pa
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,6 +90,7 @@ def _start(workers: int | None, cpus: int) -> None:
     """A cluster on this machine, of more CPUs than it has where so many workers are asked for."""
     import ray
 
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # by itself a cluster tells Ray's makers of its use
     for attempt in range(1, ATTEMPTS + 1):
         try:
             n_cpus = workers and workers * cpus

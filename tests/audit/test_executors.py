@@ -236,3 +236,16 @@ def test_a_worker_is_handed_cells_of_the_variant_it_holds_then_of_one_that_nobod
         crew._hand_out(waiting, lambda key: {})
     assert one.cells == ["b 1", "b 2", "c 1"]
     assert two.cells == ["a 1", "a 2", "c 2"]
+
+
+def test_a_cluster_of_ours_tells_nobody_of_its_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    from ray._common.usage.usage_lib import usage_stats_enabled
+
+    from audit.executors.ray import _start
+
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    seen: list[bool] = []
+    monkeypatch.setattr(ray, "init", lambda *_, **__: seen.append(usage_stats_enabled()))
+    _start(2, 1)
+    assert seen == [False]
