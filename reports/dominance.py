@@ -14,7 +14,7 @@ FEW = 6
 def told(levels: list[Standing]) -> list[str]:
     """Who is beaten in size and loss by whom, passing or not."""
     found = _beaten(_points(levels))
-    return [f"In both: {found}."] if found else []
+    return [f"In both, by the numbers alone, told apart or not: {found}."] if found else []
 
 
 def told_in_time(levels: list[Standing]) -> str:

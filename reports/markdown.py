@@ -48,6 +48,8 @@ def _start(log: AuditLog) -> list[str]:
         "",
         inline(overall(log)),
     ]
+    if log.config.model.note:
+        lines += ["", f"**About the original:** {inline(log.config.model.note, 1000)}"]
     if log.status == "stopped":
         lines += ["", f"**The audit stopped:** {inline(log.error or 'the log gives no reason')}"]
     if reading.post_hoc(log):

@@ -50,8 +50,8 @@ def _kept(variant: Variant) -> Cell:
 
 
 def _claim(claim: CheckedClaim) -> str:
-    held = "" if claim.holds else ", which does not hold"
-    return f"{said(claim, claim.value)} by {claim.source}, found {said(claim, claim.found)}{held}"
+    claimed, found = f"{said(claim, claim.value)} by {claim.source}", f"found {said(claim, claim.found)}"
+    return f"{claimed}, {found}" if claim.holds else f"{claimed} does not hold, {found}"
 
 
 def _relation(found: Derivation) -> str:

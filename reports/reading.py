@@ -134,7 +134,8 @@ def decision_on(log: AuditLog, level: Level) -> Decision:
 
 def unconfirmed(log: AuditLog, level: Level) -> bool:
     """Whether a search proposed the level and did not confirm it on items held out."""
-    return level.searched and (log.search is None or log.search.winner != level.name)
+    winner = log.search.winner if log.search else None
+    return level.searched and log.config.search is not None and winner != level.name
 
 
 def unjudged(log: AuditLog, level: Level) -> list[Rule]:

@@ -49,10 +49,10 @@ def why_closed(one: Candidate, found: Sequence[Candidate]) -> str:
     if one.decision is not None:
         return "it was audited"
     if smallest is not None and smallest.quantity <= one.quantity:
-        return f"{smallest.name} passes and is as small"
+        return f"{smallest.name} passes and is no larger"
     if closest is not None and _bar(closest) <= one.divergence:
         times = "" if closest.bar is None else " nearly"
-        return f"{closest.name} is{times} as close to the original and does not pass"
+        return f"{closest.name} is{times} as close to the original or closer, and does not pass"
     return ""
 
 

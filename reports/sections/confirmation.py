@@ -13,6 +13,7 @@ from reports.room import only
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
+from reports.units import Unit
 from reports.wording import count, listed, rate
 
 
@@ -63,9 +64,15 @@ def _row(log: AuditLog, alone: AuditLog, chosen_by: Verdict | None, verdict: Ver
     return [
         reading.rule_title(log, verdict.rule),
         badge(verdict.decision) + reported(verdict.rule.blocks),
-        NotMeasured("it was not judged there") if chosen_by is None else unit.drop(held(log, chosen_by).drop),
-        unit.drop(fresh.drop),
+        NotMeasured("it was not judged there")
+        if chosen_by is None
+        else _with_unit(unit, unit.drop(held(log, chosen_by).drop)),
+        _with_unit(unit, unit.drop(fresh.drop)),
         unit.interval(fresh.bounds),
         f"{fresh.margin}{unit.name}",
         "0" if comparison is None else count(comparison.n_pairs),
     ]
+
+
+def _with_unit(unit: Unit, drop: str | NotMeasured) -> Cell:
+    return drop if isinstance(drop, NotMeasured) else f"{drop}{unit.name}"

@@ -178,7 +178,7 @@ def sentence(log: AuditLog, level: Level) -> str:
     if not verdicts and not weighed:
         return "Not shown. No rule that blocks was set for this audit."
     if log.status == "stopped":
-        return f"Not shown. All {_promises(log, rules)} pass, but the audit stopped before its end."
+        return f"Not shown. {_all(log, rules)}, but the audit stopped before its end."
     if (alone := reading.held_out(log, level)) and (again := reading.decision_on(alone, level)) != "pass":
         return f"{'No' if again == 'fail' else 'Not shown'}. {_unconfirmed(alone, level)}"
     if reading.unconfirmed(log, level):
@@ -214,7 +214,7 @@ def _yes(log: AuditLog, verdicts: list[Verdict], weighed: list[BudgetVerdict], r
         return f"Yes:{small.removeprefix(' and')}. No rule about its answers blocks."
     closest = max((held(log, verdict) for verdict in verdicts), key=lambda one: one.strain)
     return (
-        f"Yes: shown to lose less than each margin{small}. All {_promises(log, rules)} pass; the closest "
+        f"Yes: shown to lose less than each margin{small}. {_all(log, rules)}; the closest "
         f"call is {reading.rule_title(log, closest.verdict.rule)}, {spare(closest)}."
     )
 
@@ -242,6 +242,11 @@ def _promises(log: AuditLog, rules: str) -> str:
     """The rules and, where there are any, the budgets that block."""
     number = sum(budget.blocks for budget in log.config.budgets)
     return f"{rules} and {plural(number, 'budget')}" if number else rules
+
+
+def _all(log: AuditLog, rules: str) -> str:
+    promises = _promises(log, rules)
+    return "The one rule passes" if promises == "1 rule" else f"All {promises} pass"
 
 
 def _were(number: int) -> str:
@@ -312,6 +317,9 @@ def _matrix(log: AuditLog) -> Table:
         [_matrix_cell(log, of_level.get(rule)) for rule in rules] for of_level in judged
     ]
     caption = "Every rule on every level: the decision, the drop, and the bounds of the drop that decide"
+    if log.search or reading.held_out(log):
+        titles = [*titles, "Items held out"]
+        cells = [[*row, _fresh(log, level)] for row, level in zip(cells, levels, strict=True)]
     if any(level.is_candidate for level in levels):
         titles = [*titles, "What is said of it"]
         cells = [[*row, _said(log, level)] for row, level in zip(cells, levels, strict=True)]
@@ -320,6 +328,15 @@ def _matrix(log: AuditLog) -> Table:
         return Table(caption, [Column("Rule"), *map(Column, names)], turned)
     rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
     return Table(caption, [Column("Level"), *map(Column, titles)], rows)
+
+
+def _fresh(log: AuditLog, level: Level) -> Cell:
+    """What became of a level on the items that nobody chose by."""
+    if alone := reading.held_out(log, level):
+        return badge(reading.decision_on(alone, level))
+    if log.search and level.name in {one.variant for one in log.search.unlucky}:
+        return badge("inconclusive") + aside("did not pass")
+    return "not asked"
 
 
 def _said(log: AuditLog, level: Level) -> str:

@@ -137,6 +137,28 @@ def test_only_the_winner_may_ship(searched: AuditLog) -> None:
     assert "was tried on those held out" in of_verdict.sentence(searched, of_name["int4"])
 
 
+def test_the_winner_is_confirmed_wherever_it_is_named(searched: AuditLog) -> None:
+    (winner,) = (one for one in searched.config.levels if one.name == "int8")
+    alone = reading.held_out(searched, winner)
+    assert alone is not None
+    assert reading.decision_on(alone, winner) == "pass"
+    told = of_verdict.sentence(searched, winner)
+    assert told.startswith("Yes")
+    assert told.endswith("Confirmed on the items held out.")
+    assert "Inconclusive" not in confirmation(searched).html
+
+
+def test_the_matrix_says_who_was_tried_on_the_items_held_out(searched: AuditLog) -> None:
+    table = of_verdict._matrix(searched)
+    place = [column.title for column in table.columns].index("Items held out")
+    said = {str(row[0]): str(row[place]) for row in table.rows}
+    assert "Pass" in said["int8"]
+    assert "did not pass" in said["int4"]
+    neither = searched.search.model_copy(update={"unlucky": ()}) if searched.search else None
+    table = of_verdict._matrix(searched.model_copy(update={"search": neither}))
+    assert {str(row[0]): str(row[place]) for row in table.rows}["int4"] == "not asked"
+
+
 def test_every_trial_is_in_the_table_with_why_it_went_no_further(searched: AuditLog) -> None:
     page = str(of_search.section(searched).html)
     assert "int4 is as close to the original" in page

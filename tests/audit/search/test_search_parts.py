@@ -226,8 +226,8 @@ def test_a_level_passed_over_says_because_of_which() -> None:
         candidate("c", 3, 2, "pass"),
         candidate("d", 4, 1),
     ]
-    assert why_closed(known[0], known) == "b is as close to the original and does not pass"
-    assert why_closed(known[3], known) == "c passes and is as small"
+    assert why_closed(known[0], known) == "b is as close to the original or closer, and does not pass"
+    assert why_closed(known[3], known) == "c passes and is no larger"
 
 
 # Outcome
