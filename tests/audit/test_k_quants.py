@@ -80,7 +80,7 @@ def test_a_file_is_called_by_its_layers_and_not_by_wider_embeddings(tmp_path: Pa
     counted = contents(tmp_path / "m-Q4_K_M.gguf")
     assert counted.compressed_bits_per_weight > 7
     assert counted.nominal_bits == 8 * BITS["Q4_K"] / 256
-    (claim,) = checked(in_name("m-Q4_K_M"), counted.nominal_bits, 0.0, 0.0)
+    (claim,) = checked(in_name("m-Q4_K_M"), counted.nominal_bits, 0.0, 0.0, 0)
     assert claim.holds
 
 
