@@ -27,7 +27,8 @@ def with_candidate(log: AuditLog, **fields: object) -> AuditLog:
 def test_a_false_claim_stands_beside_what_was_found(gate: AuditLog, text_of: Text) -> None:
     html = str(compressed.section(with_candidate(gate, claims=(FALSE, TRUE))).html)
     text = text_of(html)
-    assert "acme is not what it is said to be: 4 bits per weight by its name does not hold, found 16 bits" in text
+    wrong = "4 bits per weight by its name does not hold, found 16 bits"
+    assert f"acme is not what it is said to be: {wrong}" in text
     assert "100.00% groups of four with two zeros by config.json, found 100.00%" in text
     assert "taken as it came, from acme/<b>-int4" in text
     assert "<b>-int4" not in html

@@ -107,7 +107,8 @@ def test_who_is_beaten_is_named_with_the_one_that_beats_it(
     both = _passing(log, "magnitude-50")
     assert _row(both, "magnitude-50", rows_of)[9] == "no: beaten by int8"
     assert _row(log, "magnitude-50", rows_of)[9] == "no: does not pass, beaten by int8"
-    assert "In both, by the numbers alone, told apart or not: magnitude-50 is beaten by int8." in text_of(str(tradeoff.section(log).html))
+    said = "In both, by the numbers alone, told apart or not: magnitude-50 is beaten by int8."
+    assert said in text_of(str(tradeoff.section(log).html))
 
 
 def test_time_is_a_third_way_to_be_on_the_front(log: AuditLog, rows_of: Rows, text_of: Text) -> None:
