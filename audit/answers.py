@@ -7,7 +7,7 @@ cell, and kept of the few items that are shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,10 @@ class Answers:
         found: NDArray[Any] = np.concatenate([values for _, values in by_cell])[order]
         return found
 
+    def records(self, rows: pd.DataFrame, columns: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        """These columns of the rows' samples, each sample as a mapping."""
+        return list(self.each(rows, columns, _records))
+
     def _by_cell(
         self, rows: pd.DataFrame, columns: Sequence[str]
     ) -> Iterator[tuple[NDArray[np.intp], pd.DataFrame]]:
@@ -105,6 +109,11 @@ class Answers:
         order = np.argsort(np.concatenate([places for places, _ in by_cell]))
         more = pd.concat([samples for _, samples in by_cell], ignore_index=True).iloc[order]
         return rows.assign(**{name: more[name].array for name in columns})
+
+
+def _records(samples: pd.DataFrame) -> NDArray[np.object_]:
+    """Each sample as a mapping."""
+    return np.array(samples.to_dict("records"), dtype=object)
 
 
 def _looked_at(metric: Metric) -> Sequence[str]:

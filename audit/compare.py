@@ -217,16 +217,11 @@ def _changed(units: Units, before: pd.DataFrame, after: pd.DataFrame, answers: A
     own = (items["before"] - items["after"]).to_numpy()
     lost, gained = (np.flatnonzero((of_unit == sign) & (own == sign)) for sign in (1, -1))
     shown = items.iloc[np.concatenate([lost, gained])[:MOST_CHANGED]]
-    rows_before = answers.each(before.iloc[shown["row_before"]], _SHOWN, _records)
-    rows_after = answers.each(after.iloc[shown["row_after"]], _SHOWN, _records)
+    rows_before = answers.records(before.iloc[shown["row_before"]], _SHOWN)
+    rows_after = answers.records(after.iloc[shown["row_after"]], _SHOWN)
     kinds: list[Literal["lost", "gained"]] = ["lost" if one == 1 else "gained" for one in shown["before"]]
     changes = tuple(_change(*rows) for rows in zip(rows_before, rows_after, kinds, strict=True))
     return {"changed": changes, "n_changed": int(np.count_nonzero(flip))}
-
-
-def _records(samples: pd.DataFrame) -> NDArray[np.object_]:
-    """Each sample as a mapping."""
-    return np.array(samples.to_dict("records"), dtype=object)
 
 
 def _change(before: Mapping[str, Any], after: Mapping[str, Any], kind: Literal["lost", "gained"]) -> Change:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -161,21 +162,27 @@ class _Asked:
             firsts = _first_rows(found)[found.items["unit"].to_numpy(np.int64)]
             chosen = found.items[np.isin(firsts, units)].assign(first=firsts[np.isin(firsts, units)])
             chosen = chosen.sort_values("row_before")
-            texts = self.answers.each(after.iloc[chosen["row_after"]], ["answer"], _records)
+            texts = self.answers.records(after.iloc[chosen["row_after"]], ["answer"])
             members, said = defaultdict(list), defaultdict(list)
             for unit, row, text in zip(chosen["first"], chosen["row_before"], texts, strict=True):
                 members[unit].append(row)
                 said[unit].append(text["answer"])
             answered.append({unit: "\n".join(one) for unit, one in said.items()})
+        rows = [row for unit in units.tolist() for row in members[unit]]
+        asked = dict(zip(rows, self.answers.records(self.before.iloc[rows], _SHOWN), strict=True))
         return tuple(
-            self._item(members[unit], tuple(one[unit] for one in answered), tuple(map(bool, marks)))
+            self._item(
+                self.before.iloc[members[unit]], [asked[row] for row in members[unit]],
+                tuple(one[unit] for one in answered), tuple(map(bool, marks)),
+            )
             for unit, marks in zip(units.tolist(), right, strict=True)
-        )
+        )  # fmt: skip
 
-    def _item(self, members: list[int], answers: tuple[str, ...], right: tuple[bool, ...]) -> ContestedItem:
-        """One unit, from the original's rows of it."""
-        rows = self.before.iloc[list(members)]
-        asked = self.answers.each(rows, _SHOWN, _records)
+    def _item(
+        self, rows: pd.DataFrame, asked: Sequence[Mapping[str, Any]], answers: tuple[str, ...],
+        right: tuple[bool, ...],
+    ) -> ContestedItem:  # fmt: skip
+        """One unit, from the original's rows of it and their texts."""
         good = 1.0 if self.metric.higher_is_better else 0.0
         return ContestedItem(
             task=asked[0]["task"],
@@ -187,8 +194,3 @@ class _Asked:
             answers=answers,
             right=right,
         )
-
-
-def _records(samples: pd.DataFrame) -> NDArray[np.object_]:
-    """Each sample as a mapping."""
-    return np.array(samples.to_dict("records"), dtype=object)
