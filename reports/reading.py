@@ -19,6 +19,7 @@ from audit.records import (
     Suite,
     Variant,
     Verdict,
+    together,
 )
 from audit.scale import Kind
 from reports.index import index
@@ -123,13 +124,8 @@ def decision_on(log: AuditLog, level: Level) -> Decision:
     decisions += [verdict.decision for verdict in budgets_of(log, level) if verdict.budget.blocks]
     if alone := held_out(log, level):
         decisions += [verdict.decision for verdict in alone.verdicts if verdict.rule.blocks]
-    if "fail" in decisions:
-        return "fail"
     missing = [*unjudged(log, level), *unweighed(log, level)]
-    claimed = log.status == "finished" and not missing and not unconfirmed(log, level)
-    if claimed and set(decisions) == {"pass"}:
-        return "pass"
-    return "inconclusive"
+    return together(decisions, whole=log.status == "finished" and not missing and not unconfirmed(log, level))
 
 
 def unconfirmed(log: AuditLog, level: Level) -> bool:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from audit.records.answers import HELD_OUT, Cell, Run, Sample
-from audit.records.base import Decision, Difference, NotMeasured, Record, Share, Text, canonical, spelled
+from audit.records.base import (
+    Decision,
+    Difference,
+    NotMeasured,
+    Record,
+    Share,
+    Text,
+    canonical,
+    spelled,
+    together,
+)
 from audit.records.comparisons import (
     Change,
     CheckedRecovery,
@@ -132,4 +142,5 @@ __all__ = [
     "Verdict",
     "canonical",
     "spelled",
+    "together",
 ]

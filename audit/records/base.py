@@ -5,6 +5,7 @@ A number that could not be had is `NotMeasured(reason)`, never 0, NaN or None.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import rfc8785
@@ -19,6 +20,19 @@ Difference = Annotated[float, Field(ge=-1, le=1)]
 
 
 Decision = Literal["pass", "fail", "inconclusive"]
+
+
+def together(decisions: Iterable[Decision], *, whole: bool = True) -> Decision:
+    """One word for several: fail as soon as one fails, pass where there are some, all pass and none is
+    missing (`whole`).
+
+    >>> together(["pass", "fail"]), together(["pass"], whole=False), together([]), together(["pass"])
+    ('fail', 'inconclusive', 'inconclusive', 'pass')
+    """
+    found = set(decisions)
+    if "fail" in found:
+        return "fail"
+    return "pass" if whole and found == {"pass"} else "inconclusive"
 
 
 def spelled(text: str) -> str:

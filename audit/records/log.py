@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from audit.records.answers import Run
-from audit.records.base import Decision, NotMeasured, Record, canonical
+from audit.records.base import Decision, NotMeasured, Record, canonical, together
 from audit.records.comparisons import CheckedRecovery, Comparison, Contest, Duel
 from audit.records.config import AuditConfig
 from audit.records.earlier import History, Taken
@@ -126,8 +126,4 @@ class AuditLog(Record):
             decisions |= {one.decision for one in self.confirmation.verdicts if one.rule.blocks}
         elif self.config.holdout:
             decisions.add("inconclusive")
-        if "fail" in decisions:
-            return "fail"
-        if self.status == "finished" and decisions == {"pass"}:
-            return "pass"
-        return "inconclusive"
+        return together(decisions, whole=self.status == "finished")

@@ -29,6 +29,7 @@ from audit.records import (
     Trial,
     Variant,
     Verdict,
+    together,
 )
 from audit.search.order import Candidate, next_audit, why_closed
 from audit.store import Store
@@ -187,14 +188,11 @@ def _candidate(trial: Trial) -> Candidate:
 
 def _together(verdicts: Sequence[Verdict | BudgetVerdict]) -> Decision:
     """One word for all that blocks."""
-    decisions = {
+    return together(
         one.decision
         for one in verdicts
         if (one.rule.blocks if isinstance(one, Verdict) else one.budget.blocks)
-    }
-    if "fail" in decisions:
-        return "fail"
-    return "pass" if decisions == {"pass"} else "inconclusive"
+    )
 
 
 def _number(value: float | NotMeasured) -> float:
