@@ -17,8 +17,9 @@ _PACKAGES = (
 
 
 def collect(
-    *, command: str, device: str, threads: int, config_sha256: str, started: str, executor: str = "local"
-) -> Provenance:
+    *, command: str, device: str, threads: int, config_sha256: str, started: str, executor: str = "local",
+    engine: str = "built-in",
+) -> Provenance:  # fmt: skip
     """Versions, hardware, git state and times; `finished` is now."""
     return Provenance(
         shrinkproof_version=own_version(),
@@ -29,6 +30,7 @@ def collect(
         device=device,
         threads=threads,
         executor=executor,
+        engine=engine,
         packages=packages(),
         git_commit=_git("rev-parse", "HEAD"),
         git_changed=_git_changed(),

@@ -476,6 +476,8 @@ def identity(config: AuditConfig, *, as_read: bool = False) -> dict[str, Any]:
         identity["levels"] = []
         identity["search"]["calibration"] = None
     identity["model"]["path"] = ""
+    if identity.get("engine"):
+        identity["engine"].pop("gpu_memory_utilization", None)
     for suite in identity["suites"]:
         if suite.get("items"):
             suite["items"] = ""
