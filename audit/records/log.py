@@ -31,6 +31,8 @@ class Provenance(Record):
     """Who scored the cells, with the version of the library that spread them."""
     packages: dict[str, str]
     """Distribution name to version."""
+    environment: dict[str, str] = {}
+    """What else can move a number: of torch, and variables of the environment."""
     git_commit: str | NotMeasured
     """Of the folder that the audit was started in."""
     git_changed: bool | NotMeasured = NotMeasured("nobody looked")
