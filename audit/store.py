@@ -26,6 +26,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,6 +67,9 @@ Reader = Callable[[Cell, Sequence[str]], "pd.DataFrame"]
 """The samples of a cell, one row an item and metric, with these columns of `Sample` and no others."""
 _NO_IDENTITY = {"out", "cache", "baseline", "history", "device_map", "executor", "frameworks"}
 """Of a config: where it lies, what it takes from elsewhere, who computes it, and what is said of it later."""
+_TASKS_LIE = re.compile(rb'"include_path":"(?:[^"\\]|\\.)*"')
+"""Where the tasks of a suite lie, in `config.json`: elsewhere after another Python was installed, and each
+cell's key holds what they ask."""
 _HALF = ".half-"
 _FULL = "the disk is full. Free some space and run the same command: finished cells are kept"
 
@@ -529,16 +533,21 @@ def _claim(root: Path, config: AuditConfig) -> None:
             raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")
         _write_whole(path, rfc8785.dumps(ours))
         return
+    held, expected = path.read_bytes(), rfc8785.dumps(ours)
+    if held == expected:
+        return
+    if _TASKS_LIE.sub(b"", held) == _TASKS_LIE.sub(b"", expected):
+        _write_whole(path, expected)
+        return
     try:
-        theirs = json.loads(path.read_bytes())
-    except ValueError:
-        raise StoreError(f"{path} can't be read. Choose another --out, or delete {root}.") from None
-    if theirs != ours:
+        theirs = json.loads(held)
         differing = ", ".join(key for key in ours if theirs.get(key) != ours[key])
-        raise StoreError(
-            f"{root} holds the run of another config (differs in: {differing}). "
-            f"Choose another --out, or delete {root}."
-        )
+    except (ValueError, AttributeError):
+        raise StoreError(f"{path} can't be read. Choose another --out, or delete {root}.") from None
+    raise StoreError(
+        f"{root} holds the run of another config (differs in: {differing}). "
+        f"Choose another --out, or delete {root}."
+    )
 
 
 @contextlib.contextmanager

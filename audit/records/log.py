@@ -33,6 +33,8 @@ class Provenance(Record):
     """What answered for the models, with its version; `built-in`: the scorer of ours."""
     packages: dict[str, str]
     """Distribution name to version."""
+    environment: dict[str, str] = {}
+    """What else can move a number: of torch, and variables of the environment."""
     git_commit: str | NotMeasured
     """Of the folder that the audit was started in."""
     git_changed: bool | NotMeasured = NotMeasured("nobody looked")
