@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from audit import load_config, make_variants, run_audit
 from audit.cli import app
 from audit.errors import ConfigError, ModelError
+from audit.plan import plan as make_plan
 from audit.records import AuditConfig, Engine, NotMeasured
 from audit.reproduce import reproduce
 from audit.side_by_side import compare_existing
@@ -128,6 +129,7 @@ def test_vllm_answers_as_the_scorer_of_ours(variant: str, run: Path, ours: Path)
     for one, other in zip(there["scores"], here["scores"], strict=True):
         assert list(one) == pytest.approx(list(other), abs=TOLERANCE)
     assert sum(map(len, there["scores"])) == 36 + 12
+    assert any(there.loc[there["metric"] == "exact_match", "answer"])  # it wrote something
 
 
 def test_a_vendors_folder_is_given_to_vllm_as_it_is(run: Path, ours: Path, vllm: Any) -> None:
@@ -293,6 +295,12 @@ def test_what_a_runtime_rounds_otherwise_than_here_can_be_asked_by_vllm(
         w4a8.bits_per_weight
         == make_variants(plain(levels=["int4"], out=str(tmp_path / "4")))[1].bits_per_weight
     )
+
+
+def test_a_plan_is_timed_by_the_engine(plain: Any, vllm: Any) -> None:
+    started = len(vllm.made)
+    assert make_plan(plain(), flips=0.1).cost.tokens_per_second > 0
+    assert (len(vllm.made), vllm.running) == (started + 1, 0)
 
 
 @pytest.fixture
