@@ -16,6 +16,7 @@ from audit.errors import ConfigError, StoreError
 from audit.history import Found, audits
 from audit.records import Decision, Interval, NotMeasured, PastAudit, PastResult, Record
 from audit.scale import Kind
+from audit.store import write_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -141,11 +142,14 @@ class Catalogue:
 
     def write(self, chosen: Chosen, out: Path) -> None:
         """As a file by its ending, whole or not at all."""
-        ending = out.suffix.removeprefix(".")
-        if ending not in _FORMATS:
-            raise ConfigError(registry.unknown("ending of --out", ending, list(_FORMATS)))
+        ending, pages = out.suffix.removeprefix("."), registry.names("audit.history_formats")
+        if ending not in (*_FORMATS, *pages):
+            raise ConfigError(registry.unknown("ending of --out", ending, [*_FORMATS, *pages]))
         if out.is_dir() or not out.parent.is_dir():
             raise ConfigError(f"--out {out}: name a file in a folder that exists.")
+        if ending in pages:
+            write_file(out, registry.history_format(ending).render(self.rows(chosen)))
+            return
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".half-") as place:
             half = Path(place) / "table"
             self._database.execute(

@@ -11,7 +11,7 @@ import contextlib
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
@@ -80,6 +80,15 @@ class DiffFormat(Protocol):
     @staticmethod
     def render(diff: Diff) -> bytes:
         """The file's bytes."""
+        ...
+
+
+class HistoryFormat(Protocol):
+    """A module (or object) of the group `audit.history_formats`, named as its files end."""
+
+    @staticmethod
+    def render(rows: Sequence[Any]) -> bytes:
+        """The file's bytes; the rows are those of `audit.catalogue`, in the order of model and time."""
         ...
 
 
@@ -160,6 +169,11 @@ def report_section(name: str) -> ReportSection:
 def diff_format(name: str) -> DiffFormat:
     """The renderer of diffs into files of that ending."""
     return cast("DiffFormat", _load("audit.diff_formats", "format of a diff", name))
+
+
+def history_format(name: str) -> HistoryFormat:
+    """The renderer of many audits into files of that ending."""
+    return cast("HistoryFormat", _load("audit.history_formats", "format of a history", name))
 
 
 def framework_folder(name: str) -> Path:
