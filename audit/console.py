@@ -42,8 +42,8 @@ from audit.rounding import rounded
 from audit.scale import Kind, Scale
 
 if TYPE_CHECKING:
-    from audit.catalogue import CatalogueRow
     from audit.reproduce import Reproduction
+    from audit.results import CatalogueRow
     from audit.side_by_side import SideBySide
     from audit.watch import Watched
 

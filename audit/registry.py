@@ -25,6 +25,7 @@ from audit.errors import ConfigError
 from audit.making import Made, Making
 from audit.progress import Progress
 from audit.records import AuditConfig, AuditLog, ExecutorRef, Level, Record, Suite
+from audit.results import CatalogueRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,8 +88,8 @@ class HistoryFormat(Protocol):
     """A module (or object) of the group `audit.history_formats`, named as its files end."""
 
     @staticmethod
-    def render(rows: Sequence[Any]) -> bytes:
-        """The file's bytes; the rows are those of `audit.catalogue`, in the order of model and time."""
+    def render(rows: Sequence[CatalogueRow]) -> bytes:
+        """The file's bytes; the rows come in the order of model and time."""
         ...
 
 

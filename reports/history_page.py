@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from markupsafe import Markup
 
+from audit.results import CatalogueRow
 from reports.badge import badge
 from reports.disclaimer import DISCLAIMER
 from reports.html import content_policy
@@ -15,9 +16,6 @@ from reports.tables import Cell, Column, Table
 from reports.templating import draw, source
 from reports.units import Unit
 from reports.wording import anchor, mebibytes, plural, short
-
-if TYPE_CHECKING:
-    from audit.catalogue import CatalogueRow
 
 Promise = tuple[str, str]
 """A suite and its metric."""
