@@ -128,7 +128,7 @@ def test_what_can_t_be_read_is_named_with_the_reason_and_the_others_are_read(
     cut = put(tmp_path / "cut", finished(log, "2026-01-01")) / "audit.json"
     cut.write_bytes(cut.read_bytes()[:-200])
     newer = put(tmp_path / "newer", finished(log, "2026-01-02")) / "audit.json"
-    newer.write_text(json.dumps({**json.loads(newer.read_bytes()), "schema_version": 2}))
+    newer.write_text(json.dumps({**json.loads(newer.read_bytes()), "schema_version": 99}))
     later = put(tmp_path / "later", finished(log, "2026-01-03")) / "audit.json"
     told = json.loads(later.read_bytes())
     told["config"]["unheard_of"] = 1
