@@ -231,7 +231,7 @@ def _deciding(log: AuditLog, panel: Panel, comparison: Comparison) -> Cell:
     if early is None or isinstance(shown, NotMeasured):
         return shown
     then = panel.unit.drop(drop_of(early))
-    return shown + aside(f"of {then}, over the first {count(early.n_pairs)} pairs")
+    return shown + aside(f"of {then} at {count(early.n_pairs)} pairs")
 
 
 def _row(log: AuditLog, panel: Panel, comparison: Comparison, flips: bool, looked: bool) -> list[Cell]:

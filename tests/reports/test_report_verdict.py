@@ -278,7 +278,7 @@ def test_the_matrix_has_drop_and_bounds_of_the_same_pairs(log: AuditLog) -> None
     early = cell(_decided_early(log))
     assert "10.00 (5.00 to 16.00) over the first 310 pairs" in early
     assert "first" not in cell(log)
-    assert "of 10.00, over the first 310 pairs" in str(drops.section(_decided_early(log)).html)
+    assert "of 10.00 at 310 pairs" in str(drops.section(_decided_early(log)).html)
     assert "over those alone" in verdict._matrix(_decided_early(log)).caption
     assert "over those alone" not in verdict._matrix(log).caption
 
