@@ -30,10 +30,12 @@ from audit.console import (
 from audit.errors import ConfigError, ShrinkproofError
 from audit.frameworks import installed
 from audit.goals import goal as search_goal
+from audit.hidden import without_secrets
 from audit.quiet import quiet
 from audit.records import AuditLog
 from audit.store import log_sha256, read_log, write_file, write_report
 from audit.suite_entry import write_suite
+from audit.visible import visible
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE = 2
@@ -315,7 +317,7 @@ def history(
 
     with Catalogue.of(folder) as catalogue:
         for one in catalogue.skipped:
-            typer.echo(f"shrinkproof: left out {one}", err=True)
+            typer.echo(visible(f"shrinkproof: left out {one}"), err=True)
         chosen = catalogue.chosen(model=model, levels=level or (), suites=suite or ())
         if out is not None:
             catalogue.write(chosen, out)
@@ -355,6 +357,9 @@ def reproduce(
         float | None,
         typer.Option(help="Of a number below 1 so far, of a larger one this share.", show_default="0.001"),
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run code and ask servers that the log names.", show_default=False)
+    ] = False,
 ) -> None:
     """Run again what a run's log says, from nothing, and say which numbers come out the same.
 
@@ -367,7 +372,7 @@ def reproduce(
     if not tolerance >= 0:
         raise ConfigError(f"--tolerance {tolerance:g}: a distance, so 0 or above.")
     with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
-        found = reproduced(run, out, tolerance, progress)
+        found = reproduced(run, out, tolerance, progress, trust=trust)
     print_reproduction(Console(), found)
     raise typer.Exit(1 if not found.agrees else EXIT_CODES["inconclusive"] if found.unread else 0)
 
@@ -426,7 +431,7 @@ def verify(
     found = verified(run, key, who)
     for one in found:
         if one.finding != "holds":
-            typer.echo(f"{one.finding.upper()}: {one.what} {one.because}")
+            typer.echo(visible(f"{one.finding.upper()}: {one.what} {one.because}"))
     held = sum(one.finding == "holds" for one in found)
     typer.echo(f"{held} of {len(found)} hold.")
     findings = {one.finding for one in found}
@@ -526,7 +531,7 @@ def _render(log: AuditLog, run: Path, name: str) -> Path:
         warnings.simplefilter("always", UserWarning)
         path = write_report(run, made.FILE, made.render(log))
     for one in said:
-        typer.echo(f"shrinkproof: {one.message}", err=True)
+        typer.echo(visible(f"shrinkproof: {one.message}"), err=True)
     return path
 
 
@@ -535,11 +540,11 @@ def main() -> None:
     try:
         app()
     except ShrinkproofError as error:
-        typer.echo(f"shrinkproof: {error}", err=True)
+        typer.echo(visible(f"shrinkproof: {error}"), err=True)
         sys.exit(UNUSABLE)
     except Exception:
         # A crash must not exit with 1, which says that a rule failed.
-        traceback.print_exc()
+        typer.echo(visible(without_secrets(traceback.format_exc())), err=True)
         typer.echo(
             "shrinkproof: this is a defect of ours. Finished cells are kept; please report it.", err=True
         )
