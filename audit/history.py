@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from audit.bounded import json_of
 from audit.errors import StoreError
 from audit.records import (
     AuditConfig,
@@ -115,10 +116,12 @@ def audits(folder: Path) -> Iterator[Found]:
 def _audit(path: Path, digest: str) -> PastAudit | str:
     """What a log says, or why it can't be read."""
     try:
-        log = AuditLog.model_validate_json(_light(path))
+        log = AuditLog.from_json(_light(path).encode())
     except ValidationError as error:
         first = error.errors()[0]
         return f"it is no log that this version reads: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except StoreError as error:
+        return str(error)
     except (ValueError, OSError) as error:
         return f"it can't be read: {str(error).splitlines()[0]}"
     model = log.config.model
@@ -144,7 +147,7 @@ def _light(path: Path) -> str:
         raise ValueError(str(error)) from None
     if len(found) != 1:
         raise ValueError(f"it holds {len(found)} documents")
-    told = {key: value for key, value in json.loads(found[0][0]).items() if value is not None}
+    told = {key: value for key, value in json_of(found[0][0]).items() if value is not None}
     return json.dumps(told)
 
 

@@ -80,7 +80,7 @@ def test_a_pickle_is_refused_and_run_by_nobody(broken_copy: Path, tmp_path: Path
 
 def test_a_pickle_that_was_allowed_holds_tensors_or_nothing(broken_copy: Path, tmp_path: Path) -> None:
     model = with_pickle(broken_copy, tmp_path / "trace")
-    with pytest.raises((ModelError, pickle.UnpicklingError), match="(?i)weights"):
+    with pytest.raises((ModelError, pickle.UnpicklingError), match=r"(?i)weights"):
         load_model(model, allow_pickle=True)
     assert not (tmp_path / "trace").exists()
 

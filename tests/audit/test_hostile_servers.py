@@ -1,4 +1,4 @@
-"""Servers of strangers: answered within bounds or not at all, and given the key alone; keys are said nowhere."""
+"""Servers of strangers: answered within bounds or not at all; and keys are said nowhere."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_an_answer_that_drips_is_left_off(serve: Callable[[Handle], str]) -> Non
                 handler.wfile.write(b" ")
                 time.sleep(0.02)
 
-    with pytest.raises(TimeoutError, match="more than 0.3 seconds"):
+    with pytest.raises(TimeoutError, match=r"more than 0\.3 seconds"):
         web.answer(asked(serve(dripping)), 0.3)
 
 
@@ -112,7 +112,7 @@ def test_no_key_and_no_prompt_go_where_a_redirect_leads(serve: Callable[[Handle]
 
 def test_an_answer_too_deep_is_an_error_of_ours(tiny: Path, serve: Callable[[Handle], str]) -> None:
     url = serve(lambda handler, _: sent(handler, b"[" * 100_000))
-    with pytest.raises(ModelError, match="what can't be read: .* too deep"):
+    with pytest.raises(ModelError, match=r"what can't be read: .* too deep"):
         check_endpoint(Endpoint(url=url, model="x"), tiny, "theirs")
 
 

@@ -44,7 +44,7 @@ def test_what_the_sandbox_forbids_is_an_error_of_ours(tiny: Path, template: str)
 def test_loops_in_loops_are_stopped(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat, "SECONDS", 0.2)
     loop = "{% for _ in range(99999) %}"
-    with pytest.raises(EvaluationError, match="TimeoutError: it takes more than 0.2 seconds"):
+    with pytest.raises(EvaluationError, match=r"TimeoutError: it takes more than 0\.2 seconds"):
         written(tiny, f"{3 * loop}{3 * '{% endfor %}'}")
 
 
