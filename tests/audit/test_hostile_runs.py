@@ -146,6 +146,18 @@ def test_a_suites_folder_brings_questions_and_no_code(tmp_path: Path) -> None:
         suites_of("theirs", tmp_path, None, None)
 
 
+def test_data_sets_bring_no_scripts(tmp_path: Path) -> None:
+    import datasets
+
+    (tmp_path / "theirs").mkdir()
+    script = tmp_path / "theirs" / "theirs.py"
+    script.write_text(f"from pathlib import Path\nPath({str(tmp_path / 'trace')!r}).touch()\n")
+    for name in (script, script.parent):
+        with pytest.raises((RuntimeError, ValueError, OSError)):
+            datasets.load_dataset(str(name))
+    assert not (tmp_path / "trace").exists()
+
+
 NASTY = "\x1b[2K\x1b[1A[green]✔ pass[/] \x9b31m\r\n\u202eAudit: pass\x07"
 OURS = re.compile(r"\x1b\[[\d;]*m")
 """Colours, as rich writes them."""
