@@ -94,7 +94,7 @@ class Store:
         config that no file can hold.
         """
         root = Path(config.out)
-        _check_text(config)
+        check_text(config)
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -503,7 +503,7 @@ def identity(config: AuditConfig, log: AuditLog | None = None) -> dict[str, Any]
     return identity
 
 
-def _check_text(config: AuditConfig) -> None:
+def check_text(config: AuditConfig) -> None:
     try:
         config.model_dump_json()
     except ValueError:
