@@ -14,7 +14,7 @@ from audit import claims, engine, registry, search_space, weights
 from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
 from audit.frameworks import load_framework
-from audit.pinning import COMMIT, ONE_FILE, ModelEntry, file_digest, found_file, pinned_model
+from audit.pinning import COMMIT, ONE_FILE, ModelEntry, expanded, file_digest, found_file, pinned_model
 from audit.policy import load_policy
 from audit.records import (
     AuditConfig,
@@ -373,7 +373,7 @@ def _candidate(entry: str | CandidateEntry, home: Path, suites: Sequence[Suite])
     name = entry.name or re.sub(r"[^\w.-]", "-", last)
     if not _LEVEL_NAME.fullmatch(name):
         raise ConfigError(f"candidate name {name!r}: use letters, digits, '.', '-' and '_' only.")
-    card = load_card(home / Path(entry.card).expanduser(), suites) if entry.card is not None else NO_CARD
+    card = load_card(home / expanded(entry.card), suites) if entry.card is not None else NO_CARD
     if entry.endpoint is not None:
         endpoint = _endpoint(entry.endpoint, entry.model)
         return Level(name=name, method="candidate", endpoint=endpoint, recoveries=card.recoveries)

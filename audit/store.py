@@ -372,13 +372,20 @@ def read_samples(cell: Cell, columns: Sequence[str] = COLUMNS, root: Path = Path
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """These columns of a cell's parquet file; nothing else of it is read."""
+    """These columns of a cell's parquet file; nothing else of it is read.
+
+    Raises StoreError where it is no such table, and FileNotFoundError.
+    """
     import pyarrow.parquet as pq
 
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
-    frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
-    return frame[list(columns)]
+    try:
+        frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
+        return frame[list(columns)]
+    except (OSError, ValueError, LookupError, TypeError) as error:  # pyarrow's own errors are ValueErrors
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(f"{path} is no table of answers: {reason}. Make the run again: shrinkproof run.") from None
 
 
 def _baseline(config: AuditConfig) -> Baseline | None:

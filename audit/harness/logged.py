@@ -70,7 +70,8 @@ class LoggedRun:
 
         file = self.files[task]
         known = self._results_of(file)
-        directions = _of_task(known, "higher_is_better", task) or {}
+        directions = _of_task(known, "higher_is_better", task)
+        directions = directions if isinstance(directions, dict) else {}
         rows = [sample.model_dump() for sample in _samples(file, task)]
         return TaskResult(
             name=task,
@@ -173,7 +174,7 @@ def _samples(file: Path, task: str) -> Iterator[Sample]:
             )
         try:
             common = _common(entry, task)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise StoreError(f"{where} is no sample as lm-eval logs it: {_said(error)}.") from None
         if any(math.isnan(score) for score in common["scores"]):
             raise StoreError(

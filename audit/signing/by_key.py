@@ -40,7 +40,9 @@ def opened(path: Path, key: Path | None) -> tuple[bytes, str, Checked]:
 
     try:
         envelope: Envelope = Envelope.from_dict(json_of(read_bytes(path)))
-        payload, kind = bytes(envelope.payload), str(envelope.payload_type)
+        payload, kind = bytes(envelope.payload), envelope.payload_type
+        if not isinstance(kind, str):
+            raise TypeError(f"its payloadType {kind!r:.80} is no text")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(path, error) from None
     if key is None:
