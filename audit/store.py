@@ -374,12 +374,12 @@ def read_samples(cell: Cell, columns: Sequence[str] = COLUMNS, root: Path = Path
 def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """These columns of a cell's parquet file; nothing else of it is read.
 
-    Raises StoreError where it is no such table, and FileNotFoundError.
+    Raises StoreError where it is no such table, or not there.
     """
     import pyarrow.parquet as pq
 
     if not path.is_file():
-        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
+        raise StoreError(f"{path} is not there. Was it moved or deleted?")
     try:
         frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
         return frame[list(columns)]
