@@ -98,7 +98,10 @@ def read(file: Path) -> Graph:
         kind = onnx.TensorProto.DataType.Name(one.data_type)
         held[one.name] = Tensor(one.name, kind, tuple(one.dims))
     nodes = list(_nodes(graph))
-    packed = {found.codes.name: found for node in nodes if (found := _packed(node, held))}
+    try:
+        packed = {found.codes.name: found for node in nodes if (found := _packed(node, held))}
+    except ModelError as error:
+        raise ModelError(f"{file} can't be counted: {error}. Save the model again.") from None
     parts = frozenset[str]().union(*(one.parts for one in packed.values()))
     angles = {name for node in nodes if node.op_type in _ANGLES for name in node.input}
     plain = [
@@ -179,10 +182,19 @@ def _packed(node: Any, held: dict[str, Tensor]) -> Packed | None:
     codes = next((one for one in inputs if one.kind in _CODES and len(one.shape) > 1), None)
     if codes is None:
         return None
-    settings = _attributes(node)
     weights = codes.size
-    if node.op_type == "MatMulNBits":  # its codes lie in bytes, blocks filled up
-        weights = settings["K"] * settings["N"]
-    elif codes.kind == "UINT8" and "bits" in settings:
-        weights = codes.size * 8 // settings["bits"]
+    try:
+        settings = _attributes(node)
+        if node.op_type == "MatMulNBits":  # its codes lie in bytes, blocks filled up
+            weights = _positive(settings["K"]) * _positive(settings["N"])
+        elif codes.kind == "UINT8" and "bits" in settings:
+            weights = codes.size * 8 // _positive(settings["bits"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise ModelError(f"the operator {node.name or node.op_type} of {codes.name}: {error}") from None
     return Packed(weights, codes, frozenset(one.name for one in inputs), str(node.op_type))
+
+
+def _positive(value: Any) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{value!r:.80} is no count")
+    return value

@@ -58,7 +58,9 @@ def _folder(name: str, home: Path) -> Path | None:
     path = expanded(name)
     places = [path, home / path]
     with contextlib.suppress(OSError):  # no path is so long
-        return next((one for one in places if one.is_dir() or (one.is_file() and one.suffix in ONE_FILE)), None)
+        return next(
+            (one for one in places if one.is_dir() or (one.is_file() and one.suffix in ONE_FILE)), None
+        )
     return None
 
 

@@ -32,7 +32,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import rfc8785
 from pydantic import TypeAdapter, ValidationError
 
 from audit import provenance, weights
@@ -385,7 +384,9 @@ def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         return frame[list(columns)]
     except (OSError, ValueError, LookupError, TypeError) as error:  # pyarrow's own errors are ValueErrors
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StoreError(f"{path} is no table of answers: {reason}. Make the run again: shrinkproof run.") from None
+        raise StoreError(
+            f"{path} is no table of answers: {reason}. Make the run again: shrinkproof run."
+        ) from None
 
 
 def _baseline(config: AuditConfig) -> Baseline | None:
@@ -445,13 +446,14 @@ def read_progress(root: Path) -> tuple[AuditConfig, tuple[Run, ...], Reader]:
         identity = json_of(read_bytes(root / "config.json"))
         config = AuditConfig.model_validate({**identity, "out": str(root)})
         runs = tuple(_RUNS.validate_json(read_bytes(root / RUNS)))
+        config.check_names(run.suite for run in runs)
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         what = "has scored no part of its items yet" if missing == RUNS else "is no run folder"
         raise StoreError(f"{root} {what}. Name the --out of a `shrinkproof run`.") from None
     except OSError as error:
         raise StoreError(f"{error.filename} can't be read: {error.strerror}.") from None
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, StoreError) as error:
         raise StoreError(
             f"{root} can't be read: {str(error).splitlines()[0]}. Was it edited or cut?"
         ) from None
@@ -480,7 +482,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 def config_digest(config: AuditConfig, log: AuditLog | None = None) -> str:
     """sha256 of the canonical JSON (RFC 8785) of `identity`."""
-    return hashlib.sha256(rfc8785.dumps(identity(config, log))).hexdigest()
+    return hashlib.sha256(canonical(identity(config, log))).hexdigest()
 
 
 def identity(config: AuditConfig, log: AuditLog | None = None) -> dict[str, Any]:
@@ -547,10 +549,10 @@ def _claim(root: Path, config: AuditConfig) -> None:
     if not path.exists():
         if any(entry.name != "lock" for entry in root.iterdir()):
             raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")
-        _write_whole(path, rfc8785.dumps(ours))
+        _write_whole(path, canonical(ours))
         return
     try:
-        held, expected = read_bytes(path), rfc8785.dumps(ours)
+        held, expected = read_bytes(path), canonical(ours)
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror}. Choose another --out.") from None
     if held == expected:

@@ -382,9 +382,7 @@ def quantization_of(folder: Path) -> dict[str, Any]:
     try:
         check_quantization(found)
     except ValueError as error:
-        raise ModelError(
-            f"{folder / 'config.json'}: quantization_config.{error}. Copy it again."
-        ) from None
+        raise ModelError(f"{folder / 'config.json'}: quantization_config.{error}. Copy it again.") from None
     return found
 
 

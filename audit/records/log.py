@@ -10,9 +10,10 @@ from typing import Any, Literal, Self
 from pydantic import PrivateAttr
 
 from audit.bounded import json_of
+from audit.errors import StoreError
 from audit.records.answers import Run
 from audit.records.base import Decision, NotMeasured, Record, canonical, together
-from audit.records.comparisons import CheckedRecovery, Comparison, Contest, Duel
+from audit.records.comparisons import CheckedRecovery, Comparison, Contest, Duel, Flips
 from audit.records.config import AuditConfig
 from audit.records.earlier import History, Taken
 from audit.records.efficiency import Efficiency
@@ -22,6 +23,8 @@ from audit.records.schemas import SCHEMA, downgraded, upgraded
 from audit.records.searches import Search
 from audit.records.verdicts import BudgetVerdict, Confirmation, Verdict
 
+MOST_PAIRS = 10**9
+"""That a log may say were compared: tests over more would take too long."""
 _SAYS_SCHEMA = re.compile(rb'"schema_version":\s*(\d{1,9})')
 
 
@@ -112,17 +115,36 @@ class AuditLog(Record):
     def from_json(cls, data: bytes) -> Self:
         """A log of any schema up to today's.
 
-        Raises ValidationError for what is no log, and StoreError for one of a newer schema.
+        Raises ValidationError for what is no log, and StoreError for one of a newer schema or that is about
+        suites that it does not have.
         """
         said = _SAYS_SCHEMA.search(data)
         version = int(said[1]) if said else SCHEMA
         if version == SCHEMA:
-            return cls.model_validate_json(data)
+            return cls.model_validate_json(data)._sound()
         with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):  # told below of no log
             data = json.dumps(upgraded(json_of(data), version)).encode()
         log = cls.model_validate_json(data)
         log._written_in = version
-        return log
+        return log._sound()
+
+    def _sound(self) -> Self:
+        """Itself. Raises StoreError where it is about a suite that its config has not, or more items changed
+        than there are."""
+        about = (*self.runs, *self.comparisons, *self.links, *self.duels, *self.contests, *self.forgetting)
+        of_rules = (one.rule.suite for one in self.verdicts)
+        self.config.check_names([*(one.suite for one in about), *of_rules])
+        for one in (*self.comparisons, *self.links, *self.duels):
+            changed = [one.flips.lost, one.flips.gained] if isinstance(one.flips, Flips) else []
+            if not (
+                0 <= one.n_pairs <= MOST_PAIRS
+                and min(changed, default=0) >= 0
+                and sum(changed) <= one.n_pairs
+            ):
+                raise StoreError(
+                    f"of {one.n_pairs} pairs {sum(changed)} changed ({one.variant}, {one.suite})."
+                )
+        return self
 
     def as_written(self) -> dict[str, Any]:
         """JSON of what was set, in the schema of its file."""
