@@ -359,7 +359,12 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
             )
     files = {key: found_file(str(options[key]), home, key) for key in named & options.keys()}
     options |= {key: str(path) for key, path in files.items()}
-    level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
+    try:
+        level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"][:2]))
+        raise ConfigError(f"level '{name}': {key}: {first['msg']} (given {first['input']!r:.80}).") from None
     registry.check_options(level)
     return level.model_copy(update={"files": {key: file_digest(path, key) for key, path in files.items()}})
 
@@ -427,7 +432,11 @@ def _engine(entry: str | dict[str, Any] | None) -> Engine | None:
 def _endpoint(url: str, model: str) -> Endpoint:
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"endpoint {url!r} is no URL. Write http://host:port/v1/completions.")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ConfigError(f"endpoint {url!r:.80} is no URL: {error}.") from None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError(
             f"endpoint {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}: no user, password or "

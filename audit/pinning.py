@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
-import os
 import re
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,9 +118,10 @@ def found_file(name: str, home: Path, option: str) -> Path:
 def file_digest(path: Path, option: str) -> str:
     """sha256 of a file, or of the config.json of a folder."""
     try:
-        with (path / "config.json" if path.is_dir() else path).open("rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):  # it may never end
-                raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+        file = path / "config.json" if path.is_dir() else path
+        if file.exists() and not file.is_file():
+            raise ConfigError(f"{option}: {path} is no ordinary file, and may never end. Name one that does.")
+        with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -513,6 +513,7 @@ def identity(config: AuditConfig, log: AuditLog | None = None) -> dict[str, Any]
 
 
 def check_text(config: AuditConfig) -> None:
+    """Raises ConfigError for a config that no file can hold."""
     try:
         config.model_dump_json()
     except ValueError:

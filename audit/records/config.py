@@ -170,7 +170,7 @@ class AuditConfig(Record):
         for name in (*(rule.suite for rule in self.rules), *named):
             if name not in known:
                 raise StoreError(
-                    f"it is about the suite {name!r:.80}, which its config has not. Was it edited?"
+                    f"its config has no suite {name!r:.80}, and it is about that. Was it edited?"
                 )
         if bare := [suite.name for suite in self.suites if not suite.metrics]:
             raise StoreError(f"its suite {bare[0]!r:.80} has no metric. Was it edited?")

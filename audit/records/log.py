@@ -129,21 +129,19 @@ class AuditLog(Record):
         return log._sound()
 
     def _sound(self) -> Self:
-        """Itself. Raises StoreError where it is about a suite that its config has not, or more items changed
-        than there are."""
+        """Itself. Raises StoreError where names or counts are in it that can't be."""
         about = (*self.runs, *self.comparisons, *self.links, *self.duels, *self.contests, *self.forgetting)
         of_rules = (one.rule.suite for one in self.verdicts)
         self.config.check_names([*(one.suite for one in about), *of_rules])
-        for one in (*self.comparisons, *self.links, *self.duels):
-            changed = [one.flips.lost, one.flips.gained] if isinstance(one.flips, Flips) else []
-            if not (
-                0 <= one.n_pairs <= MOST_PAIRS
-                and min(changed, default=0) >= 0
-                and sum(changed) <= one.n_pairs
-            ):
-                raise StoreError(
-                    f"of {one.n_pairs} pairs {sum(changed)} changed ({one.variant}, {one.suite})."
-                )
+        confirmed = self.confirmation.comparisons if isinstance(self.confirmation, Confirmation) else ()
+        for one in (*self.comparisons, *self.links, *self.duels, *confirmed):
+            flips = [(one.flips.lost, one.flips.gained, one.n_pairs)] if isinstance(one.flips, Flips) else []
+            looks = [(look.lost, look.gained, look.n_pairs) for look in one.looks]
+            for lost, gained, n_pairs in (*flips, *looks):
+                changed = [count for count in (lost, gained) if isinstance(count, int)]
+                if min(changed, default=0) < 0 or not sum(changed) <= n_pairs <= MOST_PAIRS:
+                    said = f"{sum(changed)} of {n_pairs} pairs changed ({one.variant}, {one.suite})"
+                    raise StoreError(f"it says that {said}, which can't be. Was it edited?")
         return self
 
     def as_written(self) -> dict[str, Any]:
