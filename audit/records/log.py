@@ -130,9 +130,10 @@ class AuditLog(Record):
 
     def _sound(self) -> Self:
         """Itself. Raises StoreError where names or counts are in it that can't be."""
-        about = (*self.runs, *self.comparisons, *self.links, *self.duels, *self.contests, *self.forgetting)
-        of_rules = (one.rule.suite for one in self.verdicts)
-        self.config.check_names([*(one.suite for one in about), *of_rules])
+        about = [one.suite for one in self.runs]
+        about += [one.suite for one in (*self.comparisons, *self.links, *self.duels)]
+        about += [one.suite for one in self.contests] + [one.suite for one in self.forgetting]
+        self.config.check_names([*about, *(one.rule.suite for one in self.verdicts)])
         confirmed = self.confirmation.comparisons if isinstance(self.confirmation, Confirmation) else ()
         for one in (*self.comparisons, *self.links, *self.duels, *confirmed):
             flips = [(one.flips.lost, one.flips.gained, one.n_pairs)] if isinstance(one.flips, Flips) else []
