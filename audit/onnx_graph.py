@@ -84,7 +84,7 @@ def read(file: Path) -> Graph:
         graph = onnx.load(str(file), load_external_data=False).graph
     except Exception as error:  # protobuf's own, which is no public class
         raise ModelError(
-            f"{file} is no whole ONNX file ({str(error).splitlines()[0]}). Copy it again."
+            f"{file} is no whole ONNX file ({(str(error).splitlines() or [type(error).__name__])[0]}). Copy it again."
         ) from None
     beside = {path.name for path in data_files(file)}
     held: dict[str, Tensor] = {}
@@ -95,6 +95,10 @@ def read(file: Path) -> Graph:
                 f"{file} has its tensor {one.name} in {lies_in}: that is not beside it, or has a name that "
                 f"does not begin with {file.name}.data. Copy it there, or save the model again."
             )
+        if not isinstance(one.name, str) or one.data_type not in onnx.TensorProto.DataType.values():
+            raise ModelError(f"{file}: its tensor {one.name!r:.80} has a name or a type that is none.")
+        if min(one.dims, default=0) < 0:
+            raise ModelError(f"{file}: its tensor {one.name} has the shape {list(one.dims)}. Copy it again.")
         kind = onnx.TensorProto.DataType.Name(one.data_type)
         held[one.name] = Tensor(one.name, kind, tuple(one.dims))
     nodes = list(_nodes(graph))
