@@ -180,7 +180,10 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrain
             folder.parent if inside else folder, trust_remote_code=trust_remote_code, local_files_only=True,
             **inside,
         )  # fmt: skip
-    except Exception as error:  # over a stranger's files its readers raise whatever they met
+    except BaseException as error:  # over a stranger's files its readers raise whatever they met
+        # A panic of tokenizers' own Rust is no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise ModelError(f"{folder} has no loadable tokenizer: {_first_line(error)}") from error
     return tokenizer
 

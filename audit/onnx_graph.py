@@ -83,9 +83,8 @@ def read(file: Path) -> Graph:
     try:
         graph = onnx.load(str(file), load_external_data=False).graph
     except Exception as error:  # protobuf's own, which is no public class
-        raise ModelError(
-            f"{file} is no whole ONNX file ({(str(error).splitlines() or [type(error).__name__])[0]}). Copy it again."
-        ) from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{file} is no whole ONNX file ({reason}). Copy it again.") from None
     beside = {path.name for path in data_files(file)}
     held: dict[str, Tensor] = {}
     for one in graph.initializer:
