@@ -487,6 +487,8 @@ def identity(config: AuditConfig, log: AuditLog | None = None) -> dict[str, Any]
         identity["levels"] = []
         identity["search"]["calibration"] = None
     identity["model"]["path"] = ""
+    if identity.get("engine"):
+        identity["engine"].pop("gpu_memory_utilization", None)
     for suite in identity["suites"]:
         if suite.get("items"):
             suite["items"] = ""

@@ -38,6 +38,8 @@ class Provenance(Record):
     threads: int
     executor: str = "local"
     """Who scored the cells, with the version of the library that spread them."""
+    engine: str = "built-in"
+    """What answered for the models, with its version; `built-in`: the scorer of ours."""
     packages: dict[str, str]
     """Distribution name to version."""
     environment: dict[str, str]
