@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
@@ -426,6 +427,12 @@ def _engine(entry: str | dict[str, Any] | None) -> Engine | None:
 def _endpoint(url: str, model: str) -> Endpoint:
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"endpoint {url!r} is no URL. Write http://host:port/v1/completions.")
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ConfigError(
+            f"endpoint {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}: no user, password or "
+            "query, since it stands in logs and reports. Give the key by the variable OPENAI_API_KEY."
+        )
     return Endpoint(
         url=url if url.endswith("/completions") else f"{url.rstrip('/')}/completions", model=model
     )

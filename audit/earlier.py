@@ -7,6 +7,7 @@ determines them, and their files have the digests of the log.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -143,6 +144,8 @@ def whole_cell(root: Path, folder: Path) -> Cell | None:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file, in hex."""
+    """Of a file, in hex; a pipe or a device, which may never end, is none."""
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

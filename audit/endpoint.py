@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import ModelError
+from audit.hidden import without_secrets
 from audit.loading import load_tokenizer
 from audit.records import Endpoint
+from audit.web import answer
 
 PROBES = ("The quick brown fox jumps over the lazy dog.", "def f(x):\n    return x**2  # 12345")
-TIMEOUT = 60
+TIMEOUT = 60.0
 """Seconds."""
+_READ, _SHOWN = 100_000, 500
+"""Of the answer of a server that refuses: bytes and characters."""
 
 
 def check_endpoint(endpoint: Endpoint, original: Path, whose: str) -> None:
@@ -51,13 +55,14 @@ def _echo(endpoint: Endpoint, ids: list[int], whose: str) -> dict[str, Any]:
     }
     request = urllib.request.Request(endpoint.url, json.dumps(asked).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            found: dict[str, Any] = json.load(answer)["choices"][0]["logprobs"]
+        found: dict[str, Any] = answer(request, TIMEOUT)["choices"][0]["logprobs"]
     except urllib.error.HTTPError as error:
-        said = error.read(500).decode(errors="replace")
+        said = without_secrets(error.read(_READ).decode(errors="replace"))[:_SHOWN]
         raise ModelError(f"{whose}: {endpoint.url} answers {error.code} {error.reason}: {said}") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ModelError(f"{whose}: {endpoint.url} can't be reached: {error}. Start the server.") from None
+    except ValueError as error:
+        raise ModelError(f"{whose}: {endpoint.url} answers what can't be read: {error}.") from None
     except (KeyError, IndexError, TypeError):
         raise ModelError(f"{whose}: {endpoint.url} answers otherwise than OpenAI's completions do.") from None
     return found or {}

@@ -24,7 +24,6 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -37,6 +36,7 @@ import rfc8785
 from pydantic import TypeAdapter, ValidationError
 
 from audit import provenance, weights
+from audit.bounded import json_of, read_bytes
 from audit.earlier import Baseline, Recipe, note, noted, sha256_of, was_taken, whole_cell
 from audit.errors import ConfigError, StoreError
 from audit.records import (
@@ -375,6 +375,8 @@ def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """These columns of a cell's parquet file; nothing else of it is read."""
     import pyarrow.parquet as pq
 
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
     frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
     return frame[list(columns)]
 
@@ -412,13 +414,15 @@ def read_log(run: Path) -> AuditLog:
     """
     path = log_path(run)
     try:
-        return AuditLog.from_json(path.read_bytes())
+        return AuditLog.from_json(read_bytes(path))
     except StoreError as error:
         raise StoreError(f"{path}: {error}") from None
     except FileNotFoundError:
         raise StoreError(
             f"{run} holds no audit.json. Name a run folder that `shrinkproof run` made."
         ) from None
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}.") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -431,13 +435,15 @@ def read_progress(root: Path) -> tuple[AuditConfig, tuple[Run, ...], Reader]:
     Raises StoreError where there is none or nothing is scored yet.
     """
     try:
-        identity = json.loads((root / "config.json").read_bytes())
+        identity = json_of(read_bytes(root / "config.json"))
         config = AuditConfig.model_validate({**identity, "out": str(root)})
-        runs = tuple(_RUNS.validate_json((root / RUNS).read_bytes()))
+        runs = tuple(_RUNS.validate_json(read_bytes(root / RUNS)))
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         what = "has scored no part of its items yet" if missing == RUNS else "is no run folder"
         raise StoreError(f"{root} {what}. Name the --out of a `shrinkproof run`.") from None
+    except OSError as error:
+        raise StoreError(f"{error.filename} can't be read: {error.strerror}.") from None
     except (ValueError, KeyError) as error:
         raise StoreError(
             f"{root} can't be read: {str(error).splitlines()[0]}. Was it edited or cut?"
@@ -536,14 +542,17 @@ def _claim(root: Path, config: AuditConfig) -> None:
             raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")
         _write_whole(path, rfc8785.dumps(ours))
         return
-    held, expected = path.read_bytes(), rfc8785.dumps(ours)
+    try:
+        held, expected = read_bytes(path), rfc8785.dumps(ours)
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}. Choose another --out.") from None
     if held == expected:
         return
     if _OLD_PLACE.sub(b'"include_path":""', held) == expected:
         _write_whole(path, expected)
         return
     try:
-        theirs = json.loads(held)
+        theirs = json_of(held)
         differing = ", ".join(key for key in ours if theirs.get(key) != ours[key])
     except (ValueError, AttributeError):
         raise StoreError(f"{path} can't be read. Choose another --out, or delete {root}.") from None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import urllib.request
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +12,10 @@ from lm_eval.models.openai_completions import LocalCompletionsAPI
 
 from audit.harness.measures import Measured
 from audit.records import AuditConfig, Endpoint
+from audit.web import answer
 
+SECONDS = 300.0
+"""That one answer may take, as with lm-eval."""
 AT_ONCE = 1
 """Requests in flight: servers differ in what they take."""
 
@@ -27,6 +33,17 @@ class Served(LocalCompletionsAPI):  # type: ignore[misc]  # lm-eval ships no typ
             tokenizer_backend="huggingface", num_concurrent=AT_ONCE, seed=config.seed, revision=None,
             trust_remote_code=config.model.trust_remote_code,
         )  # fmt: skip
+
+    def model_call(
+        self, messages: Any, *, generate: bool = True, gen_kwargs: Any = None, **others: Any
+    ) -> Any:
+        """One answer within bounds of size and time, from that server alone; lm-eval's has no such bounds."""
+        asked = self._create_payload(
+            self.create_message(messages), generate=generate, gen_kwargs=copy.deepcopy(gen_kwargs),
+            seed=self._seed, eos=self.eos_string, **others,
+        )  # fmt: skip
+        headers = {"Content-Type": "application/json", **self.header}
+        return answer(urllib.request.Request(self.base_url, json.dumps(asked).encode(), headers), SECONDS)
 
     def listen(self, original: Measured | None, advance: Callable[[float], None]) -> None:
         """Begin a task; tokens are told of when it is done, as part of a cell."""

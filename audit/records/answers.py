@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.base import NotMeasured, Record, Text
+from audit.records.base import Inside, NotMeasured, Record, Text
 from audit.records.estimates import Divergence
 
 
@@ -43,13 +43,13 @@ class Cell(Record):
     """One task scored on one variant: the unit of resuming."""
 
     task: str
-    key: str
+    key: Inside
     """sha256 of all that determines the outcome."""
-    path: str
+    path: Inside
     """Parquet file, relative to the run folder."""
     sha256: str
     """Of the parquet file."""
-    measured_path: str = ""
+    measured_path: Inside = ""
     """Safetensors file of what the scored positions showed; empty where none was scored."""
     measured_sha256: str = ""
     n_items: int
