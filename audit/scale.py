@@ -43,4 +43,6 @@ class Scale:
 
 def _text(number: float, digits: int) -> str:
     """With so many decimals; zero has no sign."""
+    if math.isinf(number):
+        return "more than can be counted"
     return f"{round(number, digits) + 0.0:.{digits}f}"
