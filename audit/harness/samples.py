@@ -182,7 +182,7 @@ def _check_number(value: float, entry: Mapping[str, Any], loaded: LoadedTask) ->
 
 def n_tied(samples: Sequence[Sample]) -> int:
     """Items of whose choices several are the likeliest: the first of them counts, as in lm-eval."""
-    return sum(one.scores.count(max(one.scores)) > 1 for one in _items(samples))
+    return sum(one.scores.count(max(one.scores, default=0.0)) > 1 for one in _items(samples))
 
 
 def n_repeated(samples: Sequence[Sample]) -> int:
