@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit import registry, weights
+from audit import engine, registry, weights
 from audit.cells import Crew, Wanted
 from audit.harness import LoadedTask, scorer_name, source_digest, tasks_of
 from audit.loading import resolve_device, resolve_dtype
@@ -261,12 +261,31 @@ def _cell_keys(
         "device": device,
         "scorer": [scorer_name(), source_digest()],
         "libraries": [installed.get(name) for name in ("torch", "transformers")],
+        **({"engine": [engine.named(config.engine), config.engine.settings]} if config.engine else {}),
     }
     beside = [{"original": key} for key in originals] or [{}] * len(parts)
     return [
         hashlib.sha256(json.dumps(of_variant | _of_part(*part) | one, sort_keys=True).encode()).hexdigest()
         for part, one in zip(parts, beside, strict=True)
     ]
+
+
+def as_answered(variants: Sequence[Variant], runs: Sequence[Run], config: AuditConfig) -> tuple[Variant, ...]:
+    """The variants, each evaluated as the engine of the config told when it answered for it.
+
+    What an engine computes with is known once it has loaded a model; the scorer of ours loads as it is asked.
+    """
+    if config.engine is None:
+        return tuple(variants)
+    told: dict[str, dict[str, None]] = {}
+    for run in runs:
+        told.setdefault(run.variant, {}).update(dict.fromkeys(cell.scorer for cell in run.cells))
+    return tuple(
+        variant
+        if not told.get(variant.name) or (variant.level and variant.level.endpoint)
+        else variant.model_copy(update={"evaluated_as": "; ".join(told[variant.name])})
+        for variant in variants
+    )
 
 
 def _weights(variant: Variant) -> dict[str, Any]:

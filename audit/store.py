@@ -67,9 +67,8 @@ Reader = Callable[[Cell, Sequence[str]], "pd.DataFrame"]
 """The samples of a cell, one row an item and metric, with these columns of `Sample` and no others."""
 _NO_IDENTITY = {"out", "cache", "baseline", "history", "device_map", "executor", "frameworks"}
 """Of a config: where it lies, what it takes from elsewhere, who computes it, and what is said of it later."""
-_TASKS_LIE = re.compile(rb'"include_path":"(?:[^"\\]|\\.)*"')
-"""Where the tasks of a suite lie, in `config.json`: elsewhere after another Python was installed, and each
-cell's key holds what they ask."""
+_OLD_PLACE = re.compile(rb'"include_path":"(?:[^"\\]|\\.)*"')
+"""Of a suite's tasks, in a `config.json` of schema 1."""
 _HALF = ".half-"
 _FULL = "the disk is full. Free some space and run the same command: finished cells are kept"
 
@@ -413,7 +412,9 @@ def read_log(run: Path) -> AuditLog:
     """
     path = log_path(run)
     try:
-        return AuditLog.model_validate_json(path.read_bytes())
+        return AuditLog.from_json(path.read_bytes())
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}") from None
     except FileNotFoundError:
         raise StoreError(
             f"{run} holds no audit.json. Name a run folder that `shrinkproof run` made."
@@ -464,25 +465,29 @@ def write_file(path: Path, data: bytes) -> None:
     write_report(path.parent, path.name, data)
 
 
-def config_digest(config: AuditConfig, *, as_read: bool = False) -> str:
-    """sha256 of the canonical JSON (RFC 8785) of all that determines the results.
+def config_digest(config: AuditConfig, log: AuditLog | None = None) -> str:
+    """sha256 of the canonical JSON (RFC 8785) of `identity`."""
+    return hashlib.sha256(rfc8785.dumps(identity(config, log))).hexdigest()
 
-    `as_read`: of a config that was read from a log, though configs have gained fields since.
+
+def identity(config: AuditConfig, log: AuditLog | None = None) -> dict[str, Any]:
+    """What `config.json` holds: all that determines the results.
+
+    Beside a `log`, as that says it: configs have gained fields since, and schema 1 names the place of tasks.
     """
-    return hashlib.sha256(rfc8785.dumps(identity(config, as_read=as_read))).hexdigest()
-
-
-def identity(config: AuditConfig, *, as_read: bool = False) -> dict[str, Any]:
-    """What `config.json` holds: all that determines the results. For `as_read` see `config_digest`."""
-    # Digests pin models and texts, so where they and the run lie is no part of what is audited.
-    identity = config.model_dump(mode="json", exclude=_NO_IDENTITY, exclude_unset=as_read)
+    # Digests pin models, texts and items, so where they and the run lie is no part of what is audited.
+    identity = config.model_dump(mode="json", exclude=_NO_IDENTITY, exclude_unset=log is not None)
     if config.search is not None:
         identity["levels"] = []
         identity["search"]["calibration"] = None
     identity["model"]["path"] = ""
+    if identity.get("engine"):
+        identity["engine"].pop("gpu_memory_utilization", None)
     for suite in identity["suites"]:
         if suite.get("items"):
             suite["items"] = ""
+        if suite.get("include_path") and (log is None or log.written_in > 1):
+            suite["include_path"] = ""
     for level in identity["levels"]:
         files = level.get("files", {})
         if "options" in level:
@@ -534,7 +539,7 @@ def _claim(root: Path, config: AuditConfig) -> None:
     held, expected = path.read_bytes(), rfc8785.dumps(ours)
     if held == expected:
         return
-    if _TASKS_LIE.sub(b"", held) == _TASKS_LIE.sub(b"", expected):
+    if _OLD_PLACE.sub(b'"include_path":""', held) == expected:
         _write_whole(path, expected)
         return
     try:

@@ -109,8 +109,8 @@ def build(requests: Sequence[Encoded], max_length: int) -> Trie:
     return replace(found, cut=cut)
 
 
-def _fed(request: Encoded, index: int, max_length: int) -> list[int]:
-    """The tokens that a request feeds to the model."""
+def check(request: Encoded, index: int, max_length: int) -> None:
+    """Raises ValueError for an empty context or continuation, or one that the model can't be shown whole."""
     context, continuation = request
     if not continuation:
         raise UnaskableError(
@@ -124,6 +124,12 @@ def _fed(request: Encoded, index: int, max_length: int) -> list[int]:
         raise UnaskableError(
             index, f"has a continuation of {len(continuation)} tokens; the model takes {max_length}"
         )
+
+
+def _fed(request: Encoded, index: int, max_length: int) -> list[int]:
+    """The tokens that a request feeds to the model."""
+    check(request, index, max_length)
+    context, continuation = request
     return [*context, *continuation][-(max_length + 1) :][:-1]
 
 
