@@ -321,7 +321,7 @@ def history(
     level: Annotated[list[str] | None, typer.Option(help="Level; repeat.", show_default=False)] = None,
     suite: Annotated[list[str] | None, typer.Option(help="Suite; repeat.", show_default=False)] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File to write: .csv, .parquet or .json.", show_default=False)
+        Path | None, typer.Option(help="File to write: .html, .csv, .parquet or .json.", show_default=False)
     ] = None,
 ) -> None:
     """List many audits in one table: models, releases, levels, sizes, decisions, drops by suite.

@@ -41,7 +41,7 @@ def evaluate(
     progress = progress or Silent()
     progress.stage("loading the tasks")
     tasks = tasks or tasks_of(config)
-    store.register(_registration(tasks, config))
+    register(tasks, config, store)
     parts = [
         (task, part)
         for part in range(1, config.looks + 1)
@@ -61,6 +61,14 @@ def evaluate(
                 store.note_runs([*reference, *compared, *runs])
             compared += [run for course in at_once for run in course.runs(config)]
     return (*reference, *compared)
+
+
+def register(tasks: Sequence[LoadedTask], config: AuditConfig, store: Store) -> None:
+    """Fix the items and the rules before anything is asked; those registered earlier stand.
+
+    Raises StoreError where they are no longer the same.
+    """
+    store.register(_registration(tasks, config))
 
 
 def evaluate_held_out(

@@ -38,7 +38,7 @@ MOST_NAMED = 20
 _LOG = "audit.json"
 _WHOLE = (
     "schema_version", "status", "error", "config", "provenance", "registered", "variants", "verdicts",
-    "budgets",
+    "budgets", "search",
 )  # fmt: skip
 """Keys of a log that are kept as they are."""
 _LIGHT = f"""
