@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.errors import EvaluationError
+from audit.errors import EvaluationError, ShrinkproofError
 from audit.harness.chat import ChatTemplate
-from audit.harness.samples import to_samples
+from audit.harness.samples import check_distinct, to_samples
 from audit.harness.tasks import LoadedTask
+from audit.harness.trie import UnaskableError
 from audit.loading import load_model, load_tokenizer, resolve_dtype
 from audit.records import AuditConfig, Endpoint, Engine, ModelRef, Sample
 
@@ -46,6 +47,8 @@ class Scored:
     """[requests, 2] document and choice of each request of `measured`."""
     chat_template: str | None
     """What wrote its prompts as a chat; None: they were no chat."""
+    n_cut: int
+    """Items that were longer than the model takes."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What was measured, each request with its document; empty where nothing was."""
@@ -139,16 +142,29 @@ class Scorer:
         torch.set_num_threads(-(-self._threads // shrink))
 
     def plan(self, loaded: LoadedTask, part: int) -> int:
-        """Build the task's requests, once for all variants; returns how many tokens a part of it computes."""
+        """Build the task's requests, once for all variants; returns how many tokens a part of it computes.
+
+        Raises EvaluationError for an item of which no number could be had.
+        """
         loaded.build(self._config.limit, self._template)
-        return self._ready().cost(loaded.open(part))
+        requests = loaded.open(part)
+        try:
+            return self._ready().cost(requests)
+        except UnaskableError as error:
+            asked = requests[error.request]
+            raise EvaluationError(
+                f"item {asked.doc_id} of task '{loaded.name}' of suite '{loaded.suite.name}' can't be asked: "
+                f"it {error.reason} (it is …{asked.args[0][-40:]!r}{_answer(asked)}). Mend the item, or "
+                "leave it out."
+            ) from None
 
     def score(
         self, loaded: LoadedTask, part: int, original: Measured | None, advance: Callable[[float], None]
     ) -> Scored:
         """A planned part of the task on the loaded variant; `advance` is told of tokens as they are done.
 
-        Raises EvaluationError when lm-eval fails, ModelError when a log-likelihood is no number.
+        Raises EvaluationError when lm-eval or a metric fails, ModelError when what the model computes is no
+        number, or the same for all.
         """
         from lm_eval.evaluator import evaluate
 
@@ -163,17 +179,21 @@ class Scorer:
                 bootstrap_iters=0,
                 log_samples=True,
             )
+        except ShrinkproofError:
+            raise
         except Exception as error:  # a task's own code may raise anything
             raise EvaluationError(
                 f"task '{loaded.name}' of suite '{loaded.suite.name}' failed: {type(error).__name__}: {error}"
             ) from error
         samples = to_samples(results["samples"][loaded.name], loaded)
+        check_distinct(samples, loaded.name)
         # lm-eval asks each request as often as the task repeats it
         asked = np.array(
             [(request.doc_id, request.idx) for request in requests for _ in range(request.repeats or 1)]
         )
         template = self._template.told if loaded.suite.chat else None
-        return Scored(samples, lm.measured, self._name(loaded), asked, template)
+        n_cut = len({requests[index].doc_id for index in lm.cut(requests)})
+        return Scored(samples, lm.measured, self._name(loaded), asked, template, n_cut)
 
     def _name(self, loaded: LoadedTask) -> str:
         """What answered, for the log."""
@@ -214,6 +234,11 @@ def source_digest() -> str:
     """sha256 over this package's sources: a version number does not change with every change of a scorer."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def _answer(request: Any) -> str:
+    """What the model is to find more or less likely, where there is such."""
+    return f" and {request.args[1][:40]!r}" if request.request_type == "loglikelihood" else ""
 
 
 def _seed(seed: int) -> None:
