@@ -122,7 +122,7 @@ def report_size(session: nox.Session) -> None:
 
 @nox.session
 def search(session: nox.Session) -> None:
-    """A search against a grid of full audits on a real model, written to docs/search.md; half an hour."""
+    """A search against a grid of full audits on a real model, written to docs/search.md; an hour."""
     session.install("-e", ".[gguf,search]")
     session.run("python", "fixtures/demo_model.py")
     session.run("python", "-m", "fixtures.search_bench", *session.posargs)
