@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -27,9 +31,11 @@ from audit.console import (
     print_verdicts,
     print_watched,
 )
+from audit.disk import disk_errors
 from audit.errors import ConfigError, ShrinkproofError
 from audit.frameworks import installed
 from audit.goals import goal as search_goal
+from audit.memory import enough_for
 from audit.quiet import quiet
 from audit.records import AuditLog
 from audit.store import log_sha256, read_log, write_file, write_report
@@ -38,6 +44,7 @@ from audit.suite_entry import write_suite
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE = 2
 INTERRUPTED = 130
+TERMINATED = 143
 DEFECT = 70
 IN_A_FILE = 200
 """Characters a line where no terminal says how many there are."""
@@ -48,7 +55,7 @@ app = typer.Typer(
     help="Proves what compression did to a language model.",
     epilog=(
         "Exit codes: 0 every rule passed, 1 a rule failed, 2 unusable config or input, 3 inconclusive; "
-        "70 a defect of ours, 130 interrupted."
+        "70 a defect of ours, 130 interrupted, 143 terminated."
     ),
     no_args_is_help=True,
     add_completion=False,
@@ -532,8 +539,10 @@ def _render(log: AuditLog, run: Path, name: str) -> Path:
 
 def main() -> None:
     """Entry point of `shrinkproof`: an unusable input is one line on stderr and exit code 2."""
+    terminated: list[int] = []
     try:
-        app()
+        with _stopping(terminated), disk_errors(None), enough_for("shrinkproof"):
+            app()
     except ShrinkproofError as error:
         typer.echo(f"shrinkproof: {error}", err=True)
         sys.exit(UNUSABLE)
@@ -549,4 +558,25 @@ def main() -> None:
             typer.echo(
                 "shrinkproof: stopped. The same command goes on from the last finished cell.", err=True
             )
+        if leave.code == INTERRUPTED and terminated:
+            sys.exit(TERMINATED)
         raise
+
+
+@contextlib.contextmanager
+def _stopping(terminated: list[int]) -> Iterator[None]:
+    """SIGTERM stops as Ctrl-C does, and is noted; a second one ends the process at once."""
+
+    def stop(number: int, _: Any) -> None:
+        terminated.append(number)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise KeyboardInterrupt("SIGTERM")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
