@@ -142,8 +142,7 @@ def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> li
         )
         subject = _Subject(run.variant, suite.name, metric, corpus, alpha=sides.alpha)
         whole = _compare_units(units, subject)
-        moved = _divergence(run) if sides.of_original else NOT_FROM_THE_ORIGINAL
-        moved = NotMeasured(sides.lacks) if sides.lacks else moved
+        moved = _divergence(run, sides)
         whole = whole.model_copy(update={"divergence": moved})
         if not units.unfit:  # else nobody looks
             seen = effects.looks(units.paired, metric, corpus)
@@ -190,8 +189,12 @@ def _compare_units(units: Units, subject: _Subject) -> Comparison:
     return Comparison.model_validate({**shape, **numbers})
 
 
-def _divergence(run: Run) -> Divergence | NotMeasured:
+def _divergence(run: Run, sides: _Sides) -> Divergence | NotMeasured:
     """The mean over all positions of the run's cells."""
+    if not sides.of_original:
+        return NOT_FROM_THE_ORIGINAL
+    if sides.lacks:
+        return NotMeasured(sides.lacks)
     of_cells = [cell.divergence for cell in run.cells]
     parts = [one for one in of_cells if isinstance(one, Divergence)]
     if len(parts) < len(of_cells):

@@ -16,9 +16,10 @@ from audit.harness import LoadedTask, scorer_name, source_digest, tasks_of
 from audit.loading import resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
 from audit.provenance import now, packages
-from audit.records import HELD_OUT, AuditConfig, Cell, Registration, Run, Unscored, Variant
+from audit.records import HELD_OUT, AuditConfig, Cell, NotMeasured, Registration, Run, Unscored, Variant
 from audit.store import Store
 
+UNSEEN = NotMeasured("what a server computes is not seen")
 Settled = Callable[[Sequence[Run]], frozenset[str]]
 """Names of the suites that need no more items, given the original's runs and one variant's so far."""
 
@@ -183,7 +184,9 @@ class _Scoring:
         """Plan what is missing, once; nobody is needed where nothing is."""
         self._missing, self._crew = missing, crew
         self._store, self._progress = store, progress
-        self._tokens = crew.plan(list(missing.values())) if crew else {}
+        # By a model that is here, where there is one: a server would be asked for its tokens otherwise
+        first = sorted(missing.values(), key=lambda cell: is_served(cell.variant))
+        self._tokens = crew.plan(first) if crew else {}
         self._done = 0
         self._unable: dict[str, str] = {}
         """Why cells could not be scored, by their keys."""
@@ -207,7 +210,7 @@ class _Scoring:
                     self._leave(missing[answered.key], answered.reason)
                     continue
                 wanted = missing[answered.cell.key]
-                tokens = self._tokens[wanted.original]
+                tokens = UNSEEN if is_served(wanted.variant) else self._tokens[wanted.original]
                 self._store.add_cell(
                     answered.cell.model_copy(update={"tokens": tokens}),
                     answered.samples,
@@ -259,8 +262,13 @@ def _found(cell: Wanted, store: Store) -> Cell | None:
     """
     level = cell.variant.level
     repeats = level is not None and level.is_control and not level.computed_in
-    served = level is not None and level.endpoint is not None
-    return store.cell(cell.key) or (None if repeats or served else store.borrowed_cell(cell.key))
+    borrows = not repeats and not is_served(cell.variant)
+    return store.cell(cell.key) or (store.borrowed_cell(cell.key) if borrows else None)
+
+
+def is_served(variant: Variant) -> bool:
+    """Whether it runs behind an endpoint."""
+    return variant.level is not None and variant.level.endpoint is not None
 
 
 def _cell_keys(

@@ -574,16 +574,17 @@ def _hold(lock: IO[str], root: Path) -> None:
 def _claim(root: Path, config: AuditConfig) -> None:
     path, ours = root / _CONFIG, identity(config)
     data = rfc8785.dumps(ours)
+    is_ours = written_digest(path) == hashlib.sha256(data).hexdigest()
     if not path.exists():
-        if any(entry.name not in (_LOCK, digest_file(path).name) for entry in root.iterdir()):
+        if not is_ours and any(entry.name not in (_LOCK, digest_file(path).name) for entry in root.iterdir()):
             raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")
         write_record(path, data)
         return
     try:
         theirs = json.loads(read_record(path))
     except ValueError:
-        if written_digest(path) == hashlib.sha256(data).hexdigest():
-            write_record(path, data)  # it was damaged, and its digest says that it was this config's
+        if is_ours:  # it was damaged, and its digest says that it was this config's
+            write_record(path, data)
             return
         raise StoreError(f"{path} can't be read. Choose another --out, or delete {root}.") from None
     if theirs != ours:
