@@ -128,17 +128,17 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
 
     def _trusted(self, trie: Trie, work: Callable[[MaskedModel], _Found]) -> _Found | None:
         """The work, with packs that fit the device's memory; None if the model is one for `fallback`."""
-        self.prove(trie)
-        masked = self.masked()
         while not self.fallback:
+            masked = self.masked()
             try:
-                return work(masked)
+                self.prove(trie)
+                if not self.fallback:
+                    return work(masked)
             except UnsupportedAttentionError as why:
                 self._fall_back(str(why))
             except (RuntimeError, MemoryError) as error:
                 if not ran_out(error) or not self._halved(masked):
                     raise
-                masked = self.masked()
         return None
 
     def _halved(self, masked: MaskedModel) -> bool:
