@@ -108,7 +108,7 @@ def scale(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """200 seeded faults in real audits of a tiny model, into soak.json; half an hour; `-- --only KIND:SEED`."""
+    """200 seeded faults in real audits of a tiny model, into soak.json; `-- --only KIND:SEED` for one."""
     session.install("-e", ".[dev]")
     session.run("python", "-m", "fixtures.soak", *session.posargs)
 

@@ -66,8 +66,8 @@ def _scored(log: AuditLog) -> str:
         return ""
     if not log.provenance.started <= log.provenance.finished or times[-1] > log.provenance.finished:
         return (
-            f"between {times[0]} and {times[-1]}, by a clock that went back meanwhile: what is older than the "
-            "last start can't be told"
+            f"between {times[0]} and {times[-1]}, by a clock that went back meanwhile: what is older than "
+            "the last start can't be told"
         )
     earlier = sum(at < log.provenance.started for at in times)
     said = (
