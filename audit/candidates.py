@@ -29,7 +29,7 @@ def check(config: AuditConfig) -> dict[str, tuple[float, ...]]:
         if level.artefact is not None:
             whose = f"candidate '{level.name}' ({level.artefact.name})"
             try:
-                check_loadable(Path(level.artefact.path))
+                check_loadable(Path(level.artefact.path), only_counted=config.engine is not None)
             except ModelError as error:
                 raise ModelError(f"{whose}: {error}") from None
             check_tokenizer(Path(level.artefact.path), Path(config.model.path), whose)
@@ -40,11 +40,11 @@ def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Varia
     """The candidate as a Variant: counted in its files, loaded once, held against the original's weights."""
     path, device = Path(artefact.path), resolve_device(config.device)
     computed_in = resolve_dtype(config.dtype, device)
-    if config.device_map is not None:  # what accelerate keeps on disk could not be counted
+    if config.may_exceed_a_gpu:  # and what accelerate keeps on disk could not be counted
         device = "cpu"
     model = load_model(
         path, dtype=computed_in, device=device, trust_remote_code=artefact.trust_remote_code,
-        allow_pickle=artefact.allow_pickle,
+        allow_pickle=artefact.allow_pickle, only_counted=config.engine is not None,
     )  # fmt: skip
     check_finite(logits(model, witness(model)), f"candidate '{level.name}'")
     counted = counted_in(path, model, Path(original.path))
@@ -64,7 +64,7 @@ def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Varia
         derivation=derivation_of_graph(path, Path(original.path))
         if counted.format == "onnx"
         else derivation(model, Path(original.path)),
-        evaluated_as=evaluated_as(path, computed_in),
+        evaluated_as=evaluated_as(path, computed_in, config.engine),
         made_by=f"as it came: {artefact.name}",
         reload_error=NotMeasured("it was not made here"),
         seconds=NotMeasured("it was not made here"),

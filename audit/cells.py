@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from audit.errors import OutOfMemoryError
+from audit.errors import ModelError, OutOfMemoryError
 from audit.harness import LoadedTask, Measured, Scored, Scorer, scorer_name
 from audit.provenance import now
 from audit.records import AuditConfig, Cell, Divergence, NotMeasured, Sample, Variant
@@ -93,7 +93,14 @@ class CellScorer:
             self._scorer.call(variant.level.endpoint, variant.probed)
             return
         source = variant.level.artefact if variant.level else None
-        self._scorer.load(Path(variant.path), control=variant.is_control, dtype=dtype, source=source)
+        try:
+            self._scorer.load(Path(variant.path), control=variant.is_control, dtype=dtype, source=source)
+        except ModelError as error:
+            raise ModelError(f"'{variant.name}': {error}") from error
+
+    def release(self) -> None:
+        """Let go of what was loaded."""
+        self._scorer.release()
 
     def plan(self, cells: Sequence[Wanted]) -> dict[str, int]:
         """Build the requests of the cells, once for all variants; see `Crew.plan`. Takes a loaded variant."""

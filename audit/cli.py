@@ -11,35 +11,22 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from audit import registry
-from audit.config import load_config
-from audit.console import (
-    TerminalProgress,
-    print_history,
-    print_plan,
-    print_reproduction,
-    print_search,
-    print_side_by_side,
-    print_since,
-    print_variants,
-    print_verdicts,
-    print_watched,
-)
 from audit.disk import disk_errors
 from audit.errors import ConfigError, ShrinkproofError
-from audit.frameworks import installed
-from audit.goals import goal as search_goal
 from audit.memory import enough_for
 from audit.quiet import quiet
-from audit.records import AuditLog
-from audit.store import log_sha256, read_log, write_file, write_report
-from audit.suite_entry import write_suite
+
+if TYPE_CHECKING:
+    from audit.records import AuditLog
+
+# Each command imports what it uses: scipy and the nouns would make `--help` wait a second.
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE = 2
@@ -52,7 +39,6 @@ IN_A_FILE = 200
 suites = typer.Typer(help="Suites of your own.", no_args_is_help=True)
 app = typer.Typer(
     name="shrinkproof",
-    help="Proves what compression did to a language model.",
     epilog=(
         "Exit codes: 0 every rule passed, 1 a rule failed, 2 unusable config or input, 3 inconclusive; "
         "70 a defect of ours, 130 interrupted, 143 terminated."
@@ -64,6 +50,22 @@ app = typer.Typer(
 
 
 app.add_typer(suites, name="suite")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"shrinkproof {version('shrinkproof')}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Proves what compression did to a language model."""
 
 
 @app.command()
@@ -118,6 +120,8 @@ def run(
     ] = None,
 ) -> None:
     """Compress, evaluate, compare, judge and report; go on where a killed run left off."""
+    from audit.config import load_config
+    from audit.console import TerminalProgress, print_verdicts
     from audit.pipeline import run_audit
 
     settings = load_config(
@@ -150,6 +154,8 @@ def compress(
     out: Annotated[str | None, typer.Option(help="Run folder.", show_default=False)] = None,
 ) -> None:
     """Make and check the compressed models alone; `run` goes on from them."""
+    from audit.config import load_config
+    from audit.console import TerminalProgress, print_variants
     from audit.pipeline import make_variants
 
     settings = load_config(config, levels=level or None, calibration=calibration, out=out)
@@ -184,6 +190,9 @@ def search(
     One quantity is made small; the number is what it is to reach. The exit code is 0 if a level does, 1 if
     none passes within it, and 3 if that is open.
     """
+    from audit.config import load_config
+    from audit.console import TerminalProgress, print_search
+    from audit.goals import goal as search_goal
     from audit.search import search as found_by_search
 
     goal = search_goal(size=size, memory=memory, bits=bits, speed=speed)
@@ -213,7 +222,10 @@ def plan(
 
     The exit code is 3 if a rule could only end inconclusive.
     """
+    from audit.config import load_config
+    from audit.console import TerminalProgress, print_plan
     from audit.plan import plan as plan_audit
+    from audit.store import read_log
 
     if not 0 < flips <= 1:
         raise ConfigError(f"--flips {flips:g}: a share of answers, so above 0 and at most 1.")
@@ -234,6 +246,8 @@ def report(
     ] = None,
 ) -> None:
     """Render a run's report again, from its log alone."""
+    from audit.store import read_log
+
     log = read_log(run)
     for name in ",".join(format or ["html"]).split(","):
         typer.echo(_render(log, run, name.strip()))
@@ -255,7 +269,9 @@ def gate(
     Another policy than the one that was registered before the run makes the verdict exploratory. Since a
     baseline, the exit code is that of `diff`: 1 if a promise fails that did not, 3 if one is open now.
     """
+    from audit.console import print_since, print_verdicts
     from audit.pipeline import gate as judge_again
+    from audit.store import log_sha256
 
     if since and policy:
         raise ConfigError("--since holds verdicts against each other as both runs gave them: drop --policy.")
@@ -278,6 +294,7 @@ def gate(
 @app.command()
 def key(config: Annotated[Path, typer.Argument(help="YAML file of the audit.")]) -> None:
     """Print a digest of all that determines a run, as the name under which a CI keeps its results."""
+    from audit.config import load_config
     from audit.key import run_key
 
     settings = load_config(config)
@@ -311,7 +328,7 @@ def history(
     level: Annotated[list[str] | None, typer.Option(help="Level; repeat.", show_default=False)] = None,
     suite: Annotated[list[str] | None, typer.Option(help="Suite; repeat.", show_default=False)] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File to write: .csv, .parquet or .json.", show_default=False)
+        Path | None, typer.Option(help="File to write: .html, .csv, .parquet or .json.", show_default=False)
     ] = None,
 ) -> None:
     """List many audits in one table: models, releases, levels, sizes, decisions, drops by suite.
@@ -319,6 +336,7 @@ def history(
     Runs that can't be read are named on stderr and left out.
     """
     from audit.catalogue import Catalogue
+    from audit.console import print_history
 
     with Catalogue.of(folder) as catalogue:
         for one in catalogue.skipped:
@@ -341,7 +359,9 @@ def diff(
 
     The exit code is 1 if a promise fails that did not, and 3 if one that was kept is open now or gone.
     """
+    from audit import registry
     from audit.diff import diff as changed
+    from audit.store import write_file
 
     ending = out.suffix.removeprefix(".") if out else "md"
     render = registry.diff_format(ending).render
@@ -367,6 +387,7 @@ def reproduce(
 
     The exit code is 1 if one does not, and 3 if the answers are not there to be compared.
     """
+    from audit.console import TerminalProgress, print_reproduction
     from audit.reproduce import TOLERANCE
     from audit.reproduce import reproduce as reproduced
 
@@ -451,6 +472,7 @@ def watch(
 
     It is no verdict: the looks that were planned decide that.
     """
+    from audit.console import print_watched
     from audit.watch import watch as watched
 
     if every is not None and not every > 0:
@@ -476,6 +498,7 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="JSON file to write.", show_default=False)] = None,
 ) -> None:
     """Compare two results that exist already: runs of ours, or what lm-eval wrote with --log_samples."""
+    from audit.console import print_side_by_side
     from audit.side_by_side import compare_existing
 
     found = compare_existing(before, after, metric=metric, tasks=task or (), margin=margin, alpha=alpha)
@@ -494,6 +517,8 @@ def new_suite(
     out: Annotated[Path | None, typer.Option(help="Folder to make.", show_default="its name")] = None,
 ) -> None:
     """Check your own questions, and make a suite of them that any config can name."""
+    from audit.suite_entry import write_suite
+
     folder, count = write_suite(name, items, out or Path(name))
     typer.echo(
         f"{count} questions in {folder}. Audit by --suite {folder}, or `suites: [{folder}]` in a config."
@@ -505,6 +530,9 @@ def list_parts(
     what: Annotated[str, typer.Argument(help="levels, suites, perturbations, formats or frameworks")],
 ) -> None:
     """List what can be named in a config."""
+    from audit import registry
+    from audit.frameworks import installed
+
     if what == "levels":
         for name, level in registry.presets().items():
             typer.echo(f"{name:18} {registry.compressor(level.method).TITLE} {level.options or ''}")
@@ -527,6 +555,9 @@ def list_parts(
 
 def _render(log: AuditLog, run: Path, name: str) -> Path:
     """Write a report; what it lacks is said on stderr and changes no exit code, which is the verdict's."""
+    from audit import registry
+    from audit.store import write_report
+
     made = registry.report_format(name)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("ignore")

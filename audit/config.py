@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from audit import claims, registry, search_space, weights
+from audit import claims, engine, registry, search_space, weights
 from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
 from audit.frameworks import load_framework
@@ -21,6 +21,7 @@ from audit.records import (
     Claim,
     DeviceMap,
     Endpoint,
+    Engine,
     ExecutorRef,
     Level,
     ModelRef,
@@ -40,6 +41,7 @@ DEFAULT_SUITES = ("accuracy", "bias", "robustness", "forgetting", "safety")
 HOLDOUT = 0.3
 """Share of the items that a search holds out where the config does not say."""
 
+ENGINE = str(Engine.model_fields["name"].default)
 _LEVEL_NAME = re.compile(r"[\w.-]+")
 
 
@@ -136,6 +138,8 @@ class ConfigFile(Record):
     """`auto`, or a mapping: see `DeviceMap`."""
     executor: str | dict[str, Any] = "local"
     """`local`, `ray`, or a mapping of `name:` and its options: see `audit.executors`."""
+    engine: str | dict[str, Any] | None = None
+    """`vllm`, or a mapping of `name:` and its options: see `Engine`."""
     out: str | None = None
     cache: str | None = None
     baseline: str | None = None
@@ -198,6 +202,7 @@ def load_config(
     )
     _check_unique("framework", [one.id for one in frameworks])
     executor = _located(lines, where, ("executor",), _executor, parsed.executor)
+    chosen = _located(lines, where, ("engine",), _engine, parsed.engine)
     own = tuple(
         _located(lines, where, ("rules", i), lambda entry: policy.complete(entry, suites), entry)
         for i, entry in enumerate(parsed.rules)
@@ -216,6 +221,7 @@ def load_config(
         "budgets",
         "device_profile",
         "executor",
+        "engine",
         "frameworks",
         "sequential",
         "noise",
@@ -241,7 +247,8 @@ def load_config(
     try:
         config = AuditConfig(
             model=_model(parsed.model, home), levels=levels, suites=_clustered(suites, rules), rules=rules,
-            budgets=budgets, device_profile=device, executor=executor, frameworks=frameworks, **given,
+            budgets=budgets, device_profile=device, executor=executor, engine=chosen, frameworks=frameworks,
+            **given,
         )  # fmt: skip
     except ValidationError as error:
         raise ConfigError(explain(error, lines, where, _keys_beside)) from None
@@ -250,6 +257,7 @@ def load_config(
             f"{where}: `device_map`: speed and memory are measured on one device. Leave out either that or "
             "`efficiency: true` and the budgets on speed and memory."
         )
+    _located(lines, where, ("engine",), engine.check, config)
     return config
 
 
@@ -396,6 +404,23 @@ def _executor(entry: str | dict[str, Any]) -> ExecutorRef:
         )
     found = registry.check_executor(name, options)
     return ExecutorRef(name=name, options=found.model_dump(exclude_unset=True, exclude_none=True))
+
+
+def _engine(entry: str | dict[str, Any] | None) -> Engine | None:
+    """An engine by its name, or a mapping with `name` and its options."""
+    if entry is None:
+        return None
+    given = {"name": entry} if isinstance(entry, str) else entry
+    if given.get("name") != ENGINE:
+        raise ConfigError(f"engine: {registry.unknown('engine', str(given.get('name')), [ENGINE])}")
+    try:
+        return Engine.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"engine: {registry.unknown('option', key, Engine.model_fields)}") from None
+        raise ConfigError(f"engine: {key}: {first['msg']} (given {first.get('input')!r}).") from None
 
 
 def _endpoint(url: str, model: str) -> Endpoint:

@@ -38,11 +38,12 @@ from audit.records import (
     Variant,
     Verdict,
 )
+from audit.rounding import rounded
 from audit.scale import Kind, Scale
 
 if TYPE_CHECKING:
-    from audit.catalogue import CatalogueRow
     from audit.reproduce import Reproduction
+    from audit.results import CatalogueRow
     from audit.side_by_side import SideBySide
     from audit.watch import Watched
 
@@ -51,10 +52,8 @@ _SIGNS = {"pass": "[green]✔[/]", "fail": "[red]✘[/]", "inconclusive": "[yell
 _ANY_WIDTH = 10_000
 _LEAST_P = 1e-300
 """A p-value below it is too small for a double, and never 0."""
-_DIGITS: dict[Kind, str] = {
-    "binary": ".1f", "perplexity": ".1f", "score": ".3g", "ratio": ".3g", "corpus": ".3g", "kl": ".3g",
-}  # fmt: skip
-"""How drops are written."""
+_ROUND: tuple[Kind, ...] = ("binary", "perplexity")
+"""Kinds whose drops are written with one decimal; others with three figures."""
 
 
 class TerminalProgress:
@@ -141,8 +140,9 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
             console.print(f"[red]{escape(variant.name)}: {escape(doubt)}[/]", soft_wrap=True)
     for claim in log.recoveries:
         if claim.outcome == "refuted" and isinstance(claim.interval, Interval):
-            what = f"{claim.source} claims {claim.at_least:.1%} of the original's {claim.metric} in"
-            most = f"{claim.task or claim.suite}; at most {claim.interval.upper:.1%} is left: refuted"
+            said, most = (rounded(100 * one, 1) for one in (claim.at_least, claim.interval.upper))
+            what = f"{claim.source} claims {said}% of the original's {claim.metric} in"
+            most = f"{claim.task or claim.suite}; at most {most}% is left: refuted"
             console.print(f"[red]{escape(claim.variant)}: {escape(f'{what} {most}')}[/]", soft_wrap=True)
     console.print(_sizes(log.variants))
     if isinstance(log.confirmation, Confirmation):
@@ -237,7 +237,7 @@ def _dropped(row: CatalogueRow | None) -> str:
         return "·"
     drop = "not measured"
     if row.drop is not None and row.kind is not None:
-        drop = f"{Scale(row.kind).shown(row.drop):{_DIGITS[row.kind]}}"
+        drop = _drop(row.drop, row.kind)
     return f"{drop} {_SIGNS[row.decision]}"
 
 
@@ -292,8 +292,7 @@ def _side_by_side_columns(
     before, after, drop, interval = zip(*(_levels(one, kind) for one in comparisons), strict=True)
     lost_gained, flips = zip(*map(_flipped, comparisons), strict=True)
     tasks = [escape(one.suite) for one in comparisons]
-    scale = Scale(kind)
-    margin = scale.shown(scale.margin(rule.margin))
+    margin = _drop(Scale(kind).margin(rule.margin), kind)
     return {
         "task": tasks,
         "items": [str(one.n_pairs) for one in comparisons],
@@ -306,9 +305,7 @@ def _side_by_side_columns(
         "lost/gained": list(lost_gained),
         "flips": list(flips),
         "p (McNemar)": [_p(one.p_value) for one in comparisons],
-        f"p (drop ≥ {margin:.1f})" if kind == "binary" else f"p (drop ≥ {margin:.3g})": [
-            _p(verdict.p_value) for _, verdict in rows
-        ],
+        f"p (drop ≥ {margin})": [_p(verdict.p_value) for _, verdict in rows],
         "unpaired": [f"{one.n_unpaired_before}/{one.n_unpaired_after}" for one in comparisons],
     }
 
@@ -330,7 +327,7 @@ def _flipped(comparison: Comparison) -> tuple[str, str]:
     flips = comparison.flips
     if isinstance(flips, NotMeasured):
         return "–", "–"
-    return f"{flips.lost}/{flips.gained}", f"{100 * flips.rate:.1f} %"
+    return f"{flips.lost}/{flips.gained}", f"{rounded(100 * flips.rate, 1)} %"
 
 
 def _levels(comparison: Comparison, kind: Kind = "binary") -> list[str]:
@@ -356,7 +353,7 @@ def _cells(log: AuditLog, verdict: Verdict) -> list[str]:
     """One verdict's row, without its level."""
     kind = _kind(log, verdict)
     scale = Scale(kind)
-    margin = f"{scale.shown(scale.margin(verdict.rule.margin)):{_DIGITS[kind]}}"
+    margin = _drop(scale.margin(verdict.rule.margin), kind)
     numbers = _divergence(log, verdict) if kind == "kl" else _levels_of(log, verdict, kind)
     unit = "" if kind == "binary" else scale.unit
     mark = _marked(verdict.decision, verdict.rule.blocks)
@@ -405,11 +402,18 @@ def _marked(decision: Decision, blocks: bool) -> str:
 def _level(value: float | NotMeasured, kind: Kind) -> str:
     if isinstance(value, NotMeasured):
         return "–"
-    return f"{100 * value:.1f}" if kind == "binary" else f"{value:.4g}"
+    return rounded(100 * value, 1) if kind == "binary" else f"{value:.4g}"
 
 
 def _signed(drop: float, kind: Kind) -> str:
-    return f"{Scale(kind).shown(drop):+{_DIGITS[kind]}}"
+    text = _drop(drop, kind)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def _drop(drop: float, kind: Kind) -> str:
+    """A drop as a reader counts it, without its unit."""
+    number = Scale(kind).shown(drop)
+    return rounded(number, 1) if kind in _ROUND else f"{number:.3g}"
 
 
 def _sizes(variants: tuple[Variant, ...]) -> str:
@@ -474,7 +478,7 @@ def _hopeless(one: PlannedRule) -> str:
         return f"{one.n_available} pairs, where the rule asks for {one.rule.min_pairs}. Ask more items."
     return (
         f"even if no answer changes, {one.n_available} pairs show no drop below "
-        f"{100 * one.rule.margin:.1f} points. Ask more items, or promise less."
+        f"{rounded(100 * one.rule.margin, 1)} points. Ask more items, or promise less."
     )
 
 
@@ -554,5 +558,4 @@ def _promised(drop: float | NotMeasured, kind: Kind) -> str:
     """A drop of a plan; of shares without the unit, which the line below the table says."""
     if isinstance(drop, NotMeasured):
         return "–"
-    scale = Scale(kind)
-    return f"{scale.shown(drop):{_DIGITS[kind]}}{'' if kind == 'binary' else scale.unit}"
+    return f"{_drop(drop, kind)}{'' if kind == 'binary' else Scale(kind).unit}"

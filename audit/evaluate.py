@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit import registry, weights
+from audit import engine, registry, weights
 from audit.cells import Crew, Unable, Wanted
 from audit.harness import LoadedTask, scorer_name, source_digest, tasks_of
 from audit.loading import resolve_device, resolve_dtype
@@ -42,7 +42,7 @@ def evaluate(
     progress = progress or Silent()
     progress.stage("loading the tasks")
     tasks = tasks or tasks_of(config)
-    store.register(_registration(tasks, config))
+    register(tasks, config, store)
     parts = [
         (task, part)
         for part in range(1, config.looks + 1)
@@ -62,6 +62,14 @@ def evaluate(
                 store.note_runs([*reference, *compared, *runs])
             compared += [run for course in at_once for run in course.runs(config)]
     return (*reference, *compared)
+
+
+def register(tasks: Sequence[LoadedTask], config: AuditConfig, store: Store) -> None:
+    """Fix the items and the rules before anything is asked; those registered earlier stand.
+
+    Raises StoreError where they are no longer the same.
+    """
+    store.register(_registration(tasks, config))
 
 
 def evaluate_held_out(
@@ -294,12 +302,31 @@ def _cell_keys(
         "device": device,
         "scorer": [scorer_name(), source_digest()],
         "libraries": [installed.get(name) for name in ("torch", "transformers")],
+        **({"engine": [engine.named(config.engine), config.engine.settings]} if config.engine else {}),
     }
     beside = [{"original": key} for key in originals] or [{}] * len(parts)
     return [
         hashlib.sha256(json.dumps(of_variant | _of_part(*part) | one, sort_keys=True).encode()).hexdigest()
         for part, one in zip(parts, beside, strict=True)
     ]
+
+
+def as_answered(variants: Sequence[Variant], runs: Sequence[Run], config: AuditConfig) -> tuple[Variant, ...]:
+    """The variants, each evaluated as the engine of the config told when it answered for it.
+
+    What an engine computes with is known once it has loaded a model; the scorer of ours loads as it is asked.
+    """
+    if config.engine is None:
+        return tuple(variants)
+    told: dict[str, dict[str, None]] = {}
+    for run in runs:
+        told.setdefault(run.variant, {}).update(dict.fromkeys(cell.scorer for cell in run.cells))
+    return tuple(
+        variant
+        if not told.get(variant.name) or (variant.level and variant.level.endpoint)
+        else variant.model_copy(update={"evaluated_as": "; ".join(told[variant.name])})
+        for variant in variants
+    )
 
 
 def _weights(variant: Variant) -> dict[str, Any]:

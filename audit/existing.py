@@ -32,6 +32,8 @@ class Existing:
     """The samples of a task; raises StoreError where they can't be read."""
     note: str = ""
     """What a reader must know about this side."""
+    engine: str | None = None
+    """What answered, as in `Provenance`; None: the files don't say."""
 
 
 def open_existing(given: str, side: Side) -> Existing:
@@ -86,7 +88,7 @@ def _of_run_folder(path: Path, wanted: str | None, side: Side) -> Existing:
 
     return Existing(
         given=f"{path}:{name}", name=name, tasks=tuple(cells), read=read,
-        note=_stopped_early(name, cells, log, root),
+        note=_stopped_early(name, cells, log, root), engine=log.provenance.engine,
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ MOST_NAMED = 20
 _LOG = "audit.json"
 _WHOLE = (
     "schema_version", "status", "error", "config", "provenance", "registered", "variants", "verdicts",
-    "budgets",
+    "budgets", "search",
 )  # fmt: skip
 """Keys of a log that are kept as they are."""
 _LIGHT = f"""
@@ -119,10 +119,12 @@ def audits(folder: Path) -> Iterator[Found]:
 def _audit(path: Path, digest: str) -> PastAudit | str:
     """What a log says, or why it can't be read."""
     try:
-        log = AuditLog.model_validate_json(_light(path))
+        log = AuditLog.from_json(_light(path).encode())
     except ValidationError as error:
         first = error.errors()[0]
         return f"it is no log that this version reads: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except StoreError as error:
+        return str(error)
     except (ValueError, OSError) as error:
         return f"it can't be read: {str(error).splitlines()[0]}"
     model = log.config.model

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit import activations, devices, foreign, mixed_widths
+from audit.engine import named
 from audit.errors import ModelError
 from audit.making import Made, Making, Rehearsed
-from audit.records import DeviceMap
+from audit.records import DeviceMap, Engine
 from audit.weights import beside, quantization_of
 
 if TYPE_CHECKING:
@@ -25,33 +26,36 @@ if TYPE_CHECKING:
 
 def load_model(
     folder: Path, *, dtype: str = "auto", device: str = "cpu", trust_remote_code: bool = False,
-    allow_pickle: bool = False, device_map: DeviceMap | None = None,
+    allow_pickle: bool = False, device_map: DeviceMap | None = None, only_counted: bool = False,
 ) -> PreTrainedModel:  # fmt: skip
     """The causal language model in `folder`, ready to compute in `dtype` (`stored`: as its files hold it).
 
     Packed checkpoints are dequantised, in the dtype that they are stored in whatever `dtype` is: the values
     are those that the packed kernels use, the speed is not. Where a runtime would round activations, they are
     rounded (see `audit.activations`). A GGUF file is a folder by itself here. With a `device_map` the model
-    is spread over all devices of the kind of `device`.
+    is spread over all devices of the kind of `device`. Where it is `only_counted`, and something else answers
+    for it, it does not matter what a runtime would round.
     """
     model = _loaded(
         folder, dtype=dtype, device=device, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle,
-        device_map=device_map,
+        device_map=device_map, only_counted=only_counted,
     )  # fmt: skip
+    if only_counted:
+        return model
     activations.round_inputs(activations.rounded_layers(model, quantization_of(folder)))
     return model
 
 
 def _loaded(
     folder: Path, *, dtype: str, device: str = "cpu", trust_remote_code: bool = False,
-    allow_pickle: bool = False, device_map: DeviceMap | None = None,
+    allow_pickle: bool = False, device_map: DeviceMap | None = None, only_counted: bool = False,
 ) -> PreTrainedModel:  # fmt: skip
     """The model, its weights dequantised; activations are not rounded."""
     import torch
     from transformers import AutoModelForCausalLM
 
     wanted = None if dtype == "stored" else getattr(torch, resolve_dtype(dtype, device))
-    check_loadable(folder)
+    check_loadable(folder, only_counted=only_counted)
     method, dequantised = quantised_by(folder), _dequantised(folder)
     if method == "onnx":
         from audit import onnx_model
@@ -234,8 +238,11 @@ NEEDED = {
 """The library that reads a checkpoint quantised by each method; None: ours."""
 
 
-def check_loadable(folder: Path) -> None:
-    """Raises ModelError, with the way out, for a format that can't be evaluated here."""
+def check_loadable(folder: Path, *, only_counted: bool = False) -> None:
+    """Raises ModelError, with the way out, for a format that can't be evaluated here.
+
+    `only_counted`: as of `load_model`.
+    """
     method = quantised_by(folder)
     if method not in NEEDED and method is not None:
         known = ", ".join(sorted(NEEDED))
@@ -243,12 +250,16 @@ def check_loadable(folder: Path) -> None:
             f"{folder} is quantised by '{method}', which can't be evaluated here; {known} can. Serve it "
             "where it runs and name its endpoint, or ask its maker for one of these."
         )
-    if rounds := activations.not_simulated(quantization_of(folder)):
+    if not only_counted and (rounds := activations.not_simulated(quantization_of(folder))):
         raise ModelError(
             f"{folder} has a runtime round what is not rounded here ({rounds}), so its quality can't be "
             "measured. int8 activations, symmetric, with a scale for each token as it comes, can."
         )
-    if method == "torchao" and "Activation" in json.dumps(quantization_of(folder).get("quant_type")):
+    if (
+        method == "torchao"
+        and not only_counted
+        and "Activation" in json.dumps(quantization_of(folder).get("quant_type"))
+    ):
         raise ModelError(
             f"{folder}: torchao rounds its activations as it runs, which is not done here: the numbers would "
             "be another model's. Serve it where it runs and name its endpoint."
@@ -269,8 +280,10 @@ def quantised_by(folder: Path) -> str | None:
     return None if method is None else str(method)
 
 
-def evaluated_as(folder: Path, dtype: str) -> str:
-    """What `load_model` computes with where it is asked for `dtype`, in words."""
+def evaluated_as(folder: Path, dtype: str, engine: Engine | None = None) -> str:
+    """What `load_model` computes with where it is asked for `dtype`, in words; or the engine in its place."""
+    if engine is not None:
+        return f"{named(engine)} in {dtype}"
     method, quantization = quantised_by(folder), quantization_of(folder)
     if method is None:
         return dtype

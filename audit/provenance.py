@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -15,10 +16,18 @@ _PACKAGES = (
     "datasets", "numpy", "scipy", "pandas", "pyarrow", "pydantic",
 )  # fmt: skip
 
+_VARIABLES = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE",
+    "OPENBLAS_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE",
+    "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "PYTHONHASHSEED",
+)  # fmt: skip
+"""They choose kernels, their precision, or an order of sums. Named one by one, since others hold secrets."""
+
 
 def collect(
-    *, command: str, device: str, threads: int, config_sha256: str, started: str, executor: str = "local"
-) -> Provenance:
+    *, command: str, device: str, threads: int, config_sha256: str, started: str, executor: str = "local",
+    engine: str = "built-in",
+) -> Provenance:  # fmt: skip
     """Versions, hardware, git state and times; `finished` is now."""
     return Provenance(
         shrinkproof_version=own_version(),
@@ -29,7 +38,9 @@ def collect(
         device=device,
         threads=threads,
         executor=executor,
+        engine=engine,
         packages=packages(),
+        environment=environment(device),
         git_commit=_git("rev-parse", "HEAD"),
         git_changed=_git_changed(),
         config_sha256=config_sha256,
@@ -46,6 +57,25 @@ def own_version() -> str:
 def packages() -> dict[str, str]:
     """Versions of the libraries that results rest on."""
     return {name: found for name in _PACKAGES if (found := _version(name))}
+
+
+def environment(device: str) -> dict[str, str]:
+    """What can move a number though config, versions and processor are the same, by its name.
+
+    Of torch what it computes with, and those of the variables above that are set.
+    """
+    import torch
+
+    found = {
+        "torch: instruction set": torch.backends.cpu.get_cpu_capability(),
+        "torch: oneDNN": "on" if torch.backends.mkldnn.enabled else "off",
+        "torch: precision of float32 products": torch.get_float32_matmul_precision(),
+        "torch: deterministic algorithms only": str(torch.are_deterministic_algorithms_enabled()).lower(),
+    }
+    if device.startswith("cuda"):
+        found["torch: GPU"] = torch.cuda.get_device_name(device)
+        found["torch: CUDA"] = str(torch.version.cuda)
+    return found | {name: os.environ[name] for name in _VARIABLES if name in os.environ}
 
 
 def now() -> str:

@@ -30,6 +30,8 @@ TOLERANCE = 1e-3
 """Of a number below 1 in size this far, of a larger one this share of it."""
 
 Area = Literal["artefacts", "answers", "comparisons", "forgetting", "verdicts"]
+Side = tuple[AuditLog, Path]
+"""A log and the folder of its run."""
 Leaf = float | str | bool | None
 _NOT_REPEATED = {
     "path", "seconds", "tokens_per_second", "made_by", "because", "rule", "budget", "level", "changed",
@@ -108,12 +110,18 @@ def reproduce(
             given = tuple(level for level in config.levels if not level.searched)
             config = config.model_copy(update={"levels": given})
             now = search(config, progress=progress, command=command)
-    sides = (then, folder), (now, again)
     unread = without_answers(then, folder)
-    agreements = [_answers(sides, tolerance)] if not unread else []
-    agreements += [_numbers(area, then, now, tolerance) for area in _NUMBERS]
+    agreed = agreements((then, folder), (now, again), tolerance, answers=not unread)
     surroundings = tuple(one for one in changed_facts(then, now) if one.of == "audit")
-    return Reproduction(again, tolerance, tuple(agreements), unread, surroundings)
+    return Reproduction(again, tolerance, agreed, unread, surroundings)
+
+
+def agreements(
+    then: Side, now: Side, tolerance: float = TOLERANCE, *, answers: bool = True
+) -> tuple[Agreement, ...]:
+    """How far two runs of one audit are the same, part by part; without `answers` by the logs alone."""
+    found = [_answers((then, now), tolerance)] if answers else []
+    return (*found, *(_numbers(area, then[0], now[0], tolerance) for area in _NUMBERS))
 
 
 def _check_unchanged(model: ModelRef) -> None:
@@ -130,10 +138,8 @@ def _check_unchanged(model: ModelRef) -> None:
 
 # Answers
 
-_Side = tuple[AuditLog, Path]
 
-
-def _answers(sides: tuple[_Side, _Side], tolerance: float) -> Agreement:
+def _answers(sides: tuple[Side, Side], tolerance: float) -> Agreement:
     """Item by item: the same outcome and answer, and log-likelihoods as close as the tolerance."""
     then, now = (dict(_cells(*side)) for side in sides)
     exactly = within = 0

@@ -25,6 +25,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -79,6 +80,8 @@ Reader = Callable[[Cell, Sequence[str]], "pd.DataFrame"]
 """The samples of a cell, one row an item and metric, with these columns of `Sample` and no others."""
 _NO_IDENTITY = {"out", "cache", "baseline", "history", "device_map", "executor", "frameworks"}
 """Of a config: where it lies, what it takes from elsewhere, who computes it, and what is said of it later."""
+_OLD_PLACE = re.compile(rb'"include_path":"(?:[^"\\]|\\.)*"')
+"""Of a suite's tasks, in a `config.json` of schema 1."""
 _LOCK, _CONFIG = "lock", "config.json"
 
 
@@ -430,18 +433,22 @@ def read_log(run: Path, *, as_it_is: bool = False) -> AuditLog:
     what was written.
     """
     path = log_path(run)
+    with disk_errors(None):
+        try:
+            data = path.read_bytes() if as_it_is else read_record(path)
+        except FileNotFoundError:
+            raise StoreError(
+                f"{run} holds no audit.json. Name a run folder that `shrinkproof run` made."
+            ) from None
+        except DamagedError:
+            raise StoreError(
+                f"{path} is not what was written: its sha256 is not that of {digest_file(path).name}. It was "
+                "edited or damaged; the command that made it writes it again out of its finished cells."
+            ) from None
     try:
-        with disk_errors(None):
-            return AuditLog.model_validate_json(path.read_bytes() if as_it_is else read_record(path))
-    except FileNotFoundError:
-        raise StoreError(
-            f"{run} holds no audit.json. Name a run folder that `shrinkproof run` made."
-        ) from None
-    except DamagedError:
-        raise StoreError(
-            f"{path} is not what was written: its sha256 is not that of {digest_file(path).name}. It was "
-            "edited or damaged; the command that made it writes it again out of its finished cells."
-        ) from None
+        return AuditLog.from_json(data)
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -488,25 +495,29 @@ def write_file(path: Path, data: bytes) -> None:
     write_report(path.parent, path.name, data)
 
 
-def config_digest(config: AuditConfig, *, as_read: bool = False) -> str:
-    """sha256 of the canonical JSON (RFC 8785) of all that determines the results.
+def config_digest(config: AuditConfig, log: AuditLog | None = None) -> str:
+    """sha256 of the canonical JSON (RFC 8785) of `identity`."""
+    return hashlib.sha256(rfc8785.dumps(identity(config, log))).hexdigest()
 
-    `as_read`: of a config that was read from a log, though configs have gained fields since.
+
+def identity(config: AuditConfig, log: AuditLog | None = None) -> dict[str, Any]:
+    """What `config.json` holds: all that determines the results.
+
+    Beside a `log`, as that says it: configs have gained fields since, and schema 1 names the place of tasks.
     """
-    return hashlib.sha256(rfc8785.dumps(identity(config, as_read=as_read))).hexdigest()
-
-
-def identity(config: AuditConfig, *, as_read: bool = False) -> dict[str, Any]:
-    """What `config.json` holds: all that determines the results. For `as_read` see `config_digest`."""
-    # Digests pin models and texts, so where they and the run lie is no part of what is audited.
-    identity = config.model_dump(mode="json", exclude=_NO_IDENTITY, exclude_unset=as_read)
+    # Digests pin models, texts and items, so where they and the run lie is no part of what is audited.
+    identity = config.model_dump(mode="json", exclude=_NO_IDENTITY, exclude_unset=log is not None)
     if config.search is not None:
         identity["levels"] = []
         identity["search"]["calibration"] = None
     identity["model"]["path"] = ""
+    if identity.get("engine"):
+        identity["engine"].pop("gpu_memory_utilization", None)
     for suite in identity["suites"]:
         if suite.get("items"):
             suite["items"] = ""
+        if suite.get("include_path") and (log is None or log.written_in > 1):
+            suite["include_path"] = ""
     for level in identity["levels"]:
         files = level.get("files", {})
         if "options" in level:
@@ -580,19 +591,21 @@ def _claim(root: Path, config: AuditConfig) -> None:
             raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")
         write_record(path, data)
         return
+    held = path.read_bytes()
+    if held == data:
+        return
+    if is_ours or _OLD_PLACE.sub(b'"include_path":""', held) == data:
+        write_record(path, data)  # damaged, though its digest says that it was this config's; or of schema 1
+        return
     try:
         theirs = json.loads(read_record(path))
-    except ValueError:
-        if is_ours:  # it was damaged, and its digest says that it was this config's
-            write_record(path, data)
-            return
-        raise StoreError(f"{path} can't be read. Choose another --out, or delete {root}.") from None
-    if theirs != ours:
         differing = ", ".join(key for key in ours if theirs.get(key) != ours[key])
-        raise StoreError(
-            f"{root} holds the run of another config (differs in: {differing}). "
-            f"Choose another --out, or delete {root}."
-        )
+    except (ValueError, AttributeError):
+        raise StoreError(f"{path} can't be read. Choose another --out, or delete {root}.") from None
+    raise StoreError(
+        f"{root} holds the run of another config (differs in: {differing}). "
+        f"Choose another --out, or delete {root}."
+    )
 
 
 def _looks(path: Path) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import unicodedata
 from typing import overload
 
 from audit.records import Flips, Interval, NotMeasured
+from audit.rounding import rounded
 
 MINUS = "\u2212"
 MANY = 10_000
@@ -25,10 +26,7 @@ def signed(value: float, digits: int) -> str:
     >>> signed(-1.5, 2), signed(-0.001, 2)
     ('−1.50', '0.00')
     """
-    text = f"{value:.{digits}f}"
-    if float(text) == 0:
-        text = text.lstrip("-")
-    return text.replace("-", MINUS)
+    return rounded(value, digits).replace("-", MINUS)
 
 
 def rate(value: float, digits: int = 2) -> str:
@@ -37,7 +35,7 @@ def rate(value: float, digits: int = 2) -> str:
     >>> rate(0.8125), rate(0.8125, 0)
     ('81.25\xa0%', '81\xa0%')
     """
-    return f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
+    return f"{signed(100 * value, digits)}\N{NO-BREAK SPACE}%"
 
 
 @overload

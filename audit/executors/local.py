@@ -19,8 +19,12 @@ class Options(Record):
 
 @contextlib.contextmanager
 def crew(config: AuditConfig, options: Options, progress: Progress) -> Iterator[LocalCrew]:
-    """This process alone."""
-    yield LocalCrew(config, progress)
+    """This process alone, which lets go of its model in the end."""
+    alone = LocalCrew(config, progress)
+    try:
+        yield alone
+    finally:
+        alone.dismiss()
 
 
 class LocalCrew:
@@ -31,6 +35,10 @@ class LocalCrew:
     def __init__(self, config: AuditConfig, progress: Progress) -> None:
         self._scorer = CellScorer(config, resolve_device(config.device))
         self._progress = progress
+
+    def dismiss(self) -> None:
+        """Let go of the model."""
+        self._scorer.release()
 
     def plan(self, cells: Sequence[Wanted]) -> dict[str, int]:
         """See `Crew`."""

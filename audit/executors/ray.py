@@ -30,6 +30,8 @@ RUNTIME_BYTES = GIB
 """Of a process with torch, and of one forward."""
 CONNECT_SECONDS = 10
 """Ray itself tries for minutes before it says that nobody answers."""
+LOOK_SECONDS = 10
+"""Between two looks at whether a node is left that could answer."""
 _QUIETLY: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
 
 
@@ -141,13 +143,13 @@ class RayCrew:
         """
         import ray
 
-        needs = self._needs([cell.variant for cell in cells])
-        self._remote = ray.remote(Worker).options(**needs)
+        self._asks = self._needs([cell.variant for cell in cells])
+        self._remote = ray.remote(Worker).options(**self._asks)
         distinct: dict[str, Wanted] = {}
         for cell in cells:
             distinct.setdefault(cell.original, cell)
         self._planned = tuple(Asked.of(cell) for cell in distinct.values())
-        room = _room(needs)
+        room = _room(self._asks)
         self.variants_at_once = min(self._options.workers or room, len(cells))
         for _ in range(self.variants_at_once):
             self._begin()
@@ -197,10 +199,18 @@ class RayCrew:
             self._running[worker.score.remote(Asked.of(cell), original)] = worker, cell
 
     def _next(self) -> tuple[Wanted | None, Any]:
-        """Wait for a worker; its cell (None: it began) and what came of it (None: the worker died)."""
+        """Wait for a worker; its cell (None: it began) and what came of it (None: the worker died).
+
+        Raises EvaluationError where nobody is left to wait for: Ray would wait for a new node for ever.
+        """
         import ray
 
-        (reference, *_), _ = ray.wait(list(self._running))
+        ready: list[Any] = []
+        while not ready:
+            ready, _ = ray.wait(list(self._running), timeout=LOOK_SECONDS)
+            if not ready:
+                _room(self._asks)
+        (reference,) = ready
         worker, cell = self._running.pop(reference)
         try:
             found = ray.get(reference)
@@ -262,12 +272,17 @@ def _room(needs: Mapping[str, float]) -> int:
     asked = {kind: amount for kind, amount in asked.items() if amount}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     room = sum(min(int(node.get(kind, 0) / amount) for kind, amount in asked.items()) for node in nodes)
+    if not nodes:
+        raise EvaluationError(
+            "executor: no node of the Ray cluster is left. Ray's own logs tell why. Run the same command "
+            "again: finished cells are kept."
+        )
     if not room:
         largest = {kind: max((node.get(kind, 0) for node in nodes), default=0) for kind in asked}
         raise EvaluationError(
             f"executor: a worker asks for {_amounts(asked)}, and no node of the Ray cluster has that; the "
             f"most that one has: {_amounts(largest)}. Lower `threads`, `gpus_per_worker` or `memory_gib`, or "
-            "add a node."
+            "add a node. Finished cells are kept."
         )
     return room
 

@@ -58,7 +58,7 @@ class Recorder(SharedPrefixLM):
         if self.measured is not None:
             return per_request(self.measured.answers, trie)
         quiet_hook = self.cache_hook
-        self.set_cache_hook(_Counter(self.advance, len(trie) / len(requests)))
+        self.set_cache_hook(Counter(self.advance, len(trie) / len(requests)))
         try:
             return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
         finally:
@@ -69,7 +69,7 @@ class Recorder(SharedPrefixLM):
         return super().generate_until(requests, disable_tqdm=disable_tqdm)
 
 
-class _Counter:
+class Counter:
     """lm-eval's hook for response caches, told of each answered request as it is answered."""
 
     def __init__(self, advance: Callable[[float], None], tokens: float) -> None:

@@ -18,11 +18,12 @@ from audit.errors import EvaluationError, ShrinkproofError
 from audit.harness.chat import ChatTemplate
 from audit.harness.samples import to_samples
 from audit.harness.tasks import LoadedTask
-from audit.loading import load_model, load_tokenizer
+from audit.loading import load_model, load_tokenizer, resolve_dtype
 from audit.memory import enough_for, ran_out, short
-from audit.records import AuditConfig, Endpoint, ModelRef, Sample
+from audit.records import AuditConfig, Endpoint, Engine, ModelRef, Sample
 
 if TYPE_CHECKING:
+    from audit.harness.by_vllm import ByVllm
     from audit.harness.measures import Measured
     from audit.harness.recorder import Recorder
     from audit.harness.served import Served
@@ -66,6 +67,7 @@ class Scorer:
 
         self._threads = torch.get_num_threads()
         self._lm: Recorder | None = None
+        self._engine: ByVllm | None = None
         self._served: tuple[Endpoint, Served] | None = None
         self._loaded: tuple[Path, bool, str | None] | None = None
 
@@ -88,9 +90,12 @@ class Scorer:
         wanted = folder, control, dtype
         if self._loaded == wanted:
             return
-        self._loaded = None
-        if self._lm is not None:
-            self._lm.release()
+        self.release()
+        if self._config.engine is not None:
+            with enough_for(f"loading {folder}"):
+                self._start(self._config.engine, folder, control, dtype, source)
+            self._loaded = wanted
+            return
         with enough_for(f"loading {folder}"):
             model = load_model(
                 folder, dtype=dtype or self._config.dtype, device=self._device,
@@ -101,6 +106,26 @@ class Scorer:
         if self._lm is None:
             self._lm = self._recorder(model)
         self._arrange(model, CONTROL_SHRINK if control else 1)
+
+    def release(self) -> None:
+        """Let go of the model in memory; what was planned stays."""
+        self._loaded = None
+        if self._lm is not None:
+            self._lm.release()
+        if self._engine is not None:
+            self._engine.release()
+            self._engine = None
+
+    def _start(
+        self, engine: Engine, folder: Path, control: bool, dtype: str | None, source: ModelRef
+    ) -> None:
+        from audit.harness.by_vllm import start
+
+        self._engine = start(
+            folder, self._config, engine, device=self._device, source=source,
+            dtype=resolve_dtype(dtype or self._config.dtype, self._device),
+            shrink=CONTROL_SHRINK if control else 1,
+        )  # fmt: skip
 
     def call(self, endpoint: Endpoint, probed: tuple[float, ...]) -> None:
         """Ask a model that is served elsewhere, until the next one is loaded.
@@ -144,12 +169,8 @@ class Scorer:
         asked = np.array(
             [(request.doc_id, request.idx) for request in requests for _ in range(request.repeats or 1)]
         )
-        fallback = lm.fallback or (lm.generation_fallback if loaded.generates else None)
-        name = scorer_name(fallback)
-        if self._served is not None:
-            name = f"lm-eval {version('lm-eval')} local-completions at {self._served[0].url}"
         template = self._template.told if loaded.suite.chat else None
-        return Scored(samples, lm.measured, name, asked, template, lm.fitting)
+        return Scored(samples, lm.measured, self._name(loaded), asked, template, lm.fitting)
 
     def _evaluated(self, lm: Any, loaded: LoadedTask, part: int) -> tuple[Any, list[Any]]:
         """lm-eval's results, and the requests that they answer."""
@@ -177,9 +198,20 @@ class Scorer:
             else:
                 return found, requests
 
-    def _ready(self) -> Recorder | Served:
+    def _name(self, loaded: LoadedTask) -> str:
+        """What answered, for the log."""
+        if self._served is not None:
+            return f"lm-eval {version('lm-eval')} local-completions at {self._served[0].url}"
+        if self._engine is not None:
+            return self._engine.told
+        lm = self._ready()
+        return scorer_name(lm.fallback or (lm.generation_fallback if loaded.generates else None))
+
+    def _ready(self) -> Recorder | Served | ByVllm:
         if self._served is not None:
             return self._served[1]
+        if self._engine is not None:
+            return self._engine
         if self._lm is None:
             raise RuntimeError("load a model first")
         return self._lm

@@ -222,6 +222,8 @@ def _identify(
     config = task.dump_config()
     data = {"items": suite.items_sha256} if suite.items_sha256 else files_of(config)
     units = _shuffled(documents, suite.pair_by, dealing.seed)
+    if dealing.holdout:
+        units = _copies_together(units, [_asked(task, document) for document in documents])
     parts, held = _dealt(units, dealing.looks, dealing.holdout)
     content = json.dumps(
         [_settings(config, data), documents], sort_keys=True, default=_by_source, ensure_ascii=False
@@ -288,6 +290,25 @@ def _shuffled(
     shuffled = [tuple(unit) for unit in units.values()]
     random.Random(seed).shuffle(shuffled)
     return shuffled
+
+
+def _asked(task: Any, document: Mapping[str, Any]) -> str:
+    """What an item asks, whatever number it has."""
+    choices = task.doc_to_choice(document) if task.OUTPUT_TYPE == "multiple_choice" else None
+    return repr((task.doc_to_text(document), choices, task.doc_to_target(document)))
+
+
+def _copies_together(units: Sequence[tuple[int, ...]], asked: Sequence[str]) -> list[tuple[int, ...]]:
+    """The units, those that ask the same in one: what was chosen by is not fresh because it stands twice."""
+    merged: dict[int, tuple[int, ...]] = {}
+    place: dict[str, int] = {}
+    for number, unit in enumerate(units):
+        texts = {asked[index] for index in unit}
+        first, *others = sorted({place[text] for text in texts if text in place} or {number})
+        joined = itertools.chain.from_iterable([*(merged.pop(one) for one in others), unit])
+        merged[first] = (*merged.get(first, ()), *joined)
+        place.update({asked[index]: first for index in merged[first]})
+    return list(merged.values())
 
 
 def _dealt(

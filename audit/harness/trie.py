@@ -97,8 +97,8 @@ def build(requests: Sequence[Encoded], max_length: int) -> Trie:
     return _with_targets(token, _joined(depth), _joined(parent), nodes, requests)
 
 
-def _fed(request: Encoded, index: int, max_length: int) -> list[int]:
-    """The tokens that a request feeds to the model."""
+def check(request: Encoded, index: int, max_length: int) -> None:
+    """Raises ValueError for an empty context or continuation, or one that the model can't be shown whole."""
     context, continuation = request
     if not context or not continuation:
         raise ValueError(f"request {index} has an empty {'continuation' if context else 'context'}.")
@@ -106,6 +106,12 @@ def _fed(request: Encoded, index: int, max_length: int) -> list[int]:
         raise ValueError(
             f"request {index} has a continuation of {len(continuation)} tokens; the model takes {max_length}."
         )
+
+
+def _fed(request: Encoded, index: int, max_length: int) -> list[int]:
+    """The tokens that a request feeds to the model."""
+    check(request, index, max_length)
+    context, continuation = request
     return [*context, *continuation][-(max_length + 1) :][:-1]
 
 

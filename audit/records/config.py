@@ -57,6 +57,27 @@ class DeviceMap(Record):
     """What a GPU, by its number, or `cpu` may hold: `70GiB`. Of others, what is free there."""
 
 
+class Engine(Record):
+    """vLLM, which answers for the original and every variant in the place of the scorer of ours."""
+
+    name: Literal["vllm"] = "vllm"
+    tensor_parallel: Annotated[int, Field(ge=1)] = 1
+    """GPUs that each model is spread over."""
+    max_model_len: Annotated[int, Field(ge=8)] | None = None
+    """Tokens of a prompt with its answer, at most; None: as many as each model's config says."""
+    max_num_seqs: Annotated[int, Field(ge=1)] | None = None
+    """Sequences computed at once; None: vLLM's choice."""
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of each GPU's memory that vLLM takes; None: vLLM's choice. No part of the config's identity."""
+    enforce_eager: bool = False
+    """Whether it does without CUDA graphs and compilation."""
+
+    @property
+    def settings(self) -> dict[str, bool | int | None]:
+        """What may change a number by more than the order of arithmetic within one batch."""
+        return self.model_dump(include={"tensor_parallel", "max_model_len", "enforce_eager"})
+
+
 class ExecutorRef(Record):
     """Who scores the cells: another one gives the same log."""
 
@@ -106,6 +127,8 @@ class AuditConfig(Record):
     """None: a model is on one device. No part of the config's identity."""
     executor: ExecutorRef = ExecutorRef()
     """No part of the config's identity."""
+    engine: Engine | None = None
+    """What answers for all variants; None: the scorer of ours."""
     frameworks: tuple[Framework, ...] = ()
     """Those of the user's own, shown after ours. No part of the config's identity."""
     search: SearchPlan | None = None
@@ -126,6 +149,11 @@ class AuditConfig(Record):
     def links(self) -> dict[str, str]:
         """Of each level that goes on from another, in a chain, the name of that one."""
         return {level.name: level.after for level in self.levels if level.after is not None}
+
+    @property
+    def may_exceed_a_gpu(self) -> bool:
+        """Whether a model may be larger than one GPU, so that it is counted in main memory."""
+        return self.device_map is not None or (self.engine is not None and self.engine.tensor_parallel > 1)
 
     @property
     def measures_efficiency(self) -> bool:

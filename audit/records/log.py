@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import contextlib
+import json
+import re
+from typing import Any, Literal, Self
+
+from pydantic import PrivateAttr
 
 from audit.records.answers import Run
 from audit.records.base import Decision, NotMeasured, Record, canonical, together
@@ -12,8 +17,11 @@ from audit.records.earlier import History, Taken
 from audit.records.efficiency import Efficiency
 from audit.records.forgetting import Forgetting
 from audit.records.models import Variant
+from audit.records.schemas import SCHEMA, downgraded, upgraded
 from audit.records.searches import Search
 from audit.records.verdicts import BudgetVerdict, Confirmation, Verdict
+
+_SAYS_SCHEMA = re.compile(rb'"schema_version":\s*(\d{1,9})')
 
 
 class Provenance(Record):
@@ -29,8 +37,12 @@ class Provenance(Record):
     threads: int
     executor: str = "local"
     """Who scored the cells, with the version of the library that spread them."""
+    engine: str = "built-in"
+    """What answered for the models, with its version; `built-in`: the scorer of ours."""
     packages: dict[str, str]
     """Distribution name to version."""
+    environment: dict[str, str]
+    """What else can move a number: of torch, and variables of the environment."""
     git_commit: str | NotMeasured
     """Of the folder that the audit was started in."""
     git_changed: bool | NotMeasured = NotMeasured("nobody looked")
@@ -56,7 +68,7 @@ class Registration(Record):
 class AuditLog(Record):
     """All that one audit found; the only thing that a report is made from."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     status: Literal["finished", "stopped"]
     """`stopped`: an error or a signal ended it early; what was finished is here."""
     error: str | None = None
@@ -88,10 +100,38 @@ class AuditLog(Record):
     history: History | None = None
     """None: the config names no folder of past audits."""
 
+    _written_in: int = PrivateAttr(SCHEMA)
+
+    @property
+    def written_in(self) -> int:
+        """The schema of its file; of a log that was not read, today's."""
+        return self._written_in
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """A log of any schema up to today's.
+
+        Raises ValidationError for what is no log, and StoreError for one of a newer schema.
+        """
+        said = _SAYS_SCHEMA.search(data)
+        version = int(said[1]) if said else SCHEMA
+        if version == SCHEMA:
+            return cls.model_validate_json(data)
+        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):  # told below of no log
+            data = json.dumps(upgraded(json.loads(data), version)).encode()
+        log = cls.model_validate_json(data)
+        log._written_in = version
+        return log
+
+    def as_written(self) -> dict[str, Any]:
+        """JSON of what was set, in the schema of its file."""
+        told = self.model_dump(mode="json", exclude_unset=True)
+        return told if self.written_in == SCHEMA else downgraded(told, self.written_in)
+
     def to_json(self) -> bytes:
         """Canonical JSON (RFC 8785) of what was set: of a log that was read, the bytes of its file, though
         records have gained fields since."""
-        return canonical(self.model_dump(mode="json", exclude_unset=True))
+        return canonical(self.as_written())
 
     @property
     def all_runs(self) -> tuple[Run, ...]:

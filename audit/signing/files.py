@@ -184,7 +184,7 @@ class Files:
         if name == LOG:
             return self.log.to_json()
         if name == "config.json":
-            return rfc8785.dumps(identity(self.log.config, as_read=True))
+            return rfc8785.dumps(identity(self.log.config, self.log))
         if name in self._records:
             indent = None if name == "runs.json" else 1
             separators = (",", ":") if indent is None else None
@@ -207,9 +207,9 @@ class Files:
     @cached_property
     def _records(self) -> dict[str, tuple[str, Any]]:
         """The records beside what they are about, by name: where the log holds the same, and what it says."""
-        told = self.log.model_dump(mode="json", exclude_unset=True)
+        told = self.log.as_written()
         found = {
-            "config.json": ("config", identity(self.log.config, as_read=True)),
+            "config.json": ("config", identity(self.log.config, self.log)),
             "registration.json": ("registered", told.get("registered")),
         }
         if self.log.status == "finished":  # an audit that stopped while it scored has no runs in its log

@@ -32,6 +32,7 @@ def section(log: AuditLog) -> Section:
         levels_taken=_levels_taken(log),
         known_before=_known_before(log),
         packages=_packages(log),
+        environment=_environment(log),
         cells=_cells(log),
         controlled=_controlled(log),
         n_cells=count(sum(len(run.cells) for run in log.all_runs)),
@@ -131,6 +132,11 @@ def _controlled(log: AuditLog) -> bool:
 def _packages(log: AuditLog) -> Table:
     rows = sorted(log.provenance.packages.items())
     return Table("Versions of the packages", (Column("Package"), Column("Version")), rows)
+
+
+def _environment(log: AuditLog) -> Table | None:
+    rows = sorted(log.provenance.environment.items())
+    return Table("Settings beside the config", (Column("Setting"), Column("Value")), rows) if rows else None
 
 
 def _cells(log: AuditLog) -> Table:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,17 @@ from audit import load_config, run_audit
 from audit.cli import app
 from audit.store import read_log
 
+HEAVY = {
+    "torch",
+    "lm_eval",
+    "transformers",
+    "scipy",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "pyarrow",
+    "audit.records",
+}
 PROGRAM = [sys.executable, "-c", "from audit.cli import main; main()"]
 
 
@@ -129,7 +141,7 @@ def test_an_unknown_flag_exits_with_2() -> None:
 
 
 def test_a_crash_of_ours_does_not_look_like_a_failed_rule(tmp_path: Path) -> None:
-    program = "import audit.cli as cli; cli.read_log = lambda run: 1 / 0; cli.main()"
+    program = "import audit.cli as cli, audit.store; audit.store.read_log = lambda run: 1 / 0; cli.main()"
     done = subprocess.run(
         [sys.executable, "-c", program, "report", str(tmp_path)], capture_output=True, text=True, check=False
     )
@@ -152,13 +164,24 @@ def test_list_names_what_a_config_can_name(what: str, known: str) -> None:
     assert known in done.stdout
 
 
-def test_importing_the_engine_loads_neither_torch_nor_lm_eval() -> None:
-    program = (
-        "import audit, audit.cli, audit.config, sys; "
-        "print(sorted({'torch', 'lm_eval', 'optuna'} & set(sys.modules)))"
-    )
+@pytest.mark.parametrize(
+    ("program", "heavy"),
+    [
+        ("import audit.config, audit.registry, audit.store", {"torch", "lm_eval", "optuna", "duckdb"}),
+        ("from audit.cli import main; sys.argv = ['shrinkproof', '--help']; main()", HEAVY),
+    ],
+)
+def test_what_is_not_used_is_not_loaded(program: str, heavy: set[str]) -> None:
+    """Seconds of waiting for a page of help, or for a config that is wrong."""
+    program = f"import atexit, sys; atexit.register(lambda: print('\\n', *sorted(sys.modules))); {program}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "audit" in loaded
+    assert heavy & set(loaded) == set()
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert shrinkproof("--version").stdout == f"shrinkproof {version('shrinkproof')}\n"
 
 
 def _flags() -> dict[str, Any]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from audit import AuditLog, load_config, run_audit
 from audit.confirm import confirm
 from audit.errors import StoreError
+from audit.harness import load_tasks
 from audit.pipeline import gate
-from audit.records import HELD_OUT, Comparison, Confirmation, NotMeasured, Variant
+from audit.records import HELD_OUT, Comparison, Confirmation, Metric, NotMeasured, Suite, Task, Variant
 from audit.signing import verify
 from audit.store import read_log, read_samples
 
@@ -143,3 +146,28 @@ def test_a_log_that_confirms_what_it_has_not_is_refused(folder: Path, log: Audit
     (tmp_path / "audit.json").write_bytes(edited.to_json())
     with pytest.raises(StoreError, match="'int1'"):
         gate(tmp_path)
+
+
+def test_copies_of_an_item_lie_on_one_side(tmp_path: Path) -> None:
+    """Each question stands three times, under other numbers: held out or not, it is so as a whole."""
+    rows = [
+        {"id": 100 * copy + n, "question": f"{n} + 1 =", "choices": [f"{n}", f"{n + 1}"], "gold": 1}
+        for copy in range(3)
+        for n in range(20)
+    ]
+    (tmp_path / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    task = {
+        "task": "sums", "dataset_path": "json", "test_split": "train", "output_type": "multiple_choice",
+        "dataset_kwargs": {"data_files": str(tmp_path / "sums.jsonl")}, "doc_to_text": "{{question}}",
+        "doc_to_choice": "{{choices}}", "doc_to_target": "{{gold}}", "metric_list": [{"metric": "acc"}],
+    }  # fmt: skip
+    (tmp_path / "sums.yaml").write_text(yaml.safe_dump(task))
+    suite = Suite(
+        name="mine", title="mine", question="?", tasks=(Task(name="sums"),), include_path=str(tmp_path),
+        metrics=(Metric(name="acc", source="lm-evaluation-harness"),),
+    )  # fmt: skip
+    for seed in range(5):
+        (loaded,) = load_tasks(suite, limit=None, seed=seed, looks=3, holdout=0.3)
+        sides = [{rows[index]["question"] for index in side} for side in (*loaded.parts, loaded.held)]
+        assert len(loaded.held) == 3 * 0.3 * 20
+        assert sum(map(len, sides)) == 20

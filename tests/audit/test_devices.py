@@ -54,6 +54,16 @@ def test_an_audit_of_a_model_on_disk_gives_the_same_log(
     assert untimed(run_audit(apart)) == untimed(run_audit(together))
 
 
+def test_a_model_that_no_gpu_may_hold_is_counted_and_compressed_in_main_memory(
+    tiny: Path, tmp_path: Path
+) -> None:
+    asked = {"model": str(tiny), "device": "cuda", "device_map": "auto", "out": str(tmp_path / "run")}
+    original, control = make_variants(load_config({**asked, "levels": ["control"]}))
+    assert (
+        original.evaluated_as == control.evaluated_as == "bfloat16"
+    )  # there is no GPU: it was not asked for
+
+
 def test_a_packed_model_of_which_no_device_may_hold_a_layer_is_an_error(tiny: Path, tmp_path: Path) -> None:
     asked = {"model": str(tiny), "levels": ["int4"], "out": str(tmp_path / "run"), "threads": 1}
     _, int4 = make_variants(load_config(asked))

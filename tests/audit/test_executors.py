@@ -249,3 +249,18 @@ def test_a_cluster_of_ours_tells_nobody_of_its_use(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(ray, "init", lambda *_, **__: seen.append(usage_stats_enabled()))
     _start(2, 1)
     assert seen == [False]
+
+
+def test_a_cluster_without_a_node_is_not_waited_for(
+    tiny: Path, tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself would wait for a new node for ever."""
+    ray = pytest.importorskip("ray")
+    crew = RayCrew(load_config(settings(tiny, tasks, tmp_path)), Options(), Silent())
+    crew._asks, crew._running = {"num_cpus": 1, "num_gpus": 0, "memory": 1}, {"a reference": (Handed(), None)}
+    looks = iter([[{"Alive": True, "Resources": {"CPU": 1, "memory": 1}}], [{"Alive": False}]])
+    monkeypatch.setattr(ray, "wait", lambda references, timeout: ([], references))
+    monkeypatch.setattr(ray, "nodes", lambda: next(looks))
+    with pytest.raises(EvaluationError, match=r"no node of the Ray cluster is left.*finished cells are kept"):
+        crew._next()
+    assert next(looks, None) is None, "a node that lives was given up"

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from audit.provenance import collect
 from audit.records import NotMeasured, Provenance
@@ -29,6 +30,17 @@ def test_a_folder_in_no_repository_has_neither(tmp_path: Path, monkeypatch: pyte
     found = _collected()
     assert isinstance(found.git_commit, NotMeasured)
     assert isinstance(found.git_changed, NotMeasured)
+
+
+def test_what_can_move_a_number_is_noted_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    found = _collected().environment
+    assert found["MKL_CBWR"] == "COMPATIBLE"
+    assert found["torch: precision of float32 products"] == torch.get_float32_matmul_precision()
+    assert "hf_secret" not in str(found)
+    monkeypatch.delenv("MKL_CBWR")
+    assert "MKL_CBWR" not in _collected().environment
 
 
 def _git(folder: Path, *command: str) -> None:

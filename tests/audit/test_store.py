@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,19 @@ from safetensors.numpy import save_file
 
 from audit.errors import ConfigError, StoreError
 from audit.provenance import collect
-from audit.records import AuditConfig, AuditLog, Cell, Level, ModelRef, NotMeasured, Sample, Variant
+from audit.records import (
+    AuditConfig,
+    AuditLog,
+    Cell,
+    Level,
+    Metric,
+    ModelRef,
+    NotMeasured,
+    Sample,
+    Suite,
+    Task,
+    Variant,
+)
 from audit.store import Store, config_digest, read_log, write_report
 
 
@@ -58,6 +71,34 @@ def test_a_cell_reads_back_as_it_was_written(tmp_path: Path) -> None:
         assert store.cell("k") == written
         assert list(store.read(written)["doc_id"]) == [0, 1]
         assert list(store.read(written)["scores"][0]) == [-1.0, -2.0]
+
+
+def test_a_run_goes_on_where_the_tasks_lie_elsewhere_and_not_under_other_suites(tmp_path: Path) -> None:
+    """A new Python has another folder for packages; its tasks are the same by the keys of the cells."""
+
+    def asks(place: str, title: str = "A") -> AuditConfig:
+        suite = Suite(
+            name="a", title=title, question="?", tasks=(Task(name="t"),), include_path=place,
+            metrics=(Metric(name="acc", source="lm-evaluation-harness"),),
+        )  # fmt: skip
+        return config(tmp_path / "run").model_copy(update={"suites": (suite,)})
+
+    with Store.open(asks("/old/'site\"packages\\")):
+        pass
+    moved = asks("/new")
+    with Store.open(moved):
+        held = (tmp_path / "run" / "config.json").read_bytes()
+    assert hashlib.sha256(held).hexdigest() == config_digest(moved)
+    other = asks("/new", title="B")
+    with pytest.raises(StoreError, match=r"another config \(differs in: suites\)"), Store.open(other):
+        pass
+
+
+@pytest.mark.parametrize("held", ["[]", "{", ""])
+def test_a_config_that_cannot_be_read_is_named(tmp_path: Path, held: str) -> None:
+    (tmp_path / "config.json").write_text(held)
+    with pytest.raises(StoreError, match=r"config\.json can't be read"), Store.open(config(tmp_path)):
+        pass
 
 
 def test_half_of_a_character_is_written_spelled_out_and_read_back(tmp_path: Path) -> None:
