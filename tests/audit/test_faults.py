@@ -49,7 +49,7 @@ def test_sigterm_stops_as_ctrl_c_does_with_an_exit_code_of_its_own(
         finally:
             left.append("what was begun is cleared away")
 
-    monkeypatch.setattr(cli, "read_log", asked)
+    monkeypatch.setattr("audit.store.read_log", asked)
     monkeypatch.setattr(sys, "argv", ["shrinkproof", "report", "."])
     with pytest.raises(SystemExit) as ended:
         cli.main()
@@ -72,7 +72,7 @@ def test_what_the_machine_lacks_is_said_in_a_line(
     def failing(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "read_log", failing)
+    monkeypatch.setattr("audit.store.read_log", failing)
     monkeypatch.setattr(sys, "argv", ["shrinkproof", "report", "."])
     with pytest.raises(SystemExit) as ended:
         cli.main()
