@@ -118,7 +118,8 @@ class Catalogue:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".half-") as place:
             half = Path(place) / "table"
             self._database.execute(
-                f"COPY (SELECT * FROM audits WHERE {chosen.where} ORDER BY title, finished, run, rowid) "
+                f"COPY (SELECT {_columns(ending)} FROM audits WHERE {chosen.where} "
+                "ORDER BY title, finished, run, rowid) "
                 f"TO {_quoted(str(half))} ({_FORMATS[ending]})",
                 chosen.values,
             )
@@ -126,6 +127,18 @@ class Catalogue:
 
     def _select(self, what: str, where: str, values: list[Any]) -> list[tuple[Any, ...]]:
         return self._database.execute(f"SELECT {what} FROM audits WHERE {where}", values).fetchall()
+
+
+def _columns(ending: str) -> str:
+    """All; in CSV no text begins as a formula does, which a spreadsheet would compute."""
+    if ending != "csv":
+        return "*"
+    texts = [field.name for field in _SCHEMA if field.type == pa.string()]
+    plain = ", ".join(
+        rf"""CASE WHEN regexp_matches({name}, '^[-=+@\t\r]') THEN '''' || {name} ELSE {name} END AS {name}"""
+        for name in texts
+    )
+    return f"* REPLACE ({plain})"
 
 
 def _quoted(text: str) -> str:

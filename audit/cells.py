@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from audit.errors import ModelError, OutOfMemoryError
-from audit.harness import LoadedTask, Measured, Scored, Scorer, scorer_name
+from audit.harness import LoadedTask, Measured, Scored, Scorer, n_repeated, n_tied, scorer_name
 from audit.provenance import now
 from audit.records import AuditConfig, Cell, Divergence, NotMeasured, Sample, Variant
 
@@ -120,11 +120,15 @@ class CellScorer:
         self.load(wanted.variant)
         started, clock = now(), time.monotonic()
         against = None if original is None else Measured.of_arrays(original)
-        scored = self._scorer.score(wanted.task, wanted.part, against, advance)
+        try:
+            scored = self._scorer.score(wanted.task, wanted.part, against, advance)
+        except ModelError as error:
+            raise ModelError(f"{wanted.variant.name}: {error}") from error
         cell = Cell(
             task=wanted.task.name, key=wanted.key, path="", sha256="", n_items=0, part=wanted.part,
             n_left_out=wanted.task.n_left_out, task_version=wanted.task.version,
             num_fewshot=wanted.task.num_fewshot, data=dict(wanted.task.data),
+            n_cut=scored.n_cut, n_tied=n_tied(scored.samples), n_repeated=n_repeated(scored.samples),
             chat_template=scored.chat_template, scorer=scored.scorer, pack_tokens=scored.pack_tokens,
             divergence=_divergence(wanted, scored), seconds=time.monotonic() - clock, started=started,
         )  # fmt: skip

@@ -20,8 +20,10 @@ from rich.console import Console
 
 from audit.disk import disk_errors
 from audit.errors import ConfigError, ShrinkproofError
+from audit.hidden import without_secrets
 from audit.memory import enough_for
 from audit.quiet import quiet
+from audit.visible import visible
 
 if TYPE_CHECKING:
     from audit.records import AuditLog
@@ -340,7 +342,7 @@ def history(
 
     with Catalogue.of(folder) as catalogue:
         for one in catalogue.skipped:
-            typer.echo(f"shrinkproof: left out {one}", err=True)
+            typer.echo(visible(f"shrinkproof: left out {one}"), err=True)
         chosen = catalogue.chosen(model=model, levels=level or (), suites=suite or ())
         if out is not None:
             catalogue.write(chosen, out)
@@ -382,6 +384,9 @@ def reproduce(
         float | None,
         typer.Option(help="Of a number below 1 so far, of a larger one this share.", show_default="0.001"),
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run code and ask servers that the log names.", show_default=False)
+    ] = False,
 ) -> None:
     """Run again what a run's log says, from nothing, and say which numbers come out the same.
 
@@ -395,7 +400,7 @@ def reproduce(
     if not tolerance >= 0:
         raise ConfigError(f"--tolerance {tolerance:g}: a distance, so 0 or above.")
     with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
-        found = reproduced(run, out, tolerance, progress)
+        found = reproduced(run, out, tolerance, progress, trust=trust)
     print_reproduction(Console(), found)
     raise typer.Exit(1 if not found.agrees else EXIT_CODES["inconclusive"] if found.unread else 0)
 
@@ -454,7 +459,7 @@ def verify(
     found = verified(run, key, who)
     for one in found:
         if one.finding != "holds":
-            typer.echo(f"{one.finding.upper()}: {one.what} {one.because}")
+            typer.echo(visible(f"{one.finding.upper()}: {one.what} {one.because}"))
     held = sum(one.finding == "holds" for one in found)
     typer.echo(f"{held} of {len(found)} hold.")
     findings = {one.finding for one in found}
@@ -564,7 +569,7 @@ def _render(log: AuditLog, run: Path, name: str) -> Path:
         warnings.simplefilter("always", UserWarning)
         path = write_report(run, made.FILE, made.render(log))
     for one in said:
-        typer.echo(f"shrinkproof: {one.message}", err=True)
+        typer.echo(visible(f"shrinkproof: {one.message}"), err=True)
     return path
 
 
@@ -575,11 +580,11 @@ def main() -> None:
         with _stopping(terminated), disk_errors(None), enough_for("shrinkproof"):
             app()
     except ShrinkproofError as error:
-        typer.echo(f"shrinkproof: {error}", err=True)
+        typer.echo(visible(f"shrinkproof: {error}"), err=True)
         sys.exit(UNUSABLE)
     except Exception:
         # A crash must not exit with 1, which says that a rule failed.
-        traceback.print_exc()
+        typer.echo(visible(without_secrets(traceback.format_exc())), err=True)
         typer.echo(
             "shrinkproof: this is a defect of ours. Finished cells are kept; please report it.", err=True
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
@@ -343,6 +345,13 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
             f"level of method '{method}': option '{nested[0]}' is {options[nested[0]]!r}, no single value. "
             "Write options beside `method:`, as in {method: rtn, bits: 4, group_size: 32}."
         )
+    if odd := [
+        key for key, value in options.items() if isinstance(value, int | float) and not _is_exact(value)
+    ]:
+        raise ConfigError(
+            f"level of method '{method}': option '{odd[0]}' is {options[odd[0]]!r}, which no log can hold: "
+            "it is not finite, or a whole number beyond 2^53."
+        )
     named = registry.files(method)
     given = options.pop("name", None)
     shown = [f"{key}{value}" for key, value in options.items() if key not in named]
@@ -361,6 +370,11 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
     level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
     registry.check_options(level)
     return level.model_copy(update={"files": {key: file_digest(path, key) for key, path in files.items()}})
+
+
+def _is_exact(value: float) -> bool:
+    """Whether JSON keeps it as it is."""
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**53
 
 
 def _candidate(entry: str | CandidateEntry, home: Path, suites: Sequence[Suite]) -> Level:
@@ -426,6 +440,12 @@ def _engine(entry: str | dict[str, Any] | None) -> Engine | None:
 def _endpoint(url: str, model: str) -> Endpoint:
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"endpoint {url!r} is no URL. Write http://host:port/v1/completions.")
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ConfigError(
+            f"endpoint {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}: no user, password or "
+            "query, since it stands in logs and reports. Give the key by the variable OPENAI_API_KEY."
+        )
     return Endpoint(
         url=url if url.endswith("/completions") else f"{url.rstrip('/')}/completions", model=model
     )

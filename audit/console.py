@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
@@ -40,6 +40,7 @@ from audit.records import (
 )
 from audit.rounding import rounded
 from audit.scale import Kind, Scale
+from audit.visible import visible
 
 if TYPE_CHECKING:
     from audit.reproduce import Reproduction
@@ -54,6 +55,11 @@ _LEAST_P = 1e-300
 """A p-value below it is too small for a double, and never 0."""
 _ROUND: tuple[Kind, ...] = ("binary", "perplexity")
 """Kinds whose drops are written with one decimal; others with three figures."""
+
+
+def escape(text: str) -> str:
+    """Foreign text on one line of a terminal: no markup, and nothing that moves the cursor or hides."""
+    return markup.escape(visible(" ".join(text.splitlines())))
 
 
 class TerminalProgress:
@@ -87,6 +93,7 @@ class TerminalProgress:
 
     def stage(self, what: str) -> None:
         """Show the step; in a log file, print it as a line with the share that is done."""
+        what = escape(what)
         self._bar.update(self._task, description=what)
         if not self._console.is_terminal:
             share = f" ({self._done / self._total:.0%} of the tokens done)" if self._total else ""
@@ -124,17 +131,17 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
     for verdict in log.verdicts:
         if last not in (None, verdict.variant):
             table.add_row()
-        table.add_row("" if last == verdict.variant else verdict.variant, *_cells(log, verdict))
+        table.add_row("" if last == verdict.variant else escape(verdict.variant), *_cells(log, verdict))
         last = verdict.variant
     console.print(table)
     for verdict in log.verdicts:
         if verdict.decision != "pass":
             mark, title = _marked(verdict.decision, verdict.rule.blocks), escape(_title(log, verdict.rule))
-            console.print(f"{mark} {verdict.variant} · {title}: {escape(verdict.because)}")
+            console.print(f"{mark} {escape(verdict.variant)} · {title}: {escape(verdict.because)}")
     for weighed in log.budgets:
         if weighed.decision != "pass":
             mark = _marked(weighed.decision, weighed.budget.blocks)
-            console.print(f"{mark} {weighed.variant} · budget: {escape(weighed.because)}")
+            console.print(f"{mark} {escape(weighed.variant)} · budget: {escape(weighed.because)}")
     for variant in log.variants:
         if doubt := doubtful(variant):
             console.print(f"[red]{escape(variant.name)}: {escape(doubt)}[/]", soft_wrap=True)
@@ -144,7 +151,7 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
             what = f"{claim.source} claims {said}% of the original's {claim.metric} in"
             most = f"{claim.task or claim.suite}; at most {most}% is left: refuted"
             console.print(f"[red]{escape(claim.variant)}: {escape(f'{what} {most}')}[/]", soft_wrap=True)
-    console.print(_sizes(log.variants))
+    console.print(escape(_sizes(log.variants)))
     if isinstance(log.confirmation, Confirmation):
         _print_confirmation(console, log, log.confirmation)
     elif log.config.holdout:
@@ -159,12 +166,13 @@ def _print_confirmation(console: Console, log: AuditLog, found: Confirmation) ->
     kept = sum(verdict.decision == "pass" for verdict in found.verdicts)
     rules = f"{kept} of {len(found.verdicts)} rules pass there"
     console.print(
-        f"On items held out: [bold]{escape(found.variant)}[/], {found.chosen}: {rules}.", soft_wrap=True
+        f"On items held out: [bold]{escape(found.variant)}[/], {escape(found.chosen)}: {rules}.",
+        soft_wrap=True,
     )
     for verdict in found.verdicts:
         if verdict.decision != "pass":
             mark, title = _marked(verdict.decision, verdict.rule.blocks), escape(_title(log, verdict.rule))
-            console.print(f"{mark} {verdict.variant}, held out · {title}: {escape(verdict.because)}")
+            console.print(f"{mark} {escape(verdict.variant)}, held out · {title}: {escape(verdict.because)}")
 
 
 def print_search(console: Console, log: AuditLog) -> None:
@@ -185,7 +193,7 @@ def print_search(console: Console, log: AuditLog) -> None:
     ):
         held_out = "" if isinstance(one.held_out, NotMeasured) else _MARKS[one.held_out]
         table.add_row(
-            one.name, _known(one.quantity, digits), _known(one.divergence, ".4f"),
+            escape(one.name), _known(one.quantity, digits), _known(one.divergence, ".4f"),
             "" if isinstance(one.decision, NotMeasured) else _MARKS[one.decision], held_out,
         )  # fmt: skip
     console.print(table)
@@ -197,7 +205,7 @@ def print_search(console: Console, log: AuditLog) -> None:
     console.print(f"{_MARKS[log.decision]} {escape(found.because)}.", soft_wrap=True)
     for variant in log.variants:
         if variant.name == (found.winner or found.beyond):
-            console.print(f"{variant.name}: {escape(variant.path)}", soft_wrap=True)
+            console.print(f"{escape(variant.name)}: {escape(variant.path)}", soft_wrap=True)
 
 
 def print_history(console: Console, rows: Sequence[CatalogueRow]) -> None:
@@ -221,7 +229,7 @@ def print_history(console: Console, rows: Sequence[CatalogueRow]) -> None:
         first = next(iter(line.values()))
         audit = (first.title, first.release[:8], first.finished[:10], _SIGNS[first.audit_decision])
         table.add_row(
-            *(("", "", "", "") if first.run == last else (escape(audit[0]), *audit[1:])),
+            *(("", "", "", "") if first.run == last else (*map(escape, audit[:3]), audit[3])),
             escape(first.level),
             "" if first.size_bytes is None else f"{first.size_bytes / 2**20:,.1f}",
             *(_dropped(line.get(suite)) for suite in suites),
@@ -252,10 +260,10 @@ def print_variants(console: Console, variants: Sequence[Variant]) -> None:
         numbers = (
             _known(one.size_bytes, ","), _known(one.bits_per_weight, ".2f"), _known(one.sparsity, ".1%"),
         )  # fmt: skip
-        table.add_row(one.name, *numbers, escape(one.stored_as))
+        table.add_row(escape(one.name), *numbers, escape(one.stored_as))
     console.print(table)
     for one in variants:
-        console.print(f"{one.name}: {escape(one.path)}", soft_wrap=True)
+        console.print(f"{escape(one.name)}: {escape(one.path)}", soft_wrap=True)
 
 
 def print_side_by_side(console: Console, found: SideBySide) -> None:
@@ -277,7 +285,9 @@ def print_side_by_side(console: Console, found: SideBySide) -> None:
     console.print(f"{_MARKS[found.decision]} {escape(found.verdict.because)}", soft_wrap=True)
     for side in (found.before, found.after):
         if side.tasks_only_here:
-            console.print(f"Only in {escape(side.given)}: {', '.join(side.tasks_only_here)}", soft_wrap=True)
+            console.print(
+                f"Only in {escape(side.given)}: {escape(', '.join(side.tasks_only_here))}", soft_wrap=True
+            )
         if side.note:
             console.print(escape(side.note), soft_wrap=True)
     if found.other_metrics:
@@ -546,7 +556,7 @@ def print_watched(console: Console, watched: Sequence[Watched]) -> None:
             evidence = f"{one.evidence:.3g}"
             since = "" if one.passed_after is None else f"[green]{one.passed_after:,} pairs[/]"
         limit = f"{1 / one.rule.alpha:.3g}"
-        table.add_row(one.variant, escape(one.rule.suite), *counts, evidence, limit, since)
+        table.add_row(escape(one.variant), escape(one.rule.suite), *counts, evidence, limit, since)
     console.print(table)
 
 

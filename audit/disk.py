@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from audit.bounded import read_bytes
 from audit.errors import StoreError
 
 HALF = ".half-"
@@ -34,7 +35,9 @@ class DamagedError(ValueError):
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file, in hex."""
+    """Of a file, in hex; a pipe or a device, which may never end, is none."""
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -61,7 +64,7 @@ def write_record(path: Path, data: bytes) -> None:
 
 def read_record(path: Path) -> bytes:
     """What was written; raises DamagedError where it is not. Files of older versions have no digest."""
-    data = path.read_bytes()
+    data = read_bytes(path)
     said = written_digest(path)
     if said and hashlib.sha256(data).hexdigest() != said:
         raise DamagedError(f"{path} is not what was written")

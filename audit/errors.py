@@ -10,9 +10,17 @@ ShrinkproofError              exit code 2 at the command line, one line, no trac
 └── CommentError              a forge does not take the comment of a CI job
 """
 
+from audit.hidden import without_secrets
+
 
 class ShrinkproofError(Exception):
-    """Something the user can mend; the message names the thing, the value and the way out."""
+    """Something the user can mend; the message names the thing, the value and the way out.
+
+    It goes onto terminals, into logs and into jobs that strangers read, so no key of this process is in it.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(without_secrets(message))
 
 
 class ConfigError(ShrinkproofError):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from audit import registry
+from audit.bounded import read_bytes
 from audit.errors import ConfigError, StoreError
 from audit.harness.logged import TaskResult, as_version, find_logged
 from audit.records import AuditLog, Cell, Metric, Run, Sample, Variant
@@ -144,7 +146,7 @@ def _samples(root: Path, cells: Sequence[Cell]) -> pd.DataFrame:
     frames = []
     for cell in cells:
         try:
-            frames.append(pd.read_parquet(root / cell.path))
+            frames.append(pd.read_parquet(BytesIO(read_bytes(root / cell.path))))
         except (OSError, ValueError) as error:
             raise StoreError(
                 f"{root / cell.path} can't be read: {error}. Make the run again: shrinkproof run."

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from audit.bounded import json_of
 from audit.disk import written_digest
 from audit.errors import StoreError
 from audit.records import (
@@ -150,7 +151,7 @@ def _light(path: Path) -> str:
         raise ValueError(str(error)) from None
     if len(found) != 1:
         raise ValueError(f"it holds {len(found)} documents")
-    told = {key: value for key, value in json.loads(found[0][0]).items() if value is not None}
+    told = {key: value for key, value in json_of(found[0][0]).items() if value is not None}
     return json.dumps(told)
 
 

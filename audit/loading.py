@@ -15,7 +15,7 @@ from audit.engine import named
 from audit.errors import ModelError
 from audit.making import Made, Making, Rehearsed
 from audit.records import DeviceMap, Engine
-from audit.weights import beside, quantization_of
+from audit.weights import beside, quantization_of, settings
 
 if TYPE_CHECKING:
     import torch
@@ -244,6 +244,11 @@ def check_loadable(folder: Path, *, only_counted: bool = False) -> None:
     `only_counted`: as of `load_model`.
     """
     method = quantised_by(folder)
+    if folder.is_dir() and (kernel := _foreign_kernel(settings(folder))):
+        raise ModelError(
+            f"{folder}: its config.json wants the attention {kernel!r}, a program from the hub, which is "
+            "not run here. Take that key out: what is computed stays the same."
+        )
     if method not in NEEDED and method is not None:
         known = ", ".join(sorted(NEEDED))
         raise ModelError(
@@ -270,6 +275,12 @@ def check_loadable(folder: Path, *, only_counted: bool = False) -> None:
             f"{folder} is quantised by {method}; the library that reads it is missing: pip install "
             f"'shrinkproof[{library}]'."
         )
+
+
+def _foreign_kernel(said: Mapping[str, Any]) -> str:
+    """The repository of compiled code that a config names as its attention; empty: none."""
+    named = [value for key, value in said.items() if key.endswith("attn_implementation")]
+    return next((str(one) for one in named if "/" in str(one)), "")
 
 
 def quantised_by(folder: Path) -> str | None:
@@ -339,7 +350,7 @@ def _named_dtype(folder: Path) -> torch.dtype | None:
 
     if folder.suffix == ".gguf":
         return None
-    config = json.loads((folder / "config.json").read_text())
+    config = settings(folder)
     name = config.get("dtype") or config.get("torch_dtype")
     return None if name is None else getattr(torch, name)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from audit.bounded import json_of
 from audit.errors import ConfigError
 from audit.records import Record, spelled
 
@@ -74,7 +74,7 @@ def _item(row: Mapping[str, Any], where: str) -> Item:
 def _choices(given: Any, where: str) -> tuple[str, ...]:
     if isinstance(given, str):
         try:
-            given = json.loads(given) if given.lstrip().startswith("[") else given.split("|")
+            given = json_of(given) if given.lstrip().startswith("[") else given.split("|")
         except ValueError:
             raise ConfigError(f"{where}: choices {given!r} begin as a JSON list and are none.") from None
     choices = tuple(str(one).strip() for one in given)
@@ -124,7 +124,7 @@ def _of_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         if not text.strip():
             continue
         try:
-            row = json.loads(text)
+            row = json_of(text)
         except ValueError as error:
             raise ConfigError(f"{path}, line {line}: no JSON: {error}.") from None
         if not isinstance(row, dict):

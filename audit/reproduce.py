@@ -7,6 +7,7 @@ repeated on another day, so it is left out.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +17,23 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from audit import weights
+from audit import registry, weights
 from audit.changes import Fact
 from audit.diff.facts import changed_facts
 from audit.errors import ConfigError, StoreError
 from audit.pipeline import run_audit
 from audit.progress import Progress
-from audit.records import MEASURED_QUANTITIES, AuditLog, BudgetVerdict, Cell, ExecutorRef, ModelRef, Record
+from audit.records import (
+    MEASURED_QUANTITIES,
+    AuditConfig,
+    AuditLog,
+    BudgetVerdict,
+    Cell,
+    ExecutorRef,
+    ModelRef,
+    Record,
+    Suite,
+)
 from audit.search import search
 from audit.store import read_log, read_samples, run_folder, without_answers
 
@@ -83,17 +94,24 @@ class Reproduction:
 
 
 def reproduce(
-    run: Path, out: Path | None = None, tolerance: float = TOLERANCE, progress: Progress | None = None
-) -> Reproduction:
+    run: Path, out: Path | None = None, tolerance: float = TOLERANCE, progress: Progress | None = None,
+    *, trust: bool = False,
+) -> Reproduction:  # fmt: skip
     """Run again what the log of `run` says, into `out` (the run's own name with `-again`), and compare.
 
     A repetition that was killed goes on where it left off. Raises StoreError where the run is not finished,
-    ConfigError where its models are no longer what they were.
+    ConfigError where its models are no longer what they were, or where it would run code or send a key
+    somewhere because the log says so, unless that is trusted.
     """
     then, folder = read_log(run), run_folder(run)
     if then.status != "finished":
         raise StoreError(
             f"{run} stopped before its end: {then.error}. Finish it by the command that began it."
+        )
+    if not trust and (named := _acts(then.config)):
+        raise ConfigError(
+            f"{run} names {', '.join(named)}. If it is your own, or from somebody whose code you would run, "
+            "say so by --trust."
         )
     for model in (then.config.model, *(one.artefact for one in then.config.levels if one.artefact)):
         _check_unchanged(model)
@@ -122,6 +140,27 @@ def agreements(
     """How far two runs of one audit are the same, part by part; without `answers` by the logs alone."""
     found = [_answers((then, now), tolerance)] if answers else []
     return (*found, *(_numbers(area, then[0], now[0], tolerance) for area in _NUMBERS))
+
+
+def _acts(config: AuditConfig) -> list[str]:
+    """What of a config runs code or is sent keys; suites of installed packages are code of this machine."""
+    models = (config.model, *(level.artefact for level in config.levels if level.artefact))
+    named = [f"code of {one.name}" for one in models if one.trust_remote_code]
+    named += [f"pickles of {one.name}" for one in models if one.allow_pickle]
+    installed = {one.include_path for one in _installed()}
+    for suite in config.suites:
+        folders = (suite.include_path if suite.include_path not in installed else None, suite.data_dir)
+        named += [f"tasks in {folder}" for folder in folders if folder]
+    named += [f"a server at {level.endpoint.url}" for level in config.levels if level.endpoint]
+    return list(dict.fromkeys(named))
+
+
+def _installed() -> Iterator[Suite]:
+    yield from map(registry.suite, registry.names("audit.suites"))
+    for name in registry.names("audit.profiles"):
+        for profile in ("quick", "standard", "full"):
+            with contextlib.suppress(ConfigError):  # a plugin need not have all three
+                yield from registry.profile(f"{name}:{profile}")
 
 
 def _check_unchanged(model: ModelRef) -> None:

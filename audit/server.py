@@ -17,7 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from audit.errors import ModelError
+from audit.hidden import without_secrets
 from audit.records import Endpoint
+from audit.web import answer
 
 TIMEOUT = 300.0
 """Seconds that one answer may take."""
@@ -29,8 +31,10 @@ TRIES = 3
 """Of a question whose answer can't be read."""
 MOST_BYTES = 2**26
 """Of an answer."""
-BUSY = {408, 425, 429, 500, 502, 503, 504}
-"""Status codes after which asking again may help."""
+BUSY, FAILED = {408, 425, 429, 502, 503, 504}, 500
+"""Status codes after which asking again may help, and one after which it seldom does."""
+_READ, _SHOWN = 100_000, 500
+"""Of what a server says that refuses: bytes and characters."""
 ROUNDING = 1e-3
 """Nats above 0 that a log-probability may have."""
 PROBES = ("The quick brown fox jumps over the lazy dog.", "def f(x):\n    return x**2  # 12345")
@@ -116,7 +120,7 @@ def _asked(
             unreadable += 1
             if unreadable >= TRIES or not patience:
                 raise ModelError(
-                    f"{endpoint.url} answers otherwise than OpenAI's completions do: {error}. See what the "
+                    f"{endpoint.url} answers what can't be read: {error}. See what the "
                     "server logs, and run the same command: finished cells are kept."
                 ) from None
             pause = wait
@@ -139,32 +143,24 @@ def _once(endpoint: Endpoint, asked: Mapping[str, Any]) -> Any:
         "Content-Type": "application/json",
         "Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY', '')}",
     }
-    request = urllib.request.Request(endpoint.url, json.dumps(asked).encode(), headers)
-    end = time.monotonic() + TIMEOUT
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            data = b""
-            while part := answer.read1(2**16):
-                data += part
-                if len(data) > MOST_BYTES:
-                    raise _UnreadableError(f"more than {MOST_BYTES:,} bytes")
-                if time.monotonic() > end:
-                    raise TimeoutError(f"no whole answer within {TIMEOUT:g} seconds")
-            if answer.length:
-                raise _LaterError(f"the answer broke off, {answer.length} bytes short")
+        request = urllib.request.Request(endpoint.url, json.dumps(asked).encode(), headers)
+    except ValueError as error:
+        raise ModelError(f"{endpoint.url} can't be reached: {error}.") from None
+    try:
+        return answer(request, TIMEOUT, MOST_BYTES)
     except urllib.error.HTTPError as error:
-        said = f"it answers {error.code} {error.reason}: {error.read(500).decode(errors='replace')}"
+        told = without_secrets(error.read(_READ).decode(errors="replace"))[:_SHOWN]
+        said = f"it answers {error.code} {error.reason}: {told}"
         if error.code in BUSY:
             raise _LaterError(said, _seconds(error.headers.get("Retry-After"))) from None
+        if error.code == FAILED:
+            raise _UnreadableError(said) from None
         raise ModelError(f"{endpoint.url}: {said}") from None
-    except ValueError as error:  # of the URL
-        raise ModelError(f"{endpoint.url} can't be reached: {error}.") from None
     except (OSError, http.client.HTTPException) as error:
         raise _LaterError(str(error)) from None
-    try:
-        return json.loads(data)
-    except ValueError:
-        raise _UnreadableError(f"no JSON, but {data[:80]!r}") from None
+    except ValueError as error:
+        raise _UnreadableError(str(error)) from None
 
 
 def _seconds(told: str | None) -> float:

@@ -21,9 +21,9 @@ either has its final name and is complete, or is rubbish that the next run clear
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -37,6 +37,7 @@ import rfc8785
 from pydantic import TypeAdapter, ValidationError
 
 from audit import provenance, weights
+from audit.bounded import json_of, read_bytes
 from audit.disk import (
     HALF,
     KEPT,
@@ -396,6 +397,8 @@ def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """These columns of a cell's parquet file; nothing else of it is read."""
     import pyarrow.parquet as pq
 
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
     frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
     return frame[list(columns)]
 
@@ -433,18 +436,19 @@ def read_log(run: Path, *, as_it_is: bool = False) -> AuditLog:
     what was written.
     """
     path = log_path(run)
-    with disk_errors(None):
-        try:
-            data = path.read_bytes() if as_it_is else read_record(path)
-        except FileNotFoundError:
-            raise StoreError(
-                f"{run} holds no audit.json. Name a run folder that `shrinkproof run` made."
-            ) from None
-        except DamagedError:
-            raise StoreError(
-                f"{path} is not what was written: its sha256 is not that of {digest_file(path).name}. It was "
-                "edited or damaged; the command that made it writes it again out of its finished cells."
-            ) from None
+    try:
+        data = read_bytes(path) if as_it_is else read_record(path)
+    except FileNotFoundError:
+        raise StoreError(
+            f"{run} holds no audit.json. Name a run folder that `shrinkproof run` made."
+        ) from None
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}.") from None
+    except DamagedError:
+        raise StoreError(
+            f"{path} is not what was written: its sha256 is not that of {digest_file(path).name}. It was "
+            "edited or damaged; the command that made it writes it again out of its finished cells."
+        ) from None
     try:
         return AuditLog.from_json(data)
     except StoreError as error:
@@ -461,13 +465,15 @@ def read_progress(root: Path) -> tuple[AuditConfig, tuple[Run, ...], Reader]:
     Raises StoreError where there is none or nothing is scored yet.
     """
     try:
-        identity = json.loads((root / "config.json").read_bytes())
+        identity = json_of(read_bytes(root / "config.json"))
         config = AuditConfig.model_validate({**identity, "out": str(root)})
-        runs = tuple(_RUNS.validate_json((root / RUNS).read_bytes()))
+        runs = tuple(_RUNS.validate_json(read_bytes(root / RUNS)))
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         what = "has scored no part of its items yet" if missing == RUNS else "is no run folder"
         raise StoreError(f"{root} {what}. Name the --out of a `shrinkproof run`.") from None
+    except OSError as error:
+        raise StoreError(f"{error.filename} can't be read: {error.strerror}.") from None
     except (ValueError, KeyError) as error:
         raise StoreError(
             f"{root} can't be read: {str(error).splitlines()[0]}. Was it edited or cut?"
@@ -591,14 +597,17 @@ def _claim(root: Path, config: AuditConfig) -> None:
             raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")
         write_record(path, data)
         return
-    held = path.read_bytes()
+    try:
+        held = read_bytes(path)
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}. Choose another --out.") from None
     if held == data:
         return
     if is_ours or _OLD_PLACE.sub(b'"include_path":""', held) == data:
         write_record(path, data)  # damaged, though its digest says that it was this config's; or of schema 1
         return
     try:
-        theirs = json.loads(read_record(path))
+        theirs = json_of(read_record(path))
         differing = ", ".join(key for key in ours if theirs.get(key) != ours[key])
     except (ValueError, AttributeError):
         raise StoreError(f"{path} can't be read. Choose another --out, or delete {root}.") from None

@@ -15,7 +15,7 @@ from audit import own_items, registry
 from audit.errors import ConfigError
 from audit.local_data import local_tasks, own_tasks
 from audit.pinning import file_digest, found_file
-from audit.ready import checked, mapping
+from audit.ready import checked, mapping, own
 from audit.records import Metric, Record, Suite, Task
 
 SUITE_FILE = "suite.yaml"
@@ -145,8 +145,13 @@ def _with_data(suite: Suite, data: Path | None) -> set[str]:
 
 def _of_folder(folder: Path, data: Path | None) -> Suite:
     where = str(folder / SUITE_FILE)
-    text = (folder / SUITE_FILE).read_text(encoding="utf-8")
+    text = own("suite", folder / SUITE_FILE)
     entry = checked(SuiteEntry, mapping(text, where, "suite", SuiteEntry.model_fields), where)
+    if entry.include_path is not None:
+        raise ConfigError(
+            f"{where}: `include_path` names a folder of lm-eval YAML, which is code. Write this suite into "
+            "your config, if you trust that folder: a suite's own folder brings questions alone."
+        )
     return _of_entry(entry, folder, data)
 
 

@@ -8,7 +8,6 @@ which lack the keys `filter` and `metrics`, are read as well.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audit.bounded import MOST_LINE, json_of, read_bytes
 from audit.errors import ConfigError, StoreError
 from audit.harness.samples import SHOWN_CHARACTERS
 from audit.records import Metric, Sample
@@ -85,7 +85,7 @@ class LoggedRun:
         date = _parts(file)["date"]
         if date not in self._results:
             try:
-                found = json.loads((file.parent / f"results_{date}.json").read_bytes())
+                found = json_of(read_bytes(file.parent / f"results_{date}.json"))
             except (OSError, ValueError):
                 found = {}
             self._results[date] = found if isinstance(found, dict) else {}
@@ -190,11 +190,13 @@ def _entries(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The lines of a file, numbered from 1, parsed; blank ones are skipped."""
     try:
         with file.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
+            for number, line in enumerate(iter(lambda: stream.readline(MOST_LINE), b""), start=1):
+                if len(line) == MOST_LINE:
+                    raise StoreError(f"{file}, line {number} is longer than {MOST_LINE:,} bytes.")
                 if not line.strip():
                     continue
                 try:
-                    entry = json.loads(line)
+                    entry = json_of(line)
                 except ValueError as error:
                     raise StoreError(
                         f"{file}, line {number} is not JSON: {error}. Was the file cut or edited?"

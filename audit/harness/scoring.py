@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from audit.errors import EvaluationError, ShrinkproofError
 from audit.harness.chat import ChatTemplate
-from audit.harness.samples import to_samples
+from audit.harness.samples import check_distinct, to_samples
 from audit.harness.tasks import LoadedTask
+from audit.harness.trie import UnaskableError
 from audit.loading import load_model, load_tokenizer, resolve_dtype
 from audit.memory import enough_for, ran_out, short
 from audit.records import AuditConfig, Endpoint, Engine, ModelRef, Sample
@@ -47,6 +48,8 @@ class Scored:
     """[requests, 2] document and choice of each request of `measured`."""
     chat_template: str | None
     """What wrote its prompts as a chat; None: they were no chat."""
+    n_cut: int
+    """Items that were longer than the model takes."""
     pack_tokens: int | None = None
     """Of one forward, where memory did not suffice for as many as were meant."""
 
@@ -147,9 +150,21 @@ class Scorer:
         torch.set_num_threads(-(-self._threads // shrink))
 
     def plan(self, loaded: LoadedTask, part: int) -> int:
-        """Build the task's requests, once for all variants; returns how many tokens a part of it computes."""
+        """Build the task's requests, once for all variants; returns how many tokens a part of it computes.
+
+        Raises EvaluationError for an item of which no number could be had.
+        """
         loaded.build(self._config.limit, self._template)
-        return self._ready().cost(loaded.open(part))
+        requests = loaded.open(part)
+        try:
+            return self._ready().cost(requests)
+        except UnaskableError as error:
+            asked = requests[error.request]
+            raise EvaluationError(
+                f"item {asked.doc_id} of task '{loaded.name}' of suite '{loaded.suite.name}' can't be asked: "
+                f"it {error.reason} (it is …{asked.args[0][-40:]!r}{_answer(asked)}). Mend the item, or "
+                "leave it out."
+            ) from None
 
     def score(
         self, loaded: LoadedTask, part: int, original: Measured | None, advance: Callable[[float], None]
@@ -157,7 +172,8 @@ class Scorer:
         """A planned part of the task on the loaded variant; `advance` is told of tokens as they are done.
 
         Raises OutOfMemoryError where memory does not suffice, however little is computed at once,
-        EvaluationError when lm-eval fails, ModelError when a log-likelihood is no number.
+        EvaluationError when lm-eval or a metric fails, ModelError when what the model computes is no
+        number, or the same for all.
         """
         lm = self._ready()
         lm.listen(original, advance)
@@ -165,12 +181,14 @@ class Scorer:
         if self._served is not None:
             self._served[1].check_same()
         samples = to_samples(results["samples"][loaded.name], loaded)
+        check_distinct(samples, loaded.name)
         # lm-eval asks each request as often as the task repeats it
         asked = np.array(
             [(request.doc_id, request.idx) for request in requests for _ in range(request.repeats or 1)]
         )
         template = self._template.told if loaded.suite.chat else None
-        return Scored(samples, lm.measured, self._name(loaded), asked, template, lm.fitting)
+        n_cut = len({requests[index].doc_id for index in lm.cut(requests)})
+        return Scored(samples, lm.measured, self._name(loaded), asked, template, n_cut, lm.fitting)
 
     def _evaluated(self, lm: Any, loaded: LoadedTask, part: int) -> tuple[Any, list[Any]]:
         """lm-eval's results, and the requests that they answer."""
@@ -237,6 +255,11 @@ def source_digest() -> str:
     """sha256 over this package's sources: a version number does not change with every change of a scorer."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def _answer(request: Any) -> str:
+    """What the model is to find more or less likely, where there is such."""
+    return f" and {request.args[1][:40]!r}" if request.request_type == "loglikelihood" else ""
 
 
 def _seed(seed: int) -> None:

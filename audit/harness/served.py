@@ -9,6 +9,7 @@ from lm_eval.models.openai_completions import LocalCompletionsAPI
 
 from audit import server
 from audit.harness.measures import Measured
+from audit.harness.trie import UnaskableError
 from audit.records import AuditConfig, Endpoint
 
 AT_ONCE = 1
@@ -57,6 +58,16 @@ class Served(LocalCompletionsAPI):  # type: ignore[misc]  # lm-eval ships no typ
     def listen(self, original: Measured | None, advance: Callable[[float], None]) -> None:
         """Begin a task; tokens are told of when it is done, as part of a cell."""
 
+    def cut(self, requests: Sequence[Any]) -> list[int]:
+        """None that is known: the server takes what its own model takes."""
+        return []
+
     def cost(self, requests: Sequence[Any]) -> int:
-        """Tokens of the prompts."""
+        """Tokens of the prompts. Raises UnaskableError for an answer without any, which would score 0."""
+        for index, one in enumerate(requests):
+            context, answer = (*one.args, "")[:2]
+            if one.request_type == "loglikelihood" and not (
+                self._encode_pair(context, answer)[1] if context else answer
+            ):
+                raise UnaskableError(index, "has an empty continuation")
         return sum(len(self.tok_encode("".join(map(str, one.args[:2])))) for one in requests)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.base import NotMeasured, Record, Text
+from audit.records.base import Inside, NotMeasured, Record, Text
 from audit.records.estimates import Divergence
 
 
@@ -43,13 +43,13 @@ class Cell(Record):
     """One task scored on one variant: the unit of resuming."""
 
     task: str
-    key: str
+    key: Inside
     """sha256 of all that determines the outcome."""
-    path: str
+    path: Inside
     """Parquet file, relative to the run folder."""
     sha256: str
     """Of the parquet file."""
-    measured_path: str = ""
+    measured_path: Inside = ""
     """Safetensors file of what the scored positions showed; empty where none was scored."""
     measured_sha256: str = ""
     n_items: int
@@ -57,6 +57,12 @@ class Cell(Record):
     """Which of the task's parts, from 1: a look at the data comes after each. 0: the items held out."""
     n_left_out: int = 0
     """Of the items met, those that the task's perturbation can't change: not asked, in no part."""
+    n_cut: int = 0
+    """Items whose prompt was longer than the model takes: its beginning is cut off, as lm-eval does."""
+    n_tied: int = 0
+    """Items of whose choices several were the likeliest: the first of them counts, as in lm-eval."""
+    n_repeated: int = 0
+    """Items that ask what another one before them asks; each counts."""
     task_version: str
     num_fewshot: int
     data: dict[str, str] = {}

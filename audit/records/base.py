@@ -6,6 +6,7 @@ A number that could not be had is `NotMeasured(reason)`, never 0, NaN or None.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import rfc8785
@@ -13,6 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 """A proportion, 0 to 1."""
+
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+"""Of what somebody asks for."""
 
 
 Difference = Annotated[float, Field(ge=-1, le=1)]
@@ -46,6 +51,16 @@ def spelled(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(spelled)]
 """What a model or somebody's data may have written."""
+
+
+def _inside(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts or "\0" in path:
+        raise ValueError("a path that leads out of its folder")
+    return path
+
+
+Inside = Annotated[str, AfterValidator(_inside)]
+"""What becomes part of a path: a log may come from anybody, and leads nowhere but into its own run folder."""
 
 
 def canonical(value: Any) -> bytes:

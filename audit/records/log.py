@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import PrivateAttr
 
+from audit.bounded import json_of
 from audit.records.answers import Run
 from audit.records.base import Decision, NotMeasured, Record, canonical, together
 from audit.records.comparisons import CheckedRecovery, Comparison, Contest, Duel
@@ -118,7 +119,7 @@ class AuditLog(Record):
         if version == SCHEMA:
             return cls.model_validate_json(data)
         with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):  # told below of no log
-            data = json.dumps(upgraded(json.loads(data), version)).encode()
+            data = json.dumps(upgraded(json_of(data), version)).encode()
         log = cls.model_validate_json(data)
         log._written_in = version
         return log

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import rfc8785
 
 from audit import registry
+from audit.bounded import json_of, read_bytes
 from audit.disk import DIGEST
 from audit.errors import ShrinkproofError
 from audit.records import AuditLog, Variant
@@ -168,8 +169,8 @@ class Files:
     def _unlike(self, name: str) -> tuple[str, str, str] | None:
         """Where a record differs from the log, what it says, and what the log says."""
         try:
-            told = json.loads((self.root / name).read_bytes())
-        except ValueError:
+            told = json_of(read_bytes(self.root / name))
+        except (ValueError, OSError):
             told = None  # what is no JSON says nothing
         unlike = first_unlike(told, self._records[name][1])
         return None if unlike is None else (unlike[0], shown(unlike[1]), shown(unlike[2]))

@@ -74,7 +74,7 @@ def test_a_sound_answer_is_believed(start: Start) -> None:
         (answer(top_logprobs=[None, BEST, {"best": -9.0}, BEST]), "the likeliest token's being -9.0"),
         ((200, b'{"choices": []}'), "0 choices for 1 prompts"),
         ((200, b'{"choices": [{"index": 1}]}'), "not numbered from 0"),
-        ((200, b"<html>"), "no JSON, but b'<html>'"),
+        ((200, b"<html>"), "can't be read: "),
         ((200, b"[]"), r"no choices, but '\[\]'"),
     ],
 )
