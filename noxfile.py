@@ -136,6 +136,13 @@ def scale(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """200 seeded faults in real audits of a tiny model, into soak.json; `-- --only KIND:SEED` for one."""
+    session.install("-e", ".[dev]")
+    session.run("python", "-m", "fixtures.soak", *session.posargs)
+
+
+@nox.session
 def cost(session: nox.Session) -> None:
     """What an audit of a large model costs, into docs/cost.md; `-- --data FOLDER`."""
     session.install("-e", ".[gguf]")

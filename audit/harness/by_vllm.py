@@ -29,7 +29,11 @@ class ByVllm(VLLM):  # type: ignore[misc]  # lm-eval ships no types
 
     measured: Measured | None = None
     """Nothing: vLLM shows the probabilities of a prompt's own tokens."""
-    fallback = generation_fallback = None
+    fallback = generation_fallback = fitting = None
+
+    def fewer_rows(self) -> bool:
+        """vLLM keeps to the memory that it was given."""
+        return False
 
     def __init__(
         self,

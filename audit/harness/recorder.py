@@ -21,16 +21,27 @@ class Recorder(SharedPrefixLM):
 
     def __init__(self, *args: Any, **others: Any) -> None:
         super().__init__(*args, **others)
+        self.rows: int = self.batch_size_per_gpu
+        """Of a batch of HFLM's."""
         self.listen(None, lambda tokens: None)
 
     def listen(self, original: Measured | None, advance: Callable[[float], None]) -> None:
         """Begin a task: what to hold the answers against, and who is told of tokens as they are done."""
         self._original, self.advance = original, advance
+        # What one task does not fit into is no matter of the next
+        self.fitting, self.batch_size_per_gpu = None, self.rows
         self.measured: Measured | None = None
 
     def release(self) -> None:
         """Let go of the model, before the next one is loaded."""
         self._model = None
+
+    def fewer_rows(self) -> bool:
+        """Let HFLM take half as many at once, where it is asked; False where that is no way out."""
+        if not (self.fallback or self.generation_fallback) or self.batch_size_per_gpu < 2:
+            return False
+        self.batch_size_per_gpu //= 2
+        return True
 
     def cost(self, requests: Sequence[Any]) -> int:
         """Tokens that a run of the requests computes at most; those to be scored are planned by it.

@@ -27,7 +27,7 @@ from audit.harness.attention import MaskedModel, UnsupportedAttentionError, long
 from audit.harness.measures import Answers, Measured, answers, measure
 from audit.harness.packs import logits_at
 from audit.harness.trie import Encoded, Ints, Trie
-from audit.memory import free_bytes
+from audit.memory import free_bytes, ran_out
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
 """Of a request's log-likelihood against the plain forward, nats: beyond it a model is not believed."""
@@ -56,6 +56,8 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         """As HFLM; `pack_tokens` bounds the tokens of one forward (None: picked by device and memory)."""
         super().__init__(*args, **others)
         self._wanted_pack_tokens = None if pack_tokens is None else int(pack_tokens)
+        self.fitting: int | None = None
+        """Tokens of a pack, where memory did not suffice for as many as were meant."""
         self._tries: dict[tuple[tuple[str, str], ...], Trie] = {}
         self._prompts: dict[tuple[str, int], list[int]] = {}
         self._cut_prompts: set[tuple[str, int]] = set()
@@ -69,6 +71,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         Packs are `shrink` times smaller: that changes no answer but by rounding.
         """
         self._model = model
+        self.fitting = None
         self._device = input_device(model)
         self._shrink = shrink
         self._proven_depth = 0
@@ -84,7 +87,8 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
     def masked(self, pack_tokens: int | None = None) -> MaskedModel:
         """The model in memory, with the packs that it was given or that fit now."""
         wanted = pack_tokens or self._wanted_pack_tokens or pick_pack_tokens(self._model)
-        return MaskedModel(self._model, self._windows, -(-wanted // self._shrink))
+        tokens = -(-wanted // self._shrink)
+        return MaskedModel(self._model, self._windows, min(tokens, self.fitting or tokens))
 
     def plan(self, pairs: Sequence[tuple[str, str]]) -> Trie:
         """The trie of the (context, continuation) pairs, made once."""
@@ -127,20 +131,26 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
     def _trusted(self, trie: Trie, work: Callable[[MaskedModel], _Found]) -> _Found | None:
         """The work, with packs that fit the device's memory; None if the model is one for `fallback`."""
         self._check_known((trie.token, trie.target))
-        self.prove(trie)
-        masked = self.masked()
         while not self.fallback:
+            masked = self.masked()
             try:
-                return work(masked)
+                self.prove(trie)
+                if not self.fallback:
+                    return work(masked)
             except UnsupportedAttentionError as why:
                 self._fall_back(str(why))
-            except torch.OutOfMemoryError:
-                if masked.pack_tokens < 2 * FEWEST_TOKENS:
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out(error) or not self._halved(masked):
                     raise
-                self._wanted_pack_tokens = masked.pack_tokens * self._shrink // 2
-                _log.warning("out of memory: packs of %d tokens from here on", self._wanted_pack_tokens)
-                masked = self.masked()
         return None
+
+    def _halved(self, masked: MaskedModel) -> bool:
+        """Make packs half as large; False where they are as small as they get."""
+        if masked.pack_tokens < 2 * FEWEST_TOKENS:
+            return False
+        self.fitting = masked.pack_tokens // 2
+        _log.warning("out of memory: packs of %d tokens from here on", self.fitting)
+        return True
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """As HFLM; requests that were planned are not tokenised again."""
@@ -200,12 +210,21 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         longest = max((len(one.tokens) + one.most for one in prompts), default=1)
         rows = self.batch_size if isinstance(self.batch_size, int) else pick_rows(self._model, longest)
         found: dict[int, str] = {}
-        for answer in generation.generate(self.masked(), prompts, rows, self.advance):
-            if not self._agrees(answer):
-                break
-            index, one = chosen[answer.index]
-            found[index] = completions.text(self, answer.tokens, one.until)
-            self.cache_hook.add_partial("generate_until", asked[index], found[index])
+        masked = self.masked()
+        while chosen:
+            prompts = [one.prompt for _, one in chosen]
+            try:
+                for answer in generation.generate(masked, prompts, rows, self.advance):
+                    if not self._agrees(answer):
+                        return found
+                    index, one = chosen[answer.index]
+                    found[index] = completions.text(self, answer.tokens, one.until)
+                    self.cache_hook.add_partial("generate_until", asked[index], found[index])
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out(error) or not (self._halved(masked) or rows > 1):
+                    raise
+                rows, masked = max(1, rows // 2), self.masked()
+            chosen = [one for one in chosen if one[0] not in found]
         return found
 
     def completion(self, context: str, gen_kwargs: dict[str, Any]) -> completions.Completion | None:

@@ -15,6 +15,7 @@ import rfc8785
 
 from audit import registry
 from audit.bounded import json_of, read_bytes
+from audit.disk import DIGEST
 from audit.errors import ShrinkproofError
 from audit.records import AuditLog, Variant
 from audit.signing.checked import Checked
@@ -82,6 +83,7 @@ class Files:
             name: path
             for name, path in names.items()
             if name not in _UNSIGNABLE
+            and not name.endswith(DIGEST)  # which follows from the file that it is named after
             and not name.startswith(("scratch/", ".half-"))
             and "/.half-" not in name
         }

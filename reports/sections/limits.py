@@ -24,6 +24,10 @@ from reports.wording import count, listed
 
 EXAMPLES = 3
 """Places shown of each reason for a gap."""
+SMALLER_PACKS = (
+    "Memory was short: {n} cell(s) were computed in smaller packs, which moves log-likelihoods by rounding "
+    "alone."
+)
 POST_HOC = "The rules were changed after the items were scored: the verdicts are exploratory."
 FEWER_ITEMS = (
     "Suites that stopped early have fewer items, in their groups too. Their intervals are not adjusted for "
@@ -84,6 +88,8 @@ def _consequences(log: AuditLog) -> list[str]:
     ]
     lines += _of_items(log)
     lines += [line for suite in log.config.suites for line in suite.lacking]
+    if squeezed := sum(cell.pack_tokens is not None for run in log.all_runs for cell in run.cells):
+        lines.append(SMALLER_PACKS.format(n=count(squeezed)))
     if reported := [reading.rule_title(log, rule) for rule in log.config.rules if not rule.blocks]:
         lines.append(f"Reported, without a say in any release: {listed(reported)}.")
     if kinds - {"binary"} or any(rule.metric == DIVERGENCE for rule in log.config.rules):
@@ -225,4 +231,10 @@ def absent(log: AuditLog) -> list[str]:
             for suite in log.config.suites
             if not reading.wholes(log, suite, level)
         ]
+    titles = {suite.name: suite.title for suite in log.config.suites}
+    lines += [
+        f"{run.variant}, {titles[run.suite]}: part {one.part} of {one.task} not scored: {one.reason}"
+        for run in log.all_runs
+        for one in run.unscored
+    ]
     return lines

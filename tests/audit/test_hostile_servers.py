@@ -180,7 +180,7 @@ def answers(folder: Path) -> Handle:
         body = {"choices": found, "by": handler.headers["Authorization"]}
         sent(handler, json.dumps(body).encode())
 
-    from audit.endpoint import PROBES
+    from audit.server import PROBES
 
     probes = {len(tokenizer(text, add_special_tokens=False).input_ids) for text in PROBES}
     return handle
