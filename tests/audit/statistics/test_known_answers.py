@@ -79,6 +79,7 @@ def test_the_score_test_has_the_size_and_power_of_the_exact_enumeration(row: dic
         "equalised_odds",
         "estimates",
         "mcnemar",
+        "median",
         "paired_ratio",
         "power",
         "proportions",
