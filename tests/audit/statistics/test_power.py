@@ -137,7 +137,7 @@ def test_a_drop_larger_than_the_flips_is_refused(drop: float) -> None:
 
 
 def test_more_than_all_items_cannot_flip() -> None:
-    with pytest.raises(ValueError, match="to 1, not 1.5"):
+    with pytest.raises(ValueError, match=r"to 1, not 1\.5"):
         power.items_for_mcnemar(1.5, 0.1)
 
 
