@@ -92,6 +92,23 @@ def supply(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Lines and branches of audit/ that the tests run, of all processes; below 95 % it fails."""
+    session.install("-e", ".[dev,sigstore]", "coverage>=7.13")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine")
+    session.run("python", "-m", "fixtures.coverage_summary")
+    session.run("coverage", "report", "--skip-covered", "--show-missing")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Which changes of the statistics and the judge no test notices; `-- --all` tries all again, an hour."""
+    session.install("-e", ".[dev]", "mutmut==3.8.1")
+    session.run("python", "-m", "fixtures.mutants", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The scorer's speed, memory and growth against lm-eval, written to docs/performance.md."""
     session.install("-e", ".[gguf]")
