@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "tests"]
+LOCKED = "fixtures/locked.txt"
 
 
 @nox.session
@@ -40,7 +44,7 @@ def tests(session: nox.Session) -> None:
 
     In one environment, since installing it takes minutes; with arguments, pytest alone.
     """
-    session.install("-e", ".[dev,sigstore]")
+    session.install("-e", ".[dev,sigstore]", "-c", LOCKED)
     if not session.posargs:
         session.run("mypy")
         session.run("lint-imports")
@@ -60,6 +64,48 @@ def minimums(session: nox.Session) -> None:
     """The tests on the oldest versions that pyproject allows."""
     session.install("-e", ".[dev]", "-c", "fixtures/minimums.txt")
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """The tests on the newest versions that pyproject allows, whatever is locked."""
+    session.install("--upgrade", "-e", ".[dev,sigstore]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(reuse_venv=False)
+def lock(session: nox.Session) -> None:
+    """The newest versions that pyproject allows, written to fixtures/locked.txt."""
+    session.install("-e", ".[dev,sigstore]")
+    frozen = session.run("python", "-m", "pip", "freeze", "--exclude-editable", silent=True)
+    head = "# What the tests run on: `nox -s lock` writes it anew from what pyproject.toml allows that day.\n"
+    # A build's own label (+cpu) is on no other index
+    Path(LOCKED).write_text(head + re.sub(r"(?m)\+\w+$", "", frozen))
+
+
+@nox.session(reuse_venv=False)
+def supply(session: nox.Session) -> None:
+    """A wheel without extras, its start, its SBOM, and known holes in what is locked; `-- --offline`."""
+    session.install("build", "cyclonedx-bom>=7", "pip-audit>=2.9")
+    session.run("python", "-m", "build", "--wheel", "--outdir", "dist")
+    session.run("python", "fixtures/reliability/supply.py", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Lines and branches of audit/ that the tests run, of all processes; below 95 % it fails."""
+    session.install("-e", ".[dev,sigstore]", "coverage>=7.13")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine")
+    session.run("python", "-m", "fixtures.coverage_summary")
+    session.run("coverage", "report", "--skip-covered", "--show-missing")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Which changes of the statistics and the judge no test notices; `-- --all` tries all again, an hour."""
+    session.install("-e", ".[dev]", "mutmut==3.8.1")
+    session.run("python", "-m", "fixtures.mutants", *session.posargs)
 
 
 @nox.session
@@ -93,7 +139,7 @@ def report_size(session: nox.Session) -> None:
 
 @nox.session
 def search(session: nox.Session) -> None:
-    """A search against a grid of full audits on a real model, written to docs/search.md; half an hour."""
+    """A search against a grid of full audits on a real model, written to docs/search.md; an hour."""
     session.install("-e", ".[gguf,search]")
     session.run("python", "fixtures/demo_model.py")
     session.run("python", "-m", "fixtures.search_bench", *session.posargs)
@@ -104,6 +150,13 @@ def scale(session: nox.Session) -> None:
     """Time and memory of comparing and rendering over an audit's size, into docs/scale.md; `-- SIZE ...`."""
     session.install("-e", ".")
     session.run("python", "-m", "fixtures.scale", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """200 seeded faults in real audits of a tiny model, into soak.json; `-- --only KIND:SEED` for one."""
+    session.install("-e", ".[dev]")
+    session.run("python", "-m", "fixtures.soak", *session.posargs)
 
 
 @nox.session

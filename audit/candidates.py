@@ -14,15 +14,18 @@ from audit.records import AuditConfig, Endpoint, Level, ModelRef, NotMeasured, V
 from audit.same_tokenizer import check_tokenizer
 
 
-def check(config: AuditConfig) -> None:
+def check(config: AuditConfig) -> dict[str, tuple[float, ...]]:
     """See that every candidate can be loaded here and reads text as the original does, before work begins.
+
+    Returns what those that are served elsewhere say of the probes, by their names.
 
     Raises ModelError naming the candidate, what it lacks or how it differs, and the way out.
     """
+    probed = {}
     for level in config.levels:
         if level.endpoint is not None:
             whose = f"candidate '{level.name}' ({level.endpoint.model})"
-            check_endpoint(level.endpoint, Path(config.model.path), whose)
+            probed[level.name] = check_endpoint(level.endpoint, Path(config.model.path), whose)
         if level.artefact is not None:
             whose = f"candidate '{level.name}' ({level.artefact.name})"
             try:
@@ -30,6 +33,7 @@ def check(config: AuditConfig) -> None:
             except ModelError as error:
                 raise ModelError(f"{whose}: {error}") from None
             check_tokenizer(Path(level.artefact.path), Path(config.model.path), whose)
+    return probed
 
 
 def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Variant) -> Variant:
@@ -67,7 +71,7 @@ def taken(config: AuditConfig, level: Level, artefact: ModelRef, original: Varia
     )
 
 
-def served(level: Level, endpoint: Endpoint, original: Variant) -> Variant:
+def served(level: Level, endpoint: Endpoint, original: Variant, probed: tuple[float, ...]) -> Variant:
     """A candidate whose files nobody here sees."""
     unseen = NotMeasured("it runs behind an endpoint: its files were not seen")
     return Variant(
@@ -91,6 +95,7 @@ def served(level: Level, endpoint: Endpoint, original: Variant) -> Variant:
         kv_cache=unseen,
         evaluated_as=f"whatever runs at {endpoint.url}",
         made_by=f"as it is served: {endpoint.model}",
+        probed=probed,
         reload_error=unseen,
         seconds=unseen,
     )

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from audit.disk import disk_errors
 from audit.errors import ConfigError, ShrinkproofError
 from audit.hidden import without_secrets
+from audit.memory import enough_for
 from audit.quiet import quiet
 from audit.visible import visible
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE = 2
 INTERRUPTED = 130
+TERMINATED = 143
 DEFECT = 70
 IN_A_FILE = 200
 """Characters a line where no terminal says how many there are."""
@@ -36,7 +43,7 @@ app = typer.Typer(
     name="shrinkproof",
     epilog=(
         "Exit codes: 0 every rule passed, 1 a rule failed, 2 unusable config or input, 3 inconclusive; "
-        "70 a defect of ours, 130 interrupted."
+        "70 a defect of ours, 130 interrupted, 143 terminated."
     ),
     no_args_is_help=True,
     add_completion=False,
@@ -568,8 +575,10 @@ def _render(log: AuditLog, run: Path, name: str) -> Path:
 
 def main() -> None:
     """Entry point of `shrinkproof`: an unusable input is one line on stderr and exit code 2."""
+    terminated: list[int] = []
     try:
-        app()
+        with _stopping(terminated), disk_errors(None), enough_for("shrinkproof"):
+            app()
     except ShrinkproofError as error:
         typer.echo(visible(f"shrinkproof: {error}"), err=True)
         sys.exit(UNUSABLE)
@@ -585,4 +594,25 @@ def main() -> None:
             typer.echo(
                 "shrinkproof: stopped. The same command goes on from the last finished cell.", err=True
             )
+        if leave.code == INTERRUPTED and terminated:
+            sys.exit(TERMINATED)
         raise
+
+
+@contextlib.contextmanager
+def _stopping(terminated: list[int]) -> Iterator[None]:
+    """SIGTERM stops as Ctrl-C does, and is noted; a second one ends the process at once."""
+
+    def stop(number: int, _: Any) -> None:
+        terminated.append(number)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise KeyboardInterrupt("SIGTERM")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -24,10 +24,11 @@ from audit.loading import (
     resolve_dtype,
 )
 from audit.making import Making
-from audit.memory import FLOAT32, check_room
+from audit.memory import FLOAT32, check_room, enough_for
 from audit.progress import Progress, Silent
 from audit.provenance import own_version, packages
 from audit.records import AuditConfig, Level, NotMeasured, Variant
+from audit.server import check_same
 from audit.store import Store
 
 MANY_ZEROS = 0.05
@@ -43,18 +44,25 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
     for level in config.levels:
         if not level.is_candidate:
             registry.check_options(level)
-    candidates.check(config)
+    probed = candidates.check(config)
     progress.stage("loading the original")
-    original = _original(config)
+    with enough_for(f"loading the original ({config.model.name})"):
+        original = _original(config)
     made: dict[str | None, Variant] = {None: original}
     for level in config.levels:
         variant, source = store.variant(level.name), made[level.after]
+        if variant is not None and level.endpoint is not None:
+            check_same(variant.probed, probed[level.name], level.endpoint)
         if variant is None or variant.parent != source.digest:
             variant = _earlier(config, level, original, source, store)
         if variant is None:
-            with store.scratch(level.name) as scratch, store.new_variant(level.name) as folder:
+            with (
+                enough_for(f"level '{level.name}'"),
+                store.scratch(level.name) as scratch,
+                store.new_variant(level.name) as folder,
+            ):
                 if level.endpoint is not None:
-                    variant = candidates.served(level, level.endpoint, original)
+                    variant = candidates.served(level, level.endpoint, original, probed[level.name])
                 elif level.artefact is not None:
                     progress.stage(f"checking: {level.name}")
                     variant = candidates.taken(config, level, level.artefact, original)

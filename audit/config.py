@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -344,6 +345,13 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
             f"level of method '{method}': option '{nested[0]}' is {options[nested[0]]!r}, no single value. "
             "Write options beside `method:`, as in {method: rtn, bits: 4, group_size: 32}."
         )
+    if odd := [
+        key for key, value in options.items() if isinstance(value, int | float) and not _is_exact(value)
+    ]:
+        raise ConfigError(
+            f"level of method '{method}': option '{odd[0]}' is {options[odd[0]]!r}, which no log can hold: "
+            "it is not finite, or a whole number beyond 2^53."
+        )
     named = registry.files(method)
     given = options.pop("name", None)
     shown = [f"{key}{value}" for key, value in options.items() if key not in named]
@@ -367,6 +375,11 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
         raise ConfigError(f"level '{name}': {key}: {first['msg']} (given {first['input']!r:.80}).") from None
     registry.check_options(level)
     return level.model_copy(update={"files": {key: file_digest(path, key) for key, path in files.items()}})
+
+
+def _is_exact(value: float) -> bool:
+    """Whether JSON keeps it as it is."""
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**53
 
 
 def _candidate(entry: str | CandidateEntry, home: Path, suites: Sequence[Suite]) -> Level:

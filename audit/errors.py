@@ -6,6 +6,7 @@ ShrinkproofError              exit code 2 at the command line, one line, no trac
 ├── CompressionError          a level could not be made, or is not what it claims
 ├── EvaluationError           a task could not be loaded or scored
 ├── StoreError                the run folder: another config's, unreadable, disk full
+├── OutOfMemoryError          memory does not suffice for a step
 └── CommentError              a forge does not take the comment of a CI job
 """
 
@@ -40,6 +41,10 @@ class EvaluationError(ShrinkproofError):
 
 class StoreError(ShrinkproofError):
     """The run folder belongs to another config, can't be read, or can't be written."""
+
+
+class OutOfMemoryError(ShrinkproofError):
+    """The memory of this machine or its GPU does not suffice for a step."""
 
 
 class CommentError(ShrinkproofError):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from audit.bounded import json_of
+from audit.disk import written_digest
 from audit.errors import StoreError
 from audit.records import (
     AuditConfig,
@@ -110,6 +111,9 @@ def audits(folder: Path) -> Iterator[Found]:
             yield Found(place, f"the same log as that of {known[digest]}")
             continue
         known[digest] = place
+        if written_digest(place / _LOG) not in ("", digest):
+            yield Found(place, f"its {_LOG} is not what was written: it was edited or damaged")
+            continue
         yield Found(place, _audit(place / _LOG, digest))
 
 

@@ -108,7 +108,8 @@ def reproduce(
         raise StoreError(
             f"{run} stopped before its end: {then.error}. Finish it by the command that began it."
         )
-    if not trust and (named := _acts(then.config)):
+    config = then.config.model_copy(update={"suites": tuple(map(_where_it_lies_here, then.config.suites))})
+    if not trust and (named := _acts(config)):
         raise ConfigError(
             f"{run} names {', '.join(named)}. If it is your own, or from somebody whose code you would run, "
             "say so by --trust."
@@ -120,7 +121,7 @@ def reproduce(
         here = {
             "out": str(again), "cache": cache, "baseline": None, "history": None, "executor": ExecutorRef(),
         }  # fmt: skip
-        config = then.config.model_copy(update=here)
+        config = config.model_copy(update=here)
         command = f"shrinkproof reproduce {run}"
         if config.search is None:
             now = run_audit(config, progress=progress, command=command)
@@ -153,6 +154,16 @@ def _acts(config: AuditConfig) -> list[str]:
         named += [f"tasks in {folder}" for folder in folders if folder]
     named += [f"a server at {level.endpoint.url}" for level in config.levels if level.endpoint]
     return list(dict.fromkeys(named))
+
+
+def _where_it_lies_here(suite: Suite) -> Suite:
+    """A suite of an installed package with the folder of its tasks on this machine; another one as it is.
+
+    Whether those tasks ask the same is told by the answers.
+    """
+    known = (one.include_path for one in _installed() if (one.name, one.tasks) == (suite.name, suite.tasks))
+    here = next(known, suite.include_path)
+    return suite.model_copy(update={"include_path": here}) if suite.include_path else suite
 
 
 def _installed() -> Iterator[Suite]:

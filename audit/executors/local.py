@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from audit.cells import Answered, ArraysOf, CellScorer, Wanted
+from audit.cells import Answered, ArraysOf, CellScorer, Unable, Wanted
 from audit.loading import resolve_device
 from audit.progress import Progress
 from audit.records import AuditConfig, Record
@@ -47,7 +47,7 @@ class LocalCrew:
         self._progress.stage("planning the tasks")
         return self._scorer.plan(cells)
 
-    def map(self, cells: Sequence[Wanted], arrays: ArraysOf) -> Iterator[Answered]:
+    def map(self, cells: Sequence[Wanted], arrays: ArraysOf) -> Iterator[Answered | Unable]:
         """See `Crew`; in the order given."""
         for cell in cells:
             self._progress.stage(cell.title)

@@ -29,7 +29,11 @@ class ByVllm(VLLM):  # type: ignore[misc]  # lm-eval ships no types
 
     measured: Measured | None = None
     """Nothing: vLLM shows the probabilities of a prompt's own tokens."""
-    fallback = generation_fallback = None
+    fallback = generation_fallback = fitting = None
+
+    def fewer_rows(self) -> bool:
+        """vLLM keeps to the memory that it was given."""
+        return False
 
     def __init__(
         self,
@@ -83,6 +87,18 @@ class ByVllm(VLLM):  # type: ignore[misc]  # lm-eval ships no types
         texts = ["".join(one for one in request.args if isinstance(one, str)) for request in requests]
         new = [self._most(one.args[1]) for one in requests if one.request_type == "generate_until"]
         return sum(map(len, self.tok_encode(texts))) + sum(new)
+
+    def cut(self, requests: Sequence[Any]) -> list[int]:
+        """Those that are longer than the model takes, new tokens included, and lose their beginning."""
+        of_one = [one for one in enumerate(requests) if one[1].request_type != "loglikelihood_rolling"]
+        texts = ["".join(part for part in one.args if isinstance(part, str)) for _, one in of_one]
+        new = [self._most(one.args[1]) if one.request_type == "generate_until" else 0 for _, one in of_one]
+        sizes = map(len, self.tok_encode(texts)) if texts else ()
+        return [
+            index
+            for (index, _), size, most in zip(of_one, sizes, new, strict=True)
+            if size + most > self.max_length
+        ]
 
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> list[str]:
         """As VLLM, without a progress bar of its own.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.answers import HELD_OUT, Cell, Run, Sample
+from audit.records.answers import HELD_OUT, Cell, Run, Sample, Unscored
 from audit.records.base import (
     Decision,
     Difference,
@@ -139,6 +139,7 @@ __all__ = [
     "Text",
     "Training",
     "Trial",
+    "Unscored",
     "Variant",
     "Verdict",
     "canonical",

@@ -18,6 +18,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 """A proportion, 0 to 1."""
 
 
+Count = Annotated[int, Field(ge=1, le=10**9)]
+"""Of what somebody asks for."""
+
+
 Difference = Annotated[float, Field(ge=-1, le=1)]
 """A difference of two proportions, before − after: positive is a loss."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from audit.errors import StoreError
-from audit.records.base import Record, Share, canonical
+from audit.records.base import Count, Record, Share, canonical
 from audit.records.frameworks import Framework
 from audit.records.models import Level, ModelRef
 from audit.records.promises import MEASURED_QUANTITIES, Budget, DeviceProfile, Rule
@@ -105,24 +105,24 @@ class AuditConfig(Record):
     """Whether to measure memory and speed though no budget is about them."""
     policy: str = "standard"
     """Name of the policy that gave what the config's own rules leave open."""
-    looks: Annotated[int, Field(ge=1)] = 4
+    looks: Annotated[int, Field(ge=1, le=100)] = 4
     """How often the data are looked at, each time with as many more items; rules that are decided stop.
     1: all items are scored."""
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Count | None = None
     """Items per task; None: all."""
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0
     """Share of each task's items that is kept aside, to confirm on them the best variant alone."""
-    seed: int = 1234
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1234
     """Of all draws; lm-eval's own default for few-shot examples, so that the same shots are drawn."""
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    batch_size: Count = 16
     """Rows generated at once, and rows of lm-eval's own scorer where ours can't be used."""
-    pack_tokens: Annotated[int, Field(ge=1)] | None = None
+    pack_tokens: Count | None = None
     """Tokens of one forward when answers are scored; None: picked by device and free memory."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """`auto`: bfloat16 on a GPU, else float32."""
     device: str = "auto"
     """`auto`: a CUDA device if there is one, else the CPU."""
-    threads: Annotated[int, Field(ge=1)] | None = None
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """CPU threads of torch; None: torch's own choice."""
     device_map: DeviceMap | None = None
     """None: a model is on one device. No part of the config's identity."""

@@ -251,6 +251,8 @@ class Variant(Record):
     """What was computed with: `dequantised to float32`. A simulated level has no speed of its own."""
     made_by: str
     """Library and version."""
+    probed: tuple[float, ...] = ()
+    """Of a model that is served elsewhere, what it said of the probes when it was first asked, nats."""
     reload_error: float | NotMeasured
     """Largest difference of the logits before saving and after loading again."""
     seconds: float | NotMeasured

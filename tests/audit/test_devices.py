@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from untimed import untimed
 
 from audit import load_config, run_audit
 from audit.devices import input_device
@@ -15,6 +14,7 @@ from audit.loading import load_model, logits
 from audit.pipeline import make_variants
 from audit.records import DeviceMap
 from audit.store import config_digest
+from fixtures.untimed import untimed
 
 PART, NOTHING = ({"max_memory": {"cpu": most}} for most in ("1100KB", "500KB"))
 """What main memory may hold of the tiny model, which has 1,212,160 bytes."""

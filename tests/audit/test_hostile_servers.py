@@ -138,6 +138,12 @@ def test_a_key_in_a_url_is_refused_without_saying_it(tiny: Path, url: str) -> No
     assert "planted-key" not in str(refused.value)
 
 
+def test_no_error_of_ours_says_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "planted-key")
+    said = str(ModelError("the hub refused planted-key at https://me:other@host/x"))
+    assert said == "the hub refused (HF_TOKEN) at https://(user)@host/x"
+
+
 def test_short_words_are_no_keys() -> None:
     assert without_secrets("it is true", {"USE_TOKEN": "true", "HOME": "it is true"}) == "it is true"
 
@@ -174,7 +180,7 @@ def answers(folder: Path) -> Handle:
         body = {"choices": found, "by": handler.headers["Authorization"]}
         sent(handler, json.dumps(body).encode())
 
-    from audit.endpoint import PROBES
+    from audit.server import PROBES
 
     probes = {len(tokenizer(text, add_special_tokens=False).input_ids) for text in PROBES}
     return handle

@@ -7,10 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from by_hand import comparison, divergence, estimate, suite, variant
+from by_hand import UNREAD, comparison, divergence, estimate, look_at, suite, variant
 
 from audit.judge import judge
-from audit.records import Comparison, NotMeasured, Rule, Suite, Verdict
+from audit.records import (
+    CheckedClaim,
+    Comparison,
+    Derivation,
+    Interval,
+    Level,
+    ModelRef,
+    NotMeasured,
+    Rule,
+    Suite,
+    Verdict,
+)
 from audit.statistics import noninferiority
 from audit.statistics.correction import holm
 
@@ -353,6 +364,119 @@ def test_after_a_control_of_too_few_items_no_level_passes() -> None:
     verdicts = judge(found, [Rule(suite="accuracy")], levels, [suite("accuracy")])
     assert decisions(verdicts) == ["inconclusive", "inconclusive"]
     assert "mildest first and 'copy' did not pass" in verdicts[1].because
+
+
+def test_a_control_that_passes_repeats_however_many_answers_flip() -> None:
+    control = comparison(40, 40, 4000)  # 2 % flip, which is shown to be more than noise
+    assert judge_beside_control(control, comparison(0, 0, 620)).decision == "pass"
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_control_without_some_partners_does_not_repeat(side: str) -> None:
+    control = comparison(0, 0, 620, **{f"n_unpaired_{side}": 1})
+    verdict = judge_beside_control(control, comparison(0, 0, 620))
+    assert (verdict.decision, verdict.withheld) == ("inconclusive", "noise")
+    assert "the measurement does not repeat: the control 'copy' did not pass (without a" in verdict.because
+    assert verdict.because.endswith("by itself: " + judge_one(comparison(0, 0, 620)).because)
+
+
+@pytest.mark.parametrize(
+    ("moved", "withheld"), [(0.0, "order"), (0.02, "noise"), (NotMeasured("no score"), "order")]
+)
+def test_a_control_of_scores_repeats_when_none_moved(moved: float | NotMeasured, withheld: str) -> None:
+    scores = NotMeasured("scores are not right or wrong")
+    drop = moved if isinstance(moved, NotMeasured) else estimate(moved, 0.1)
+    seen = (look_at(drop, 40),)
+    control = comparison(0, 0, 40, flips=scores, difference=moved, looks=seen)
+    verdict = judge_beside_control(control, comparison(0, 0, 620))
+    assert (verdict.decision, verdict.withheld) == ("inconclusive", withheld)
+
+
+def test_what_is_not_claimed_for_its_order_says_so_and_needs_no_items() -> None:
+    milder, harsher = judge_levels(int8=(27, 18), int4=(0, 0))
+    assert (milder.withheld, harsher.withheld) == (None, "order")
+    reason = "levels are claimed mildest first and 'int8' did not pass"
+    assert harsher.n_to_decide == NotMeasured(reason)
+
+
+SAID = CheckedClaim(quantity="bits", value=4, source="its name", found=8, holds=False)
+UNLIKE = Derivation(median=0.01, least=0.0, least_in="up", matrices=3, derived=False)
+
+
+@pytest.mark.parametrize(
+    ("artefact", "because"),
+    [
+        ({"claims": (SAID,)}, "not claimed: its name claims"),
+        ({"derivation": UNLIKE}, "not those of the original (median correlation 0.010 over 3 matrices)"),
+    ],
+)
+def test_of_an_artefact_that_is_not_what_it_is_said_to_be_nothing_is_claimed(
+    artefact: dict[str, Any], because: str
+) -> None:
+    other = variant("int4").model_copy(update=artefact)
+    rules, suites = [Rule(suite="accuracy")], [suite("accuracy")]
+    (good,) = judge([comparison(0, 0, 620)], rules, [other], suites)
+    assert (good.decision, good.withheld) == ("inconclusive", "integrity")
+    assert because in good.because
+    (bad,) = judge([comparison(200, 5, 620)], rules, [other], suites)
+    assert (bad.decision, bad.withheld) == ("fail", None)
+
+
+def test_weights_like_those_of_the_original_cast_no_doubt() -> None:
+    like = UNLIKE.model_copy(update={"derived": True})
+    derived = variant("int4").model_copy(update={"derivation": like})
+    (verdict,) = judge([comparison(0, 0, 620)], [Rule(suite="accuracy")], [derived], [suite("accuracy")])
+    assert verdict.decision == "pass"
+
+
+@pytest.mark.parametrize("own", [{"artefact": ModelRef(name="int4", path="", digest="")}, {"searched": True}])
+def test_a_candidate_and_what_a_search_proposed_are_claims_of_their_own(own: dict[str, Any]) -> None:
+    found = [comparison(200, 5, 620, variant="int8"), comparison(0, 0, 620)]
+    level = Level(name="int4", method="rtn", **own)
+    levels = [variant("int8"), variant("int4").model_copy(update={"level": level})]
+    verdicts = judge(found, [Rule(suite="accuracy")], levels, [suite("accuracy")])
+    assert decisions(verdicts) == ["fail", "pass"]
+
+
+def test_the_bounds_kept_are_those_that_decided() -> None:
+    bounds = judge_one(comparison(12, 9, 620)).bounds
+    assert isinstance(bounds, Interval)
+    expected = noninferiority.bounds(12, 9, 620, 0.05)
+    assert (bounds.lower, bounds.upper) == (expected.lower, expected.upper)
+
+
+def test_as_many_lost_as_gained_in_the_control_are_noise() -> None:
+    because = judge_beside_control(comparison(2, 2, 620), comparison(1, 1, 620)).because
+    assert because.endswith("lost 2 and gained 2 of 620")
+
+
+@pytest.mark.parametrize("level", [comparison(9, 3, 620), comparison(0, 0, 620, difference=UNREAD)])
+def test_beyond_the_noise_a_verdict_reads_as_without_a_control(level: Comparison) -> None:
+    beside = judge_beside_control(comparison(4, 1, 620), level)
+    assert beside.because == judge_one(level).because
+
+
+def test_a_silent_control_adds_nothing_to_a_verdict() -> None:
+    beside = judge_beside_control(comparison(0, 0, 620), comparison(0, 0, 620))
+    assert beside.because == judge_one(comparison(0, 0, 620)).because
+
+
+def test_the_control_is_not_held_against_its_own_noise() -> None:
+    (control,) = judge(
+        [comparison(4, 1, 620, variant="copy")],
+        [Rule(suite="accuracy")],
+        [variant("copy", "copy")],
+        [suite("accuracy")],
+    )
+    assert "noise" not in control.because
+
+
+def test_a_level_that_was_not_measured_is_not_held_against_the_noise() -> None:
+    levels = [variant("copy", "copy"), variant("int4")]
+    verdicts = judge(
+        [comparison(4, 1, 620, variant="copy")], [Rule(suite="accuracy")], levels, [suite("accuracy")]
+    )
+    assert verdicts[1].because == "suite 'accuracy' was not measured on 'int4'"
 
 
 def test_a_rule_that_does_not_block_is_judged_all_the_same() -> None:

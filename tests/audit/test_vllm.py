@@ -23,6 +23,7 @@ from audit.records import AuditConfig, Engine, NotMeasured
 from audit.reproduce import reproduce
 from audit.side_by_side import compare_existing
 from audit.store import config_digest, read_log, read_samples
+from audit.weights import companions_digest
 from reports import html
 
 FAKE = Path(__file__).parent / "fake_vllm"
@@ -272,6 +273,10 @@ def test_a_checkpoint_that_vllm_does_not_read_is_named_with_its_reason(
     settings = json.loads((Path(variant.path) / "config.json").read_text())
     settings["quantization_config"] = {"quant_method": "unheard-of"}
     (Path(variant.path) / "config.json").write_text(json.dumps(settings))
+    # As if it had been made so: a level whose settings are not what its record says is made again
+    made_so = variant.model_copy(update={"companions_sha256": companions_digest(Path(variant.path))})
+    (Path(variant.path) / "variant.json").write_text(made_so.model_dump_json())
+    (Path(variant.path) / "variant.json.sha256").unlink()
     with pytest.raises(ModelError, match=r"'control': vLLM .* does not start with .*: Unknown quantization"):
         run_audit(config)
 

@@ -73,6 +73,18 @@ def test_a_loss_beyond_1_is_refused() -> None:
         eprocess.e_process([0, 1.5], 0.03)
 
 
+def test_a_stake_of_nothing_wins_and_loses_nothing() -> None:
+    assert eprocess.e_process([0, 1], 0.03, 0.0).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_stakes_are_kellys_for_the_flips_so_far_and_ten_items_before_the_first() -> None:
+    # M / (d + M²): of five flips in ten, and after one in two more; of nearly none half of 1 / (1 − M)
+    stakes = eprocess.stakes_at_zero_drop([0, 1, 0, 0], 0.2)
+    kelly = [0.2 / (flips / items + 0.04) for flips, items in [(5, 10), (5, 11), (6, 12), (6, 13)]]
+    assert stakes.tolist() == pytest.approx(kelly)
+    assert eprocess.stakes_at_zero_drop([0] * 1000, 0.03)[-1] == pytest.approx(0.5 / 0.97)
+
+
 def test_rows_are_processes_of_their_own() -> None:
     rows = np.array([[0, 1, -1, 0], [1, 1, 0, 0]])
     alone = [eprocess.e_process(row, 0.03) for row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.optimize import brentq
 from statsmodels.stats.weightstats import DescrStatsW
 
 from audit.records import Estimate, NotMeasured
-from audit.statistics import estimates, noninferiority
+from audit.statistics import estimates, noninferiority, tango
 from audit.statistics.estimates import Bounded, Ratio
 
 Floats = NDArray[np.float64]
@@ -582,3 +584,82 @@ def test_numerator_and_denominator_of_other_lengths_are_refused() -> None:
 
 def test_an_effect_size_without_a_deviation_is_not_measured() -> None:
     assert isinstance(estimates.standardised_mean([0.5, 0.5, 0.5]), NotMeasured)
+
+
+def drop_of(value: float, error: float, freedom: float = 39, **fields: Any) -> Estimate:
+    return Estimate(value=value, standard_error=error, degrees_of_freedom=freedom, method="by hand", **fields)
+
+
+@pytest.mark.parametrize("skewness", [-0.4, 0.2, 0.6])
+@pytest.mark.parametrize("alpha", [0.005, 0.05])
+def test_a_skewed_bound_solves_halls_cubic(skewness: float, alpha: float) -> None:
+    # t + γ t² / 3 + γ² t³ / 27 + γ / 6 = the quantile of t (Hall 1992, section 3, with γ over √n)
+    quantile = float(stats.t.ppf(alpha, 39))
+
+    def off(t: float) -> float:
+        return t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6 - quantile
+
+    solved = brentq(off, -100, 100)
+    upper = estimates.upper_bound(drop_of(0.1, 0.05, skewness=skewness), alpha)
+    assert upper == pytest.approx(0.1 - 0.05 * min(quantile, solved))
+
+
+def test_the_p_value_at_a_skewed_bound_is_its_alpha() -> None:
+    skewed = drop_of(0.1, 0.05, skewness=0.6)
+    upper = estimates.upper_bound(skewed, 0.05)
+    assert isinstance(upper, float)
+    assert estimates.noninferiority_p(skewed, upper) == pytest.approx(0.05)
+
+
+def test_an_item_has_the_room_between_the_estimate_and_the_largest_drop() -> None:
+    assert Bounded(300).room(drop_of(0.4, 0.1)) == pytest.approx(0.6)
+    assert Bounded(1000).room(drop_of(1 + 1000 * np.finfo(float).eps, 0.0)) == 0
+    with pytest.raises(ValueError, match=r"1\.5 is beyond the largest, 1"):
+        Bounded(300).room(drop_of(1.5, 0.1))
+
+
+def test_identical_bounded_models_have_p_values_of_trials_without_a_loss() -> None:
+    same = drop_of(0.0, 0.0)
+    assert estimates.equivalence_p(same, 0.03, Bounded(300)) == pytest.approx(0.97**300)
+    assert estimates.inferiority_p(same, Bounded(300)) == 1.0
+
+
+def test_an_equal_change_of_a_ratio_everywhere_does_not_vary() -> None:
+    rng = np.random.default_rng(2)
+    words = rng.integers(50, 500, 40).astype(float)
+    before = rng.normal(-3, 0.5, 40) * words
+    moved = estimates.difference_of_ratios(
+        Ratio(before, words), Ratio(before + 0.1 * words, words), np.arange(40) // 2
+    )
+    assert moved.standard_error == 0
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_a_ratio_has_no_unit(unit: float) -> None:
+    top, bottom = np.array([1.0, 2.0, 4.0]), np.array([2.0, 3.0, 5.0])
+    scaled = estimates.clustered_ratio(Ratio(unit * top, unit * bottom), [0, 1, 2])
+    plain = estimates.clustered_ratio(Ratio(top, bottom), [0, 1, 2])
+    assert (scaled.value, scaled.standard_error) == pytest.approx((plain.value, plain.standard_error))
+
+
+def test_the_skewness_of_tiny_differences_is_that_of_large_ones() -> None:
+    parts = np.array([3.0, -1.0, -1.0, -1.0])
+    assert estimates.skewness_of_sum(1e-140 * parts) == pytest.approx(estimates.skewness_of_sum(parts))
+
+
+def test_strata_that_do_not_vary_are_not_skewed() -> None:
+    assert estimates.stratified([drop_of(0.1, 0.0), drop_of(0.2, 0.0)], [1, 1]).skewness == 0
+
+
+def test_a_paired_mean_names_its_test() -> None:
+    assert estimates.paired_mean([1, 0, -1, 1]).method == "Student's t of the paired differences"
+
+
+def test_without_a_design_effect_flips_count_as_they_are() -> None:
+    alone = drop_of(0.005, 0.001, freedom=9, design_effect=NotMeasured("each cluster is one row"))
+    found = estimates.clustered_binary_p(30, 25, 1000, alone, 0.02)
+    assert found == pytest.approx(stats.t.cdf(tango.score(30, 25, 1000, 0.02), 9))
+
+
+def test_where_every_cluster_loses_the_margin_p_is_1() -> None:
+    assert estimates.clustered_binary_p(30, 0, 1000, drop_of(0.03, 0.0, design_effect=0.0), 0.03) == 1.0

@@ -58,14 +58,46 @@ def test_p_is_the_largest_multinomial_probability(table: Table, margin: float) -
 
 
 @pytest.mark.parametrize(
-    ("table", "margin"), [((17, 9, 255), 0.060663), ((12, 9, 499), 0.022), ((60, 55, 400), 0.04)]
+    ("table", "margin"),
+    [
+        *[((17, 9, 255), 0.060663), ((12, 9, 499), 0.022), ((60, 55, 400), 0.04)],
+        *[((28, 1, 110), 0.3), ((27, 14, 100), 0.2), ((0, 1, 5), 0.2), ((0, 1, 4), 0.02)],  # narrow peaks
+    ],
 )
 def test_a_far_denser_grid_of_discordances_finds_no_larger_probability(table: Table, margin: float) -> None:
     lost, gained, n = table
     low, high = exact.discordance_interval(lost + gained, n)
     dense = np.linspace(max(low, margin), high, 3000)
-    largest = exact.probability(exact.most_lost(*table), margin, dense).max() + exact.GAMMA
-    assert exact.noninferiority_p(*table, margin) >= largest - 5e-6
+    assert (
+        exact.noninferiority_p(*table, margin)
+        >= exact.probability(exact.most_lost(*table), margin, dense).max()
+    )
+
+
+@pytest.mark.parametrize(("discordant", "n"), [(0, 300), (12, 300), (25, 25)])
+def test_the_discordances_tried_are_all_but_a_millionth(discordant: int, n: int) -> None:
+    expected = binomtest(discordant, n).proportion_ci(1 - 1e-6)
+    low, high = exact.discordance_interval(discordant, n)
+    if 0 < discordant < n:
+        assert (low, high) == pytest.approx((expected.low, expected.high))
+    # 0 or all of them: half of the error is on the side that is no bound
+    assert (low, high) == pytest.approx((expected.low, expected.high), rel=0.05)
+
+
+@pytest.mark.parametrize("drop", [0.2, -0.2])
+def test_where_fewer_items_flip_than_the_drop_takes_the_drop_is_the_nearest(drop: float) -> None:
+    most, few_flips = exact.most_lost(3, 2, 20), np.array([0.1])
+    nearest = 0.1 if drop > 0 else -0.1
+    assert exact.probability(most, drop, few_flips) == exact.probability(most, nearest, few_flips)
+
+
+def test_a_model_that_lost_every_item_shows_no_drop_below_1() -> None:
+    assert exact.noninferiority_p(5, 0, 5, 1.0) == 1.0
+
+
+def test_a_set_that_others_share_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        exact.most_lost(3, 2, 20)[0] = 5
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 12, 25])

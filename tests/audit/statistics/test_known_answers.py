@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import binom
 
 from audit.records import Estimate
-from audit.statistics import correction, estimates, tango
+from audit.statistics import correction, estimates, mcnemar, tango
 
 GOLDEN = Path(__file__).parents[3] / "fixtures" / "golden"
 FILES = ("paired.json", "sensitivity.json", "estimates.json", "power.json", "independent.json")
@@ -79,6 +79,7 @@ def test_the_score_test_has_the_size_and_power_of_the_exact_enumeration(row: dic
         "equalised_odds",
         "estimates",
         "mcnemar",
+        "median",
         "paired_ratio",
         "power",
         "proportions",
@@ -98,3 +99,12 @@ def test_benjamini_hochberg_rejects_four_of_their_own_fifteen() -> None:
 
 def test_holm_rejects_three_of_the_same_fifteen() -> None:
     assert sum(p <= 0.05 for p in correction.holm(THROMBOLYSIS)) == 3
+
+
+def test_no_adjusted_p_value_is_above_1() -> None:
+    assert correction.holm([0.9, 0.8]) == (1.0, 1.0)
+
+
+def test_of_as_many_lost_as_gained_the_table_seen_counts_half() -> None:
+    # C(10, 5) / 2^10, once in each tail
+    assert mcnemar.mid_p(5, 5) == 1 - 0.5 * 252 / 1024

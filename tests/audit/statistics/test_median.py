@@ -39,3 +39,8 @@ def test_the_bound_holds_as_often_as_it_says() -> None:
     upper = np.array([median_interval(row.tolist(), 0.05).upper for row in draws])
     missed = (upper < np.log(2)).mean()
     assert abs(missed - 9 / 256) < 3 * np.sqrt(0.035 * 0.965 / 4000)
+
+
+def test_an_error_of_just_alpha_is_one_that_is_allowed() -> None:
+    # All five of a kind: 1 / 2^5
+    assert median_interval([1, 2, 3, 4, 5], 1 / 32).lower == 1

@@ -93,6 +93,30 @@ def test_a_claim_that_is_just_true_is_refuted_and_a_just_false_one_held_no_more_
         assert chances[uncorrected < ndtri(alpha)].sum() > alpha  # why there is a correction
 
 
+def test_the_score_of_no_flip_has_a_closed_form_and_that_of_a_perfect_fit_is_0() -> None:
+    # Above 1 the likeliest table has no loss: a (1 − r) / √(a (r − 1))
+    assert float(paired_ratio.score(400, 0, 0, 1.001)) == pytest.approx(-np.sqrt(0.4))
+    assert float(paired_ratio.score(50, 10, 10, 1.0)) == 0
+
+
+def test_a_single_gain_refutes_that_nothing_is_right_after() -> None:
+    assert float(paired_ratio.score(0, 0, 1, 0.0)) == np.inf
+
+
+def test_one_item_right_after_does_not_show_that_anything_is_left() -> None:
+    assert lower_of(paired_ratio.of_flips(0, 50, 1, 0.05)) == 0.0
+    assert lower_of(paired_ratio.of_flips(0, 50, 2, 0.05)) > 0.0
+
+
+def test_the_correction_is_of_one_item() -> None:
+    assert paired_ratio.of_flips(59, 16, 6, 0.05) == paired_ratio.of_flips(59, 16, 6, 0.05, correction=1)
+
+
+def lower_of(found: tuple[float, float] | NotMeasured) -> float:
+    assert not isinstance(found, NotMeasured)
+    return found[0]
+
+
 RNG = np.random.default_rng(8)
 BEFORE = RNG.gamma(2, 1, 120)
 AFTER = 0.9 * BEFORE + RNG.normal(0, 0.4, 120)
@@ -103,6 +127,20 @@ def test_fiellers_ends_are_the_ratios_that_a_t_test_just_rejects(end: int) -> No
     found = paired_ratio.of_scores(BEFORE, AFTER, None, 0.025)
     assert not isinstance(found, NotMeasured)
     assert ttest_1samp(AFTER - found[end] * BEFORE, 0).pvalue == pytest.approx(0.05)
+    assert found[0] < AFTER.mean() / BEFORE.mean() < found[1]
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_two_items_are_enough_where_they_are_alike(end: int) -> None:
+    before, after = np.array([10.0, 10.1]), np.array([9.0, 9.2])
+    found = paired_ratio.of_scores(before, after, None, 0.025)
+    assert not isinstance(found, NotMeasured)
+    assert ttest_1samp(after - found[end] * before, 0).pvalue == pytest.approx(0.05)
+
+
+def test_a_ratio_has_no_unit() -> None:
+    small = paired_ratio.of_scores(1e-3 * BEFORE, 1e-3 * AFTER, None, 0.05)
+    assert small == pytest.approx(paired_ratio.of_scores(BEFORE, AFTER, None, 0.05))
 
 
 @pytest.mark.parametrize("end", [0, 1])
@@ -119,6 +157,7 @@ def test_by_clusters_they_are_those_of_the_sums(end: int) -> None:
         ([1.0, -1.0, 0.5, -0.4], None, "not told from 0"),
         ([1.0, 2.0], ["a", "a"], "one cluster"),
         ([1.0], None, "one item"),
+        ([], None, "two or more"),
     ],
 )
 def test_what_has_no_ratio_says_why(before: list[float], clusters: list[str] | None, said: str) -> None:

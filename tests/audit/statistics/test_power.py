@@ -63,6 +63,15 @@ def test_three_items_show_no_margin_when_all_flip() -> None:
     assert isinstance(power.smallest_margin(3, 1.0), NotMeasured)
 
 
+def test_an_alpha_below_the_error_of_the_exact_test_shows_no_margin() -> None:
+    assert isinstance(power.smallest_margin(300, 0.0, alpha=1e-9), NotMeasured)
+
+
+def test_one_item_that_does_not_flip_shows_a_margin_of_nearly_all() -> None:
+    # Had 99 % been lost, one item in a hundred would have stayed
+    assert power.items_for_noninferiority(0.0, 0.99) == 1
+
+
 @pytest.mark.parametrize(("discordance", "margin"), [(0.05, 0.02), (0.1, 0.03), (0.3, 0.05)])
 def test_the_items_for_80_percent_power_have_nearly_80_percent_power(
     discordance: float, margin: float
@@ -81,6 +90,14 @@ def test_the_power_is_the_probability_of_all_tables_that_pass(discordance: float
     expected = stats.multinomial.pmf(passing, n, shares).sum()
     answer = power.noninferiority_power(n, discordance, margin, drop=drop)
     assert answer == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [30, 31, 62, 63, 64, 126, 127, 128])
+def test_where_all_items_flip_the_power_is_a_binomial_tail(n: int) -> None:
+    passing = [b for b in range(n + 1) if tango.noninferiority_p(b, n - b, n, 0.2) < 0.05]
+    for drop in (0.0, -0.5):
+        expected = stats.binom.pmf(passing, n, (1 + drop) / 2).sum()
+        assert power.noninferiority_power(n, 1.0, 0.2, drop=drop) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("drop", [-0.01, 0.0, 0.015, 0.03])
@@ -117,6 +134,11 @@ def test_a_drop_larger_than_the_flips_is_refused(drop: float) -> None:
         power.noninferiority_power(100, 0.1, 0.03, drop=drop)
     with pytest.raises(ValueError, match="takes a discordance"):
         power.items_for_mcnemar(0.1, drop)
+
+
+def test_more_than_all_items_cannot_flip() -> None:
+    with pytest.raises(ValueError, match=r"to 1, not 1\.5"):
+        power.items_for_mcnemar(1.5, 0.1)
 
 
 def test_no_drop_at_all_is_never_detected() -> None:
@@ -158,6 +180,12 @@ def test_the_inflation_by_the_correlation_is_the_design_effect_of_the_estimate()
     d = rng.normal(0, 0.3, 200)[clusters] + rng.normal(0, 1, 3000)
     inflation = power.design_effect(15, number(power.intraclass_correlation(d, clusters)))
     assert inflation == pytest.approx(number(estimates.clustered_mean(d, clusters).design_effect), rel=0.01)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_a_correlation_has_no_unit(scale: float) -> None:
+    d, clusters = np.array([0, 1, 2, 0]), [1, 1, 1, 2]
+    assert power.intraclass_correlation(scale * d, clusters) == pytest.approx(-0.2)
 
 
 def test_unequal_clusters_count_by_their_typical_size() -> None:

@@ -72,10 +72,12 @@ def test_to_newcombe_items_always_right_are_like_items_always_wrong(table: Table
     assert exchanged == pytest.approx(sensitivity.newcombe(*table, alpha), abs=1e-9)
 
 
-def test_where_the_correction_takes_all_correlation_newcombes_samples_are_independent() -> None:
-    # 10 · 10 − 10 · 9 is less than half of 39.
-    other = confint_proportions_2indep(20, 39, 19, 39, method="newcomb", compare="diff", alpha=0.1)
-    assert sensitivity.newcombe(10, 10, 9, 10, 0.05) == pytest.approx(other)
+@pytest.mark.parametrize("table", [(10, 10, 9, 10), (3, 2, 1, 1)])
+def test_where_the_correction_takes_all_correlation_newcombes_samples_are_independent(table: Table) -> None:
+    # 10 · 10 − 10 · 9 is less than half of 39, and 3 · 1 − 2 · 1 less than half of 7.
+    n, before, after = sum(table), table[0] + table[1], table[0] + table[2]
+    other = confint_proportions_2indep(before, n, after, n, method="newcomb", compare="diff", alpha=0.1)
+    assert sensitivity.newcombe(*table, 0.05) == pytest.approx(other)
 
 
 def test_a_negative_correlation_is_not_corrected_and_widens_newcombes_interval() -> None:

@@ -152,6 +152,11 @@ def test_beyond_the_planned_items_there_is_nothing_left_to_spend() -> None:
     assert boundaries([0.5, 1.0, 1.2], 0.05).z[2] == math.inf
 
 
+def test_a_look_at_nothing_new_rejects_nothing_and_one_at_a_little_may() -> None:
+    assert boundaries([0.5, 0.5, 1.0], 0.05).z[1] == math.inf
+    assert math.isfinite(boundaries([0.1, 0.100005], 0.05).z[1])
+
+
 @pytest.mark.parametrize("fractions", [[0.5, 0.4], [0.0, 1.0], [-0.1]], ids=str)
 def test_fractions_that_fall_or_start_at_nothing_are_refused(fractions: list[float]) -> None:
     with pytest.raises(ValueError, match="fraction"):
@@ -176,7 +181,7 @@ def test_conditional_power_is_that_of_the_bivariate_normal(
     assert conditional_power(z, fraction, bound, drift) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize(("z", "power"), [(1.7, 1.0), (1.6, 0.0)])
+@pytest.mark.parametrize(("z", "power"), [(1.7, 1.0), (1.645, 0.0), (1.6, 0.0)])
 def test_at_the_end_conditional_power_is_what_happened(z: float, power: float) -> None:
     assert conditional_power(z, 1.0, 1.645, 3.0) == power
 
@@ -195,7 +200,8 @@ def test_what_would_pass_at_full_alpha_does_not_pass_at_the_first_look() -> None
 
 
 def test_a_drop_beyond_the_margin_fails_early() -> None:
-    assert stand([of(500, 80, 20)], 2000, 0.03, 0.05).outcome == "fail"
+    standing = stand([of(500, 80, 20)], 2000, 0.03, 0.05)
+    assert (standing.outcome, standing.conditional_power) == ("fail", 0.0)
 
 
 def test_a_small_drop_does_not_fail_early_however_detectable() -> None:
@@ -217,7 +223,23 @@ def test_at_the_end_a_drop_that_reaches_the_margin_fails_detectable_or_not() -> 
 
 
 def test_at_the_end_without_a_crossing_a_rule_is_undecided() -> None:
-    assert stand([of(500, 60, 52)], 500, 0.03, 0.05).outcome == "undecided"
+    standing = stand([of(500, 60, 52)], 500, 0.03, 0.05)
+    assert (standing.outcome, standing.conditional_power) == ("undecided", 0.0)
+
+
+@pytest.mark.parametrize(("p_pass", "p_worse"), [(0.05, 0.5), (0.5, 0.05)])
+def test_a_p_value_of_just_alpha_decides_nothing(p_pass: float, p_worse: float) -> None:
+    assert stand([Evidence(500, p_pass, p_worse, 0.01, 0.01)], 500, 0.03, 0.05).outcome == "undecided"
+
+
+def test_a_rule_stands_by_the_spending_that_was_chosen() -> None:
+    standing = stand([of(500, 30, 24)], 1000, 0.03, 0.05, "pocock")
+    assert standing.nominal == boundaries([0.5], 0.05, "pocock").nominal
+    assert standing.nominal != boundaries([0.5], 0.05).nominal
+    error = sequential.standard_error(30, 24, 500)
+    end = boundaries([0.5, 1.0], 0.05, "pocock").z[-1]
+    expected = conditional_power((0.03 - 0.012) / error, 0.5, end, 0.03 / error * math.sqrt(2))
+    assert standing.conditional_power == pytest.approx(expected)
 
 
 def test_a_rule_that_even_zero_drop_could_not_save_is_futile() -> None:
@@ -240,7 +262,7 @@ def test_without_a_standard_error_nothing_is_futile() -> None:
     assert (standing.outcome, standing.conditional_power) == ("go on", None)
 
 
-@pytest.mark.parametrize(("drop", "outcome"), [(0.0, "go on"), (0.05, "futile")])
+@pytest.mark.parametrize(("drop", "outcome"), [(0.0, "go on"), (0.03, "futile"), (0.05, "futile")])
 def test_where_nothing_varies_only_a_drop_beyond_the_margin_is_futile(drop: float, outcome: str) -> None:
     assert stand([Evidence(50, 0.2, 0.5, drop, 0.0)], 1000, 0.03, 0.05).outcome == outcome
 
@@ -319,6 +341,10 @@ def test_stopping_at_will_claims_no_more_often_than_alpha(spending: sequential.S
     once = [sequential.p_value_over_looks(list(norm.sf(row)), fractions, spending) for row in z[:40]]
     assert [p <= 0.05 for p in once] == claimed[:40].tolist()
     assert claimed.mean() == pytest.approx(0.05, abs=3 * math.sqrt(0.05 * 0.95 / 4000))
+
+
+def test_what_is_evidence_of_nothing_stays_so_over_looks() -> None:
+    assert sequential.p_value_over_looks([1.0, 0.9], [0.5, 1.0]) == 1.0
 
 
 def test_p_values_and_looks_have_to_match() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_rel
 from statsmodels.stats.contingency_tables import cochrans_q
 from statsmodels.stats.multivariate import test_mvmean as mvmean
 
@@ -42,7 +43,8 @@ def test_with_too_few_telling_items_the_chi_square_is_not_trusted() -> None:
 
 def test_that_all_agree_is_no_evidence_of_a_difference() -> None:
     assert of(several.of_flips([[1, 1], [0, 0]])).p_value == 1
-    assert of(several.of_scores([[1.0, 1.0], [0.5, 0.5]])).p_value == 1
+    found = of(several.of_scores([[1.0, 1.0, 1.0], [0.5, 0.5, 0.5]]))
+    assert (found.statistic, found.degrees_of_freedom, found.p_value) == (0, 2, 1)
 
 
 def test_hotellings_test_agrees_with_statsmodels() -> None:
@@ -50,6 +52,13 @@ def test_hotellings_test_agrees_with_statsmodels() -> None:
     assert found.statistic == pytest.approx(other.statistic)
     assert found.p_value == pytest.approx(other.pvalue)
     assert (found.degrees_of_freedom, found.denominator) == other.df
+
+
+def test_of_two_candidates_it_is_the_paired_t_test() -> None:
+    found, other = of(several.of_scores(SCORES[:, :2])), ttest_rel(SCORES[:, 1], SCORES[:, 0])
+    assert found.statistic == pytest.approx(other.statistic**2)
+    assert found.p_value == pytest.approx(other.pvalue)
+    assert "clusters" not in found.method
 
 
 def test_it_does_not_matter_who_comes_first() -> None:
@@ -76,6 +85,8 @@ def test_one_that_is_another_again_counts_once() -> None:
         (SCORES[:3], None, "3 items for 4 candidates"),
         (SCORES, ["a"] * 40, "1 clusters for 2 candidates"),
         (np.tile([0.0, 1.0], (9, 1)), None, "differ by the same everywhere"),
+        (np.column_stack([SCORES[:, 0], SCORES[:, 0] + 1, SCORES[:, 1]]), None, "by the same everywhere"),
+        (np.zeros((0, 3)), [], "0 clusters"),
     ],
 )
 def test_what_has_no_test_says_why(scores: object, clusters: list[str] | None, said: str) -> None:

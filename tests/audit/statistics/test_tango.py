@@ -77,3 +77,8 @@ def test_the_closed_form_estimate_maximises_the_likelihood(table: Table, drop: f
     )
     z = (lost - gained - n * drop) / math.sqrt(n * (2 * best.x + drop * (1 - drop)))
     assert float(tango.score(lost, gained, n, drop)) == pytest.approx(z, rel=1e-3, abs=1e-3)
+
+
+def test_where_nothing_can_vary_the_score_is_0_or_infinite() -> None:
+    assert float(tango.score(0, 0, 10, 0.0)) == 0
+    assert float(tango.score(0, 10, 10, 1.0)) == -math.inf
