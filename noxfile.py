@@ -168,6 +168,13 @@ def cost(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """A million bad inputs into all that reads files, into fixtures/reliability/fuzz.json; an hour."""
+    session.install("-e", ".[gguf,onnxruntime]", "atheris")
+    session.run("python", "-m", "fixtures.fuzz", *session.posargs)
+
+
+@nox.session
 def acceptance(session: nox.Session) -> None:
     """Vendors' formats, made by their libraries; every standard profile on a real model, against lm-eval."""
     builders = ("auto-round>=0.15", "onnxruntime-genai>=0.14", "onnx-ir")

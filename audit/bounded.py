@@ -76,8 +76,9 @@ def yaml_of(text: str) -> tuple[Any, yaml.Node | None]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise NotYamlError(str(getattr(error, "problem", error)), mark and mark.line + 1) from None
-    except ValueError as error:  # dates and numbers that are none, as Python says it
-        raise NotYamlError(str(error)) from None
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        # Dates, numbers and truth values that are none, as Python says it
+        raise NotYamlError(f"a value is not what its tag says ({error!r:.80})") from None
 
 
 def _check_depth(text: str) -> None:

@@ -15,7 +15,7 @@ from audit import claims, engine, registry, search_space, weights
 from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
 from audit.frameworks import load_framework
-from audit.pinning import COMMIT, ONE_FILE, ModelEntry, file_digest, found_file, pinned_model
+from audit.pinning import COMMIT, ONE_FILE, ModelEntry, expanded, file_digest, found_file, pinned_model
 from audit.policy import load_policy
 from audit.records import (
     AuditConfig,
@@ -367,7 +367,12 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
             )
     files = {key: found_file(str(options[key]), home, key) for key in named & options.keys()}
     options |= {key: str(path) for key, path in files.items()}
-    level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
+    try:
+        level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"][:2]))
+        raise ConfigError(f"level '{name}': {key}: {first['msg']} (given {first['input']!r:.80}).") from None
     registry.check_options(level)
     return level.model_copy(update={"files": {key: file_digest(path, key) for key, path in files.items()}})
 
@@ -386,7 +391,7 @@ def _candidate(entry: str | CandidateEntry, home: Path, suites: Sequence[Suite])
     name = entry.name or re.sub(r"[^\w.-]", "-", last)
     if not _LEVEL_NAME.fullmatch(name):
         raise ConfigError(f"candidate name {name!r}: use letters, digits, '.', '-' and '_' only.")
-    card = load_card(home / Path(entry.card).expanduser(), suites) if entry.card is not None else NO_CARD
+    card = load_card(home / expanded(entry.card), suites) if entry.card is not None else NO_CARD
     if entry.endpoint is not None:
         endpoint = _endpoint(entry.endpoint, entry.model)
         return Level(name=name, method="candidate", endpoint=endpoint, recoveries=card.recoveries)
@@ -440,7 +445,11 @@ def _engine(entry: str | dict[str, Any] | None) -> Engine | None:
 def _endpoint(url: str, model: str) -> Endpoint:
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"endpoint {url!r} is no URL. Write http://host:port/v1/completions.")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ConfigError(f"endpoint {url!r:.80} is no URL: {error}.") from None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError(
             f"endpoint {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}: no user, password or "

@@ -80,7 +80,9 @@ def _loaded(
                 output_loading_info=True,
                 **({"dtype": "auto" if wanted is None or dequantised else wanted} | dequantised | spread),
             )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+    except (ModelError, MemoryError):
+        raise
+    except Exception as error:  # over a stranger's files its readers raise whatever they met
         raise ModelError(f"{folder} can't be loaded: {_first_line(error)}") from error
     model: PreTrainedModel
     model, report = loaded
@@ -178,7 +180,10 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrain
             folder.parent if inside else folder, trust_remote_code=trust_remote_code, local_files_only=True,
             **inside,
         )  # fmt: skip
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except BaseException as error:  # over a stranger's files its readers raise whatever they met
+        # A panic of tokenizers' own Rust is no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise ModelError(f"{folder} has no loadable tokenizer: {_first_line(error)}") from error
     return tokenizer
 

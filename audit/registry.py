@@ -273,9 +273,9 @@ def _package(point: EntryPoint) -> str:
 
 
 def _load(group: str, kind: str, name: str) -> object:
-    found = tuple(entry_points(group=group, name=name))
+    found = tuple(entry_points(group=group, name=name)) if isinstance(name, str) else ()
     if not found:
-        raise ConfigError(unknown(kind, name, _points(group)))
+        raise ConfigError(unknown(kind, str(name), _points(group)))
     if len(found) > 1:
         raise ConfigError(
             f"Several packages register a {kind} named '{name}': {packages(group, name)}. "

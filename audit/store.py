@@ -21,7 +21,6 @@ either has its final name and is complete, or is rubbish that the next run clear
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
@@ -33,7 +32,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import rfc8785
 from pydantic import TypeAdapter, ValidationError
 
 from audit import provenance, weights
@@ -109,7 +107,7 @@ class Store:
         config that no file can hold.
         """
         root = Path(config.out)
-        _check_text(config)
+        check_text(config)
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -394,13 +392,22 @@ def read_samples(cell: Cell, columns: Sequence[str] = COLUMNS, root: Path = Path
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """These columns of a cell's parquet file; nothing else of it is read."""
+    """These columns of a cell's parquet file; nothing else of it is read.
+
+    Raises StoreError where it is no such table, or not there.
+    """
     import pyarrow.parquet as pq
 
     if not path.is_file():
-        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
-    frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
-    return frame[list(columns)]
+        raise StoreError(f"{path} is not there. Was it moved or deleted?")
+    try:
+        frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
+        return frame[list(columns)]
+    except (OSError, ValueError, LookupError, TypeError) as error:  # pyarrow's own errors are ValueErrors
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(
+            f"{path} is no table of answers: {reason}. Make the run again: shrinkproof run."
+        ) from None
 
 
 def _baseline(config: AuditConfig) -> Baseline | None:
@@ -468,13 +475,14 @@ def read_progress(root: Path) -> tuple[AuditConfig, tuple[Run, ...], Reader]:
         identity = json_of(read_bytes(root / "config.json"))
         config = AuditConfig.model_validate({**identity, "out": str(root)})
         runs = tuple(_RUNS.validate_json(read_bytes(root / RUNS)))
+        config.check_names(run.suite for run in runs)
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         what = "has scored no part of its items yet" if missing == RUNS else "is no run folder"
         raise StoreError(f"{root} {what}. Name the --out of a `shrinkproof run`.") from None
     except OSError as error:
         raise StoreError(f"{error.filename} can't be read: {error.strerror}.") from None
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, StoreError) as error:
         raise StoreError(
             f"{root} can't be read: {str(error).splitlines()[0]}. Was it edited or cut?"
         ) from None
@@ -503,7 +511,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 def config_digest(config: AuditConfig, log: AuditLog | None = None) -> str:
     """sha256 of the canonical JSON (RFC 8785) of `identity`."""
-    return hashlib.sha256(rfc8785.dumps(identity(config, log))).hexdigest()
+    return hashlib.sha256(canonical(identity(config, log))).hexdigest()
 
 
 def identity(config: AuditConfig, log: AuditLog | None = None) -> dict[str, Any]:
@@ -533,7 +541,8 @@ def identity(config: AuditConfig, log: AuditLog | None = None) -> dict[str, Any]
     return identity
 
 
-def _check_text(config: AuditConfig) -> None:
+def check_text(config: AuditConfig) -> None:
+    """Raises ConfigError for a config that no file can hold."""
     try:
         config.model_dump_json()
     except ValueError:
@@ -590,7 +599,7 @@ def _hold(lock: IO[str], root: Path) -> None:
 
 def _claim(root: Path, config: AuditConfig) -> None:
     path, ours = root / _CONFIG, identity(config)
-    data = rfc8785.dumps(ours)
+    data = canonical(ours)
     is_ours = written_digest(path) == hashlib.sha256(data).hexdigest()
     if not path.exists():
         if not is_ours and any(entry.name not in (_LOCK, digest_file(path).name) for entry in root.iterdir()):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from audit import gguf_header, onnx_graph
 from audit.bounded import json_of, read_bytes
 from audit.errors import ModelError
-from audit.layouts import named_bits, quantised
+from audit.layouts import check_quantization, named_bits, quantised
 from audit.records import Claim, NotMeasured
 from audit.stored_tensors import StoredTensor, stored_tensors
 
@@ -332,9 +332,9 @@ def _stored_as(folder: Path, plain: list[str]) -> str:
     quantization = quantization_of(folder)
     if not quantization:
         return f"{dense}, dense"
-    groups = list(quantization.get("config_groups", {}).values())
+    groups = [one for one in (quantization.get("config_groups") or {}).values() if one.get("weights")]
     if not groups:
-        bits, method = named_bits(quantization), quantization.get("quant_method", "unknown quantisation")
+        bits, method = named_bits(quantization), quantization.get("quant_method") or "unknown quantisation"
         spread = f", groups of {quantization['group_size']}" if quantization.get("group_size") else ""
         if quantization.get("load_in_4bit"):
             twice = ", scales quantised too" if quantization.get("bnb_4bit_use_double_quant") else ""
@@ -344,12 +344,12 @@ def _stored_as(folder: Path, plain: list[str]) -> str:
     spread = f"groups of {weights['group_size']}" if weights.get("group_size") else "one scale per channel"
     symmetry = "symmetric" if weights.get("symmetric") else "asymmetric"
     inputs = groups[0].get("input_activations")
-    rounded = f", activations in {inputs['num_bits']} bits" if inputs else ""
-    widths = sorted({group["weights"]["num_bits"] for group in groups if group.get("weights")})
-    integers = ", ".join(f"int{bits}" for bits in widths)
+    rounded = f", activations in {inputs.get('num_bits', 'unnamed')} bits" if inputs else ""
+    widths = sorted({group["weights"].get("num_bits") or 0 for group in groups})
+    integers = ", ".join(f"int{bits}" if bits else "an unnamed width" for bits in widths)
     return (
-        f"{integers}, {symmetry}, {spread}{rounded}, {quantization['format']} "
-        f"({quantization['quant_method']}); embeddings and norms {dense}"
+        f"{integers}, {symmetry}, {spread}{rounded}, {quantization.get('format') or 'an unnamed format'} "
+        f"({quantization.get('quant_method') or 'unknown quantisation'}); embeddings and norms {dense}"
     )
 
 
@@ -369,7 +369,7 @@ def _format(folder: Path) -> str:
     quantization = quantization_of(folder)
     if not quantization:
         return "safetensors"
-    return str(quantization.get("quant_method", "safetensors, quantised by an unnamed method"))
+    return str(quantization.get("quant_method") or "safetensors, quantised by an unnamed method")
 
 
 def quantization_of(folder: Path) -> dict[str, Any]:
@@ -379,6 +379,10 @@ def quantization_of(folder: Path) -> dict[str, Any]:
     found = settings(folder).get("quantization_config") or {}
     if not isinstance(found, dict):
         raise ModelError(f"{folder / 'config.json'}: `quantization_config` is no object. Copy it again.")
+    try:
+        check_quantization(found)
+    except ValueError as error:
+        raise ModelError(f"{folder / 'config.json'}: quantization_config.{error}. Copy it again.") from None
     return found
 
 

@@ -70,7 +70,8 @@ class LoggedRun:
 
         file = self.files[task]
         known = self._results_of(file)
-        directions = _of_task(known, "higher_is_better", task) or {}
+        directions = _of_task(known, "higher_is_better", task)
+        directions = directions if isinstance(directions, dict) else {}
         rows = [sample.model_dump() for sample in _samples(file, task)]
         return TaskResult(
             name=task,
@@ -172,8 +173,8 @@ def _samples(file: Path, task: str) -> Iterator[Sample]:
                 "0.4.3: evaluate again with a newer lm-eval."
             )
         try:
-            common = _common(entry, task)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            common, outcomes = _common(entry, task), _outcomes(entry)
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise StoreError(f"{where} is no sample as lm-eval logs it: {_said(error)}.") from None
         if any(math.isnan(score) for score in common["scores"]):
             raise StoreError(
@@ -182,7 +183,7 @@ def _samples(file: Path, task: str) -> Iterator[Sample]:
             )
         if not all(map(math.isfinite, common["scores"])):
             common["scores"] = ()
-        for metric, (outcome, weight) in _outcomes(entry).items():
+        for metric, (outcome, weight) in outcomes.items():
             yield Sample(metric=metric + suffix, outcome=outcome, weight=weight, **common)
 
 

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from audit.errors import StoreError
+
 Share = Annotated[float, Field(ge=0, le=1)]
 """A proportion, 0 to 1."""
 
@@ -64,11 +66,17 @@ Inside = Annotated[str, AfterValidator(_inside)]
 
 
 def canonical(value: Any) -> bytes:
-    """Canonical JSON (RFC 8785); lone surrogates, which it refuses, are spelled out."""
+    """Canonical JSON (RFC 8785); lone surrogates, which it refuses, are spelled out.
+
+    Raises StoreError for an integer that it has no form for.
+    """
     try:
-        return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError:
-        return rfc8785.dumps(_spelled_in(value))
+        try:
+            return rfc8785.dumps(value)
+        except rfc8785.CanonicalizationError:
+            return rfc8785.dumps(_spelled_in(value))
+    except rfc8785.IntegerDomainError as error:
+        raise StoreError(f"{error.args[0]!s:.80}. Write a number of 15 digits at most.") from None
 
 
 def _spelled_in(value: Any) -> Any:

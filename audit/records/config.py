@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Annotated, Literal
 
-import rfc8785
 from pydantic import BeforeValidator, Field
 
-from audit.records.base import Count, Record, Share
+from audit.errors import StoreError
+from audit.records.base import Count, Record, Share, canonical
 from audit.records.frameworks import Framework
 from audit.records.models import Level, ModelRef
 from audit.records.promises import MEASURED_QUANTITIES, Budget, DeviceProfile, Rule
@@ -160,9 +161,23 @@ class AuditConfig(Record):
         """Whether memory and speed are asked for, by the config or by a budget."""
         return self.efficiency or any(one.quantity in MEASURED_QUANTITIES for one in self.budgets)
 
+    def check_names(self, named: Iterable[str] = ()) -> None:
+        """Raises StoreError where a rule, or what is `named` beside, is about a suite that is not there.
+
+        A config that was loaded is sound; one that was read may have been edited.
+        """
+        known = {suite.name for suite in self.suites}
+        for name in (*(rule.suite for rule in self.rules), *named):
+            if name not in known:
+                raise StoreError(
+                    f"its config has no suite {name!r:.80}, and it is about that. Was it edited?"
+                )
+        if bare := [suite.name for suite in self.suites if not suite.metrics]:
+            raise StoreError(f"its suite {bare[0]!r:.80} has no metric. Was it edited?")
+
     @property
     def policy_sha256(self) -> str:
         """Over all that decides what counts as good enough: rules, budgets, device, looks and seed."""
         device = () if self.device_profile is None else (self.device_profile,)
         promises = [one.model_dump(mode="json") for one in (*self.rules, *self.budgets, *device)]
-        return sha256(rfc8785.dumps([promises, self.looks, self.seed])).hexdigest()
+        return sha256(canonical([promises, self.looks, self.seed])).hexdigest()

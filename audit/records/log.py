@@ -10,9 +10,10 @@ from typing import Any, Literal, Self
 from pydantic import PrivateAttr
 
 from audit.bounded import json_of
+from audit.errors import StoreError
 from audit.records.answers import Run
 from audit.records.base import Decision, NotMeasured, Record, canonical, together
-from audit.records.comparisons import CheckedRecovery, Comparison, Contest, Duel
+from audit.records.comparisons import CheckedRecovery, Comparison, Contest, Duel, Flips
 from audit.records.config import AuditConfig
 from audit.records.earlier import History, Taken
 from audit.records.efficiency import Efficiency
@@ -22,6 +23,8 @@ from audit.records.schemas import SCHEMA, downgraded, upgraded
 from audit.records.searches import Search
 from audit.records.verdicts import BudgetVerdict, Confirmation, Verdict
 
+MOST_PAIRS = 10**9
+"""That a log may say were compared: tests over more would take too long."""
 _SAYS_SCHEMA = re.compile(rb'"schema_version":\s*(\d{1,9})')
 
 
@@ -112,17 +115,35 @@ class AuditLog(Record):
     def from_json(cls, data: bytes) -> Self:
         """A log of any schema up to today's.
 
-        Raises ValidationError for what is no log, and StoreError for one of a newer schema.
+        Raises ValidationError for what is no log, and StoreError for one of a newer schema or that is about
+        suites that it does not have.
         """
         said = _SAYS_SCHEMA.search(data)
         version = int(said[1]) if said else SCHEMA
         if version == SCHEMA:
-            return cls.model_validate_json(data)
+            return cls.model_validate_json(data)._sound()
         with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):  # told below of no log
             data = json.dumps(upgraded(json_of(data), version)).encode()
         log = cls.model_validate_json(data)
         log._written_in = version
-        return log
+        return log._sound()
+
+    def _sound(self) -> Self:
+        """Itself. Raises StoreError where names or counts are in it that can't be."""
+        about = [one.suite for one in self.runs]
+        about += [one.suite for one in (*self.comparisons, *self.links, *self.duels)]
+        about += [one.suite for one in self.contests] + [one.suite for one in self.forgetting]
+        self.config.check_names([*about, *(one.rule.suite for one in self.verdicts)])
+        confirmed = self.confirmation.comparisons if isinstance(self.confirmation, Confirmation) else ()
+        for one in (*self.comparisons, *self.links, *self.duels, *confirmed):
+            flips = [(one.flips.lost, one.flips.gained, one.n_pairs)] if isinstance(one.flips, Flips) else []
+            looks = [(look.lost, look.gained, look.n_pairs) for look in one.looks]
+            for lost, gained, n_pairs in (*flips, *looks):
+                changed = [count for count in (lost, gained) if isinstance(count, int)]
+                if min(changed, default=0) < 0 or not sum(changed) <= n_pairs <= MOST_PAIRS:
+                    said = f"{sum(changed)} of {n_pairs} pairs changed ({one.variant}, {one.suite})"
+                    raise StoreError(f"it says that {said}, which can't be. Was it edited?")
+        return self
 
     def as_written(self) -> dict[str, Any]:
         """JSON of what was set, in the schema of its file."""

@@ -40,7 +40,8 @@ def opened(path: Path, key: Path | None) -> tuple[bytes, str, Checked]:
 
     try:
         envelope: Envelope = Envelope.from_dict(json_of(read_bytes(path)))
-        payload, kind = bytes(envelope.payload), str(envelope.payload_type)
+        payload, kind = bytes(envelope.payload), envelope.payload_type
+        kind.encode()  # it is signed as text
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(path, error) from None
     if key is None:

@@ -11,13 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import rfc8785
-
 from audit import registry
 from audit.bounded import json_of, read_bytes
 from audit.disk import DIGEST
 from audit.errors import ShrinkproofError
-from audit.records import AuditLog, Variant
+from audit.records import AuditLog, Variant, canonical
 from audit.signing.checked import Checked
 from audit.signing.differing import first_byte, first_unlike, shown
 from audit.signing.rows import unlike_row
@@ -185,7 +183,7 @@ class Files:
         if name == LOG:
             return self.log.to_json()
         if name == "config.json":
-            return rfc8785.dumps(identity(self.log.config, self.log))
+            return canonical(identity(self.log.config, self.log))
         if name in self._records:
             indent = None if name == "runs.json" else 1
             separators = (",", ":") if indent is None else None
