@@ -38,7 +38,10 @@ class NotYamlError(ValueError):
 
 def read_bytes(path: Path, most: int = MOST_JSON) -> bytes:
     """What a file holds. OSError where it holds more, or is none that ends."""
-    found = path.stat()
+    try:
+        found = path.stat()
+    except ValueError as error:  # half of a character, or a NUL
+        raise OSError(errno.EINVAL, f"no file is called so ({error})", str(path)) from None
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
     if found.st_size > most:

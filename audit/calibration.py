@@ -83,6 +83,6 @@ def _of_parquet(path: Path) -> list[str]:
 
     try:
         return [str(text) for text in pd.read_parquet(path, columns=["text"])["text"]]
-    except (OSError, ValueError, KeyError) as error:  # pyarrow's own errors are ValueErrors
+    except Exception as error:  # pyarrow raises whatever its readers met
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"calibration: {path} must be parquet with the column `text`: {reason}") from None

@@ -110,14 +110,18 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         if path.suffix == ".parquet":
             from pyarrow import parquet
 
-            yield from enumerate(parquet.read_table(path).to_pylist(), 1)
+            try:
+                rows = parquet.read_table(path).to_pylist()
+            except Exception as error:  # pyarrow raises whatever its readers met
+                raise ConfigError(f"{path} can't be read: {error}.") from None
+            yield from enumerate(rows, 1)
         elif path.suffix == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as stream:
                 reader = csv.DictReader(stream)
                 yield from ((reader.line_num, row) for row in reader)
         else:
             yield from _of_lines(path)
-    except (OSError, ValueError, csv.Error) as error:  # pyarrow's own errors are ValueErrors
+    except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(f"{path} can't be read: {error}.") from None
 
 

@@ -403,7 +403,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
         return frame[list(columns)]
-    except (OSError, ValueError, LookupError, TypeError) as error:  # pyarrow's own errors are ValueErrors
+    except Exception as error:  # pyarrow raises whatever its readers met
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise StoreError(
             f"{path} is no table of answers: {reason}. Make the run again: shrinkproof run."

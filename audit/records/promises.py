@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from audit.records.base import Count, Record
 
@@ -72,22 +72,13 @@ class Budget(Record):
         return self
 
 
-def _exact(value: int) -> int:
-    if value > 2**53:
-        raise ValueError("a number of 15 digits at most: JSON holds no larger one exactly")
-    return value
-
-
-_Count = Annotated[int, Field(ge=1), AfterValidator(_exact)]
-
-
 class DeviceProfile(Record):
     """A device that an artefact is meant for: what it must fit in, and what the runtime there can read."""
 
     title: str
-    ram_bytes: _Count
+    ram_bytes: Annotated[int, Field(ge=1, le=2**53 - 1)]
     """What the model may take of the memory."""
-    storage_bytes: _Count
+    storage_bytes: Annotated[int, Field(ge=1, le=2**53 - 1)]
     """What the artefact may take on disk."""
     context: Count
     """Tokens of the one sequence that has to fit."""

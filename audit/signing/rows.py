@@ -30,7 +30,7 @@ def unlike_row(name: str, runs: Sequence[Run], sound: Sound) -> str:
     try:
         # Its name is unchanged, so it lies as far from its peer as the two names do.
         rows, peer = pd.read_parquet(path.parents[2] / name), pd.read_parquet(path)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # pyarrow raises whatever its readers met
         return f"is no table any more: {str(error).splitlines()[0]}"
     if list(rows.columns) != list(peer.columns):
         return "has other columns than the same items of another model"

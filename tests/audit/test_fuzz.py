@@ -43,7 +43,7 @@ def _clock() -> Iterator[None]:
 def test_bad_input_is_refused_in_plain_words_or_accepted(name: str, tmp_path: Path) -> None:
     target = TARGETS[name]
     read = target.reader(tmp_path / "scratch")
-    outcomes = [tried(read, data) for data in seeded(target, 1, 15 if name in SLOW else 100)]
+    outcomes = [tried(read, data) for data in seeded(target, 1, 8 if name in SLOW else 100)]
     assert [one for one in outcomes if isinstance(one, Finding)] == []
     assert "accepted" in outcomes
     assert name == "lm-eval-results" or "refused" in outcomes  # that file is taken or left
