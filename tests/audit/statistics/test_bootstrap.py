@@ -361,3 +361,8 @@ def test_the_same_seed_flips_alike() -> None:
     d = np.random.default_rng(4).normal(0.1, 1, 60)
     one, other = (bootstrap.sign_flip_p(d, np.random.default_rng(6)) for _ in range(2))
     assert one == other
+
+
+def test_two_clusters_are_bounded_by_what_each_of_them_shows(rng: np.random.Generator) -> None:
+    before, after = Ratio([1.0, 2.0], [2.0, 3.0]), Ratio([1.0, 1.0], [2.0, 3.0])
+    assert measured(bootstrap.ratio_bounds(before, after, [0, 1], 0.05, rng)) == pytest.approx((0, 1 / 3))
