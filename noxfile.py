@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "tests"]
+LOCKED = "fixtures/locked.txt"
 
 
 @nox.session
@@ -40,7 +44,7 @@ def tests(session: nox.Session) -> None:
 
     In one environment, since installing it takes minutes; with arguments, pytest alone.
     """
-    session.install("-e", ".[dev,sigstore]")
+    session.install("-e", ".[dev,sigstore]", "-c", LOCKED)
     if not session.posargs:
         session.run("mypy")
         session.run("lint-imports")
@@ -60,6 +64,31 @@ def minimums(session: nox.Session) -> None:
     """The tests on the oldest versions that pyproject allows."""
     session.install("-e", ".[dev]", "-c", "fixtures/minimums.txt")
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """The tests on the newest versions that pyproject allows, whatever is locked."""
+    session.install("--upgrade", "-e", ".[dev,sigstore]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(reuse_venv=False)
+def lock(session: nox.Session) -> None:
+    """The newest versions that pyproject allows, written to fixtures/locked.txt."""
+    session.install("-e", ".[dev,sigstore]")
+    frozen = session.run("python", "-m", "pip", "freeze", "--exclude-editable", silent=True)
+    head = "# What the tests run on: `nox -s lock` writes it anew from what pyproject.toml allows that day.\n"
+    # A build's own label (+cpu) is on no other index
+    Path(LOCKED).write_text(head + re.sub(r"(?m)\+\w+$", "", frozen))
+
+
+@nox.session(reuse_venv=False)
+def supply(session: nox.Session) -> None:
+    """A wheel without extras, its start, its SBOM, and known holes in what is locked; `-- --offline`."""
+    session.install("build", "cyclonedx-bom>=7", "pip-audit>=2.9")
+    session.run("python", "-m", "build", "--wheel", "--outdir", "dist")
+    session.run("python", "fixtures/reliability/supply.py", *session.posargs)
 
 
 @nox.session
@@ -110,7 +139,7 @@ def report_size(session: nox.Session) -> None:
 
 @nox.session
 def search(session: nox.Session) -> None:
-    """A search against a grid of full audits on a real model, written to docs/search.md; half an hour."""
+    """A search against a grid of full audits on a real model, written to docs/search.md; an hour."""
     session.install("-e", ".[gguf,search]")
     session.run("python", "fixtures/demo_model.py")
     session.run("python", "-m", "fixtures.search_bench", *session.posargs)
@@ -124,11 +153,25 @@ def scale(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """200 seeded faults in real audits of a tiny model, into soak.json; `-- --only KIND:SEED` for one."""
+    session.install("-e", ".[dev]")
+    session.run("python", "-m", "fixtures.soak", *session.posargs)
+
+
+@nox.session
 def cost(session: nox.Session) -> None:
     """What an audit of a large model costs, into docs/cost.md; `-- --data FOLDER`."""
     session.install("-e", ".[gguf]")
     session.run("python", "fixtures/demo_model.py")
     session.run("python", "-m", "fixtures.cost", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """A million bad inputs into all that reads files, into fixtures/reliability/fuzz.json; an hour."""
+    session.install("-e", ".[gguf,onnxruntime]", "atheris")
+    session.run("python", "-m", "fixtures.fuzz", *session.posargs)
 
 
 @nox.session

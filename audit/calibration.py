@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
+from audit.bounded import json_of
 from audit.errors import ConfigError
 from audit.records import Calibration, Record
 
@@ -71,7 +71,7 @@ def _documents(path: Path) -> list[str]:
     if path.suffix != ".jsonl":
         return [part for part in text.split("\n\n") if part.strip()]
     try:
-        return [str(json.loads(line)["text"]) for line in text.splitlines() if line.strip()]
+        return [str(json_of(line)["text"]) for line in text.splitlines() if line.strip()]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"calibration: {path}: every line must be a JSON object with the key `text` ({error!r})."
@@ -83,6 +83,6 @@ def _of_parquet(path: Path) -> list[str]:
 
     try:
         return [str(text) for text in pd.read_parquet(path, columns=["text"])["text"]]
-    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+    except (OSError, ValueError, KeyError) as error:  # pyarrow's own errors are ValueErrors
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"calibration: {path} must be parquet with the column `text`: {reason}") from None

@@ -14,49 +14,15 @@ import pyarrow as pa
 from audit import registry
 from audit.errors import ConfigError, StoreError
 from audit.history import Found, audits
-from audit.records import Decision, Interval, NotMeasured, PastAudit, PastResult, Record
-from audit.scale import Kind
+from audit.records import Interval, NotMeasured, PastAudit, PastResult
+from audit.results import CatalogueRow
+from audit.store import write_file
 
 if TYPE_CHECKING:
     import duckdb
 
 _FORMATS = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet", "json": "FORMAT json, ARRAY true"}
 """Of `COPY`, by the ending of a file."""
-
-
-class CatalogueRow(Record):
-    """One rule on one level of one audit; what was not measured is empty, and `not_measured` says why.
-
-    An audit that stopped before its verdicts has one row without a level.
-    """
-
-    run: str
-    """Folder, within the one that was asked for."""
-    title: str
-    """The original's name, without the folders that it lies in."""
-    model: str
-    release: str
-    model_digest: str
-    finished: str
-    audit_decision: Decision
-    level: str
-    artefact: str
-    size_bytes: int | None
-    suite: str
-    metric: str
-    kind: Kind | None
-    drop: float | None
-    """In the metric's unit; of a perplexity ln(after / before)."""
-    lower: float | None
-    upper: float | None
-    margin: float | None
-    n_pairs: int | None
-    decision: Decision | None
-    not_measured: str
-    asked_sha256: str
-    policy_sha256: str
-    shrinkproof_version: str
-    log_sha256: str
 
 
 _SCHEMA = pa.schema(
@@ -141,15 +107,19 @@ class Catalogue:
 
     def write(self, chosen: Chosen, out: Path) -> None:
         """As a file by its ending, whole or not at all."""
-        ending = out.suffix.removeprefix(".")
-        if ending not in _FORMATS:
-            raise ConfigError(registry.unknown("ending of --out", ending, list(_FORMATS)))
+        ending, pages = out.suffix.removeprefix("."), registry.names("audit.history_formats")
+        if ending not in (*_FORMATS, *pages):
+            raise ConfigError(registry.unknown("ending of --out", ending, [*_FORMATS, *pages]))
         if out.is_dir() or not out.parent.is_dir():
             raise ConfigError(f"--out {out}: name a file in a folder that exists.")
+        if ending in pages:
+            write_file(out, registry.history_format(ending).render(self.rows(chosen)))
+            return
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".half-") as place:
             half = Path(place) / "table"
             self._database.execute(
-                f"COPY (SELECT * FROM audits WHERE {chosen.where} ORDER BY title, finished, run, rowid) "
+                f"COPY (SELECT {_columns(ending)} FROM audits WHERE {chosen.where} "
+                "ORDER BY title, finished, run, rowid) "
                 f"TO {_quoted(str(half))} ({_FORMATS[ending]})",
                 chosen.values,
             )
@@ -157,6 +127,18 @@ class Catalogue:
 
     def _select(self, what: str, where: str, values: list[Any]) -> list[tuple[Any, ...]]:
         return self._database.execute(f"SELECT {what} FROM audits WHERE {where}", values).fetchall()
+
+
+def _columns(ending: str) -> str:
+    """All; in CSV no text begins as a formula does, which a spreadsheet would compute."""
+    if ending != "csv":
+        return "*"
+    texts = [field.name for field in _SCHEMA if field.type == pa.string()]
+    plain = ", ".join(
+        rf"""CASE WHEN regexp_matches({name}, '^[-=+@\t\r]') THEN '''' || {name} ELSE {name} END AS {name}"""
+        for name in texts
+    )
+    return f"* REPLACE ({plain})"
 
 
 def _quoted(text: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from audit.harness import LoadedTask, Measured, Scored, Scorer, scorer_name
+from audit.errors import ModelError, OutOfMemoryError
+from audit.harness import LoadedTask, Measured, Scored, Scorer, n_repeated, n_tied, scorer_name
 from audit.provenance import now
 from audit.records import AuditConfig, Cell, Divergence, NotMeasured, Sample, Variant
 
@@ -53,6 +54,14 @@ class Answered:
     arrays: Arrays
 
 
+@dataclass(frozen=True)
+class Unable:
+    """A cell that memory does not suffice for, though it may for others."""
+
+    key: str
+    reason: str
+
+
 class Crew(Protocol):
     """Who scores cells, for the time of one audit."""
 
@@ -63,8 +72,8 @@ class Crew(Protocol):
         """The tokens of a cell, by the key of the original's; asked once, of all that is missing."""
         ...
 
-    def map(self, cells: Sequence[Wanted], arrays: ArraysOf) -> Iterator[Answered]:
-        """The cells, scored, each as soon as it is done, in any order.
+    def map(self, cells: Sequence[Wanted], arrays: ArraysOf) -> Iterator[Answered | Unable]:
+        """The cells, scored if they can be, each as soon as it is done, in any order.
 
         The original's cells that they are held against are finished, or among none of them.
         """
@@ -81,28 +90,47 @@ class CellScorer:
         """Bring a variant into memory, unless it is there."""
         dtype = variant.level.computed_in if variant.level else None
         if variant.level and variant.level.endpoint:
-            self._scorer.call(variant.level.endpoint)
+            self._scorer.call(variant.level.endpoint, variant.probed)
             return
         source = variant.level.artefact if variant.level else None
-        self._scorer.load(Path(variant.path), control=variant.is_control, dtype=dtype, source=source)
+        try:
+            self._scorer.load(Path(variant.path), control=variant.is_control, dtype=dtype, source=source)
+        except ModelError as error:
+            raise ModelError(f"'{variant.name}': {error}") from error
+
+    def release(self) -> None:
+        """Let go of what was loaded."""
+        self._scorer.release()
 
     def plan(self, cells: Sequence[Wanted]) -> dict[str, int]:
         """Build the requests of the cells, once for all variants; see `Crew.plan`. Takes a loaded variant."""
         asked = {cell.original: cell for cell in cells}
         return {key: self._scorer.plan(cell.task, cell.part) for key, cell in asked.items()}
 
-    def score(self, wanted: Wanted, original: Arrays | None, advance: Callable[[float], None]) -> Answered:
+    def score(
+        self, wanted: Wanted, original: Arrays | None, advance: Callable[[float], None]
+    ) -> Answered | Unable:
         """A planned cell; `original` is what it is held against, None for the original's own."""
+        try:
+            return self._scored(wanted, original, advance)
+        except OutOfMemoryError as error:
+            return Unable(wanted.key, str(error))
+
+    def _scored(self, wanted: Wanted, original: Arrays | None, advance: Callable[[float], None]) -> Answered:
         self.load(wanted.variant)
         started, clock = now(), time.monotonic()
         against = None if original is None else Measured.of_arrays(original)
-        scored = self._scorer.score(wanted.task, wanted.part, against, advance)
+        try:
+            scored = self._scorer.score(wanted.task, wanted.part, against, advance)
+        except ModelError as error:
+            raise ModelError(f"{wanted.variant.name}: {error}") from error
         cell = Cell(
             task=wanted.task.name, key=wanted.key, path="", sha256="", n_items=0, part=wanted.part,
             n_left_out=wanted.task.n_left_out, task_version=wanted.task.version,
             num_fewshot=wanted.task.num_fewshot, data=dict(wanted.task.data),
-            chat_template=scored.chat_template, scorer=scored.scorer, divergence=_divergence(wanted, scored),
-            seconds=time.monotonic() - clock, started=started,
+            n_cut=scored.n_cut, n_tied=n_tied(scored.samples), n_repeated=n_repeated(scored.samples),
+            chat_template=scored.chat_template, scorer=scored.scorer, pack_tokens=scored.pack_tokens,
+            divergence=_divergence(wanted, scored), seconds=time.monotonic() - clock, started=started,
         )  # fmt: skip
         return Answered(cell, scored.samples, scored.arrays())
 

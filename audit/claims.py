@@ -62,23 +62,30 @@ def checked(
 
 
 def _holds(claim: Claim, found: float) -> bool:
+    return found <= limit(claim) if claim.quantity in ("bits", "size") else found >= limit(claim)
+
+
+def limit(claim: Claim) -> float:
+    """What the files may hold at most, or of zeros have to hold at least, for a claim to hold.
+
+    >>> limit(Claim(quantity="bits", value=4, source="its name"))
+    5.5
+    """
     if claim.quantity == "bits":
-        return found <= claim.value + SPREAD
+        return claim.value + SPREAD
     if claim.quantity == "size":
-        return found <= claim.value * (1 + UNIT)
-    if claim.quantity == "sparsity":
-        return found >= claim.value - ROUNDING
-    return found >= claim.value
+        return claim.value * (1 + UNIT)
+    return claim.value - (ROUNDING if claim.quantity == "sparsity" else 0.0)
 
 
 def said(claim: Claim, value: float) -> str:
     """A claim's value in words.
 
     >>> said(Claim(quantity="bits", value=4, source="its name"), 4)
-    '4 bits per weight'
+    '4 bits per compressed weight'
     """
     if claim.quantity == "bits":
-        return f"{value:.4g} bits per weight"
+        return f"{value:.4g} bits per compressed weight"
     if claim.quantity == "size":
         return f"{value / 10**6:,.1f} MB"
     what = "zeros" if claim.quantity == "sparsity" else "groups of four with two zeros"

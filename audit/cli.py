@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from audit.disk import disk_errors
 from audit.errors import ConfigError, ShrinkproofError
+from audit.hidden import without_secrets
+from audit.memory import enough_for
 from audit.quiet import quiet
+from audit.visible import visible
 
 if TYPE_CHECKING:
     from audit.records import AuditLog
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE = 2
 INTERRUPTED = 130
+TERMINATED = 143
 DEFECT = 70
 IN_A_FILE = 200
 """Characters a line where no terminal says how many there are."""
@@ -34,7 +43,7 @@ app = typer.Typer(
     name="shrinkproof",
     epilog=(
         "Exit codes: 0 every rule passed, 1 a rule failed, 2 unusable config or input, 3 inconclusive; "
-        "70 a defect of ours, 130 interrupted."
+        "70 a defect of ours, 130 interrupted, 143 terminated."
     ),
     no_args_is_help=True,
     add_completion=False,
@@ -321,7 +330,7 @@ def history(
     level: Annotated[list[str] | None, typer.Option(help="Level; repeat.", show_default=False)] = None,
     suite: Annotated[list[str] | None, typer.Option(help="Suite; repeat.", show_default=False)] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File to write: .csv, .parquet or .json.", show_default=False)
+        Path | None, typer.Option(help="File to write: .html, .csv, .parquet or .json.", show_default=False)
     ] = None,
 ) -> None:
     """List many audits in one table: models, releases, levels, sizes, decisions, drops by suite.
@@ -333,7 +342,7 @@ def history(
 
     with Catalogue.of(folder) as catalogue:
         for one in catalogue.skipped:
-            typer.echo(f"shrinkproof: left out {one}", err=True)
+            typer.echo(visible(f"shrinkproof: left out {one}"), err=True)
         chosen = catalogue.chosen(model=model, levels=level or (), suites=suite or ())
         if out is not None:
             catalogue.write(chosen, out)
@@ -375,6 +384,9 @@ def reproduce(
         float | None,
         typer.Option(help="Of a number below 1 so far, of a larger one this share.", show_default="0.001"),
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run code and ask servers that the log names.", show_default=False)
+    ] = False,
 ) -> None:
     """Run again what a run's log says, from nothing, and say which numbers come out the same.
 
@@ -388,7 +400,7 @@ def reproduce(
     if not tolerance >= 0:
         raise ConfigError(f"--tolerance {tolerance:g}: a distance, so 0 or above.")
     with TerminalProgress(Console(file=sys.stderr)) as progress, quiet():
-        found = reproduced(run, out, tolerance, progress)
+        found = reproduced(run, out, tolerance, progress, trust=trust)
     print_reproduction(Console(), found)
     raise typer.Exit(1 if not found.agrees else EXIT_CODES["inconclusive"] if found.unread else 0)
 
@@ -447,7 +459,7 @@ def verify(
     found = verified(run, key, who)
     for one in found:
         if one.finding != "holds":
-            typer.echo(f"{one.finding.upper()}: {one.what} {one.because}")
+            typer.echo(visible(f"{one.finding.upper()}: {one.what} {one.because}"))
     held = sum(one.finding == "holds" for one in found)
     typer.echo(f"{held} of {len(found)} hold.")
     findings = {one.finding for one in found}
@@ -557,20 +569,22 @@ def _render(log: AuditLog, run: Path, name: str) -> Path:
         warnings.simplefilter("always", UserWarning)
         path = write_report(run, made.FILE, made.render(log))
     for one in said:
-        typer.echo(f"shrinkproof: {one.message}", err=True)
+        typer.echo(visible(f"shrinkproof: {one.message}"), err=True)
     return path
 
 
 def main() -> None:
     """Entry point of `shrinkproof`: an unusable input is one line on stderr and exit code 2."""
+    terminated: list[int] = []
     try:
-        app()
+        with _stopping(terminated), disk_errors(None), enough_for("shrinkproof"):
+            app()
     except ShrinkproofError as error:
-        typer.echo(f"shrinkproof: {error}", err=True)
+        typer.echo(visible(f"shrinkproof: {error}"), err=True)
         sys.exit(UNUSABLE)
     except Exception:
         # A crash must not exit with 1, which says that a rule failed.
-        traceback.print_exc()
+        typer.echo(visible(without_secrets(traceback.format_exc())), err=True)
         typer.echo(
             "shrinkproof: this is a defect of ours. Finished cells are kept; please report it.", err=True
         )
@@ -580,4 +594,25 @@ def main() -> None:
             typer.echo(
                 "shrinkproof: stopped. The same command goes on from the last finished cell.", err=True
             )
+        if leave.code == INTERRUPTED and terminated:
+            sys.exit(TERMINATED)
         raise
+
+
+@contextlib.contextmanager
+def _stopping(terminated: list[int]) -> Iterator[None]:
+    """SIGTERM stops as Ctrl-C does, and is noted; a second one ends the process at once."""
+
+    def stop(number: int, _: Any) -> None:
+        terminated.append(number)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise KeyboardInterrupt("SIGTERM")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -13,9 +13,11 @@ from typing import Any
 from urllib.parse import quote
 
 from audit import registry
+from audit.bounded import json_of, read_bytes
 from audit.diff import diff
 from audit.errors import CommentError
 from audit.store import read_log
+from audit.web import answer
 
 MOST = 60_000
 """Characters: GitHub takes 65,536."""
@@ -122,7 +124,7 @@ def _github(env: Mapping[str, str]) -> Forge | str:
 
 
 def _pull_request(event: Path) -> int | None:
-    found = json.loads(event.read_bytes()).get("pull_request")
+    found = json_of(read_bytes(event)).get("pull_request")
     return None if found is None else int(found["number"])
 
 
@@ -177,13 +179,6 @@ def _comments(forge: Forge) -> Iterator[Mapping[str, Any]]:
             return
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """A redirect would take the token to another place."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Refuse: the answer becomes an HTTPError."""
-
-
 def _call(forge: Forge, url: str, method: str = "GET", data: Mapping[str, str] | None = None) -> Any:
     if not url.startswith(("https://", "http://")):
         raise CommentError(f"{url} is no address of a forge's interface.")
@@ -193,5 +188,4 @@ def _call(forge: Forge, url: str, method: str = "GET", data: Mapping[str, str] |
         data=None if data is None else json.dumps(data).encode(),
         headers={**forge.headers, "Content-Type": "application/json", "User-Agent": "shrinkproof"},
     )
-    with urllib.request.build_opener(_Stay).open(request, timeout=SECONDS) as answer:
-        return json.loads(answer.read())
+    return answer(request, SECONDS)

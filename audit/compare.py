@@ -85,7 +85,12 @@ def compare_pairs(
         answers = Answers(suite, runs, read)
         held = _Held(answers, of_suite)
         for before, after in of_suite:
-            sides = _Sides(answers, held.take(before), held.take(after), before == ORIGINAL, seed, alpha)
+            lacks = next(
+                (asked[one].lacks for one in (before, after) if one in asked and asked[one].lacks), None
+            )
+            sides = _Sides(
+                answers, held.take(before), held.take(after), before == ORIGINAL, seed, alpha, lacks
+            )
             for one in _compare_suite(suite, asked[after], sides, in_detail):
                 yield before, one
 
@@ -117,6 +122,8 @@ class _Sides:
     """Whether `before` is the original's."""
     seed: int
     alpha: float
+    lacks: str | None
+    """Why nothing can be said; None where all answers are there that were asked for."""
 
 
 def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> list[Comparison]:
@@ -129,10 +136,13 @@ def _compare_suite(suite: Suite, run: Run, sides: _Sides, in_detail: bool) -> li
         in_reach = planned["part"] <= reached
         before = planned if in_reach.all() else planned[in_reach].reset_index(drop=True)
         units = pair(before, after, metric, items)
-        corpus = Corpus(before, after, metric, sides.seed) if metric.kind == "corpus" else None
+        units = replace(units, unfit=sides.lacks or units.unfit)
+        corpus = (
+            Corpus(before, after, metric, sides.seed) if metric.kind == "corpus" and not units.unfit else None
+        )
         subject = _Subject(run.variant, suite.name, metric, corpus, alpha=sides.alpha)
         whole = _compare_units(units, subject)
-        moved = _divergence(run) if sides.of_original else NOT_FROM_THE_ORIGINAL
+        moved = _divergence(run, sides)
         whole = whole.model_copy(update={"divergence": moved})
         if not units.unfit:  # else nobody looks
             seen = effects.looks(units.paired, metric, corpus)
@@ -179,8 +189,12 @@ def _compare_units(units: Units, subject: _Subject) -> Comparison:
     return Comparison.model_validate({**shape, **numbers})
 
 
-def _divergence(run: Run) -> Divergence | NotMeasured:
+def _divergence(run: Run, sides: _Sides) -> Divergence | NotMeasured:
     """The mean over all positions of the run's cells."""
+    if not sides.of_original:
+        return NOT_FROM_THE_ORIGINAL
+    if sides.lacks:
+        return NotMeasured(sides.lacks)
     of_cells = [cell.divergence for cell in run.cells]
     parts = [one for one in of_cells if isinstance(one, Divergence)]
     if len(parts) < len(of_cells):

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from audit import candidates, claims, registry, weights
+from audit import candidates, claims, engine, registry, weights
 from audit.calibration import Calibrated, described, draw
 from audit.earlier import Recipe, surroundings
 from audit.errors import CompressionError
@@ -24,10 +24,11 @@ from audit.loading import (
     resolve_dtype,
 )
 from audit.making import Making
-from audit.memory import FLOAT32, check_room
+from audit.memory import FLOAT32, check_room, enough_for
 from audit.progress import Progress, Silent
 from audit.provenance import own_version, packages
 from audit.records import AuditConfig, Level, NotMeasured, Variant
+from audit.server import check_same
 from audit.store import Store
 
 MANY_ZEROS = 0.05
@@ -39,21 +40,29 @@ RELOAD_TOLERANCE = 1e-3
 def compress(config: AuditConfig, store: Store, progress: Progress | None = None) -> tuple[Variant, ...]:
     """The original and every level as Variants; what the run folder already holds is not made again."""
     progress = progress or Silent()
+    engine.check(config)
     for level in config.levels:
         if not level.is_candidate:
             registry.check_options(level)
-    candidates.check(config)
+    probed = candidates.check(config)
     progress.stage("loading the original")
-    original = _original(config)
+    with enough_for(f"loading the original ({config.model.name})"):
+        original = _original(config)
     made: dict[str | None, Variant] = {None: original}
     for level in config.levels:
         variant, source = store.variant(level.name), made[level.after]
+        if variant is not None and level.endpoint is not None:
+            check_same(variant.probed, probed[level.name], level.endpoint)
         if variant is None or variant.parent != source.digest:
             variant = _earlier(config, level, original, source, store)
         if variant is None:
-            with store.scratch(level.name) as scratch, store.new_variant(level.name) as folder:
+            with (
+                enough_for(f"level '{level.name}'"),
+                store.scratch(level.name) as scratch,
+                store.new_variant(level.name) as folder,
+            ):
                 if level.endpoint is not None:
-                    variant = candidates.served(level, level.endpoint, original)
+                    variant = candidates.served(level, level.endpoint, original, probed[level.name])
                 elif level.artefact is not None:
                     progress.stage(f"checking: {level.name}")
                     variant = candidates.taken(config, level, level.artefact, original)
@@ -63,7 +72,7 @@ def compress(config: AuditConfig, store: Store, progress: Progress | None = None
                     variant = _make(config, level, original, last, folder, scratch, progress)
                     variant = variant.model_copy(update={"parent": source.digest})
                 store.add_variant(variant, folder)
-        made[level.name] = store.located(variant)
+        made[level.name] = _as_asked(config, store.located(variant))
     return tuple(made.values())
 
 
@@ -82,7 +91,7 @@ def _through(
 def _original(config: AuditConfig) -> Variant:
     """The model as it came: counted, loaded once to see that it computes numbers."""
     folder = Path(config.model.path)
-    model = load_model(folder, dtype=config.dtype, **_how(config))
+    model = load_model(folder, dtype=_computed_in(config), **_how(config))
     check_finite(logits(model, witness(model)), f"the original ({config.model.name})")
     counted = counted_in(folder, model)
     return Variant(
@@ -95,7 +104,7 @@ def _original(config: AuditConfig) -> Variant:
         parent=None,
         **counted.fields(),
         **seen(model)._asdict(),
-        evaluated_as=evaluated_as(folder, _computed_in(config)),
+        evaluated_as=evaluated_as(folder, _computed_in(config), config.engine),
         made_by="as it came",
         reload_error=0.0,
         seconds=NotMeasured("the original was not made here"),
@@ -111,7 +120,7 @@ def _make(
     started = time.monotonic()
     if not isinstance(source.parameters, NotMeasured):
         whose = f"level '{level.name}', which {level.method} makes in float32,"
-        check_room(FLOAT32 * source.parameters, resolve_device(config.device), whose)
+        check_room(FLOAT32 * source.parameters, _how(config)["device"], whose)
     model = load_to_compress(Path(source.path), **_how(config))
     probe = witness(model)
     options = registry.check_options(level)
@@ -161,7 +170,7 @@ def _make(
         removed_layers=made.removed_layers,
         **found._asdict(),
         claims=promises,
-        evaluated_as=evaluated_as(folder, computed_in),
+        evaluated_as=evaluated_as(folder, computed_in, config.engine),
         made_by=_maker(level),
         reload_error=reload_error,
         seconds=made.seconds_before + time.monotonic() - started,
@@ -187,6 +196,15 @@ def _earlier(
     return store.earlier_variant(wanted)
 
 
+def _as_asked(config: AuditConfig, variant: Variant) -> Variant:
+    """The variant as this audit evaluates it: the run that made it may have done so otherwise."""
+    level = variant.level
+    if level is None or level.endpoint is not None:
+        return variant
+    how = evaluated_as(Path(variant.path), level.computed_in or _computed_in(config), config.engine)
+    return variant.model_copy(update={"evaluated_as": how})
+
+
 def _maker(level: Level) -> str:
     library = registry.compressor(level.method).LIBRARY
     return f"{level.method} ({library} {version(library)})"
@@ -198,7 +216,7 @@ def _computed_in(config: AuditConfig) -> str:
 
 def _how(config: AuditConfig) -> dict[str, Any]:
     return {
-        "device": resolve_device(config.device),
+        "device": "cpu" if config.may_exceed_a_gpu else resolve_device(config.device),
         "trust_remote_code": config.model.trust_remote_code,
         "allow_pickle": config.model.allow_pickle,
     }

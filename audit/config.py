@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
-from audit import claims, registry, search_space, weights
+from audit import claims, engine, registry, search_space, weights
 from audit.device_profile import load_profile
 from audit.errors import ConfigError, ModelError
 from audit.frameworks import load_framework
-from audit.pinning import COMMIT, ONE_FILE, ModelEntry, file_digest, found_file, pinned_model
+from audit.pinning import COMMIT, ONE_FILE, ModelEntry, expanded, file_digest, found_file, pinned_model
 from audit.policy import load_policy
 from audit.records import (
     AuditConfig,
@@ -21,6 +23,7 @@ from audit.records import (
     Claim,
     DeviceMap,
     Endpoint,
+    Engine,
     ExecutorRef,
     Level,
     ModelRef,
@@ -40,6 +43,7 @@ DEFAULT_SUITES = ("accuracy", "bias", "robustness", "forgetting", "safety")
 HOLDOUT = 0.3
 """Share of the items that a search holds out where the config does not say."""
 
+ENGINE = str(Engine.model_fields["name"].default)
 _LEVEL_NAME = re.compile(r"[\w.-]+")
 
 
@@ -136,6 +140,8 @@ class ConfigFile(Record):
     """`auto`, or a mapping: see `DeviceMap`."""
     executor: str | dict[str, Any] = "local"
     """`local`, `ray`, or a mapping of `name:` and its options: see `audit.executors`."""
+    engine: str | dict[str, Any] | None = None
+    """`vllm`, or a mapping of `name:` and its options: see `Engine`."""
     out: str | None = None
     cache: str | None = None
     baseline: str | None = None
@@ -198,6 +204,7 @@ def load_config(
     )
     _check_unique("framework", [one.id for one in frameworks])
     executor = _located(lines, where, ("executor",), _executor, parsed.executor)
+    chosen = _located(lines, where, ("engine",), _engine, parsed.engine)
     own = tuple(
         _located(lines, where, ("rules", i), lambda entry: policy.complete(entry, suites), entry)
         for i, entry in enumerate(parsed.rules)
@@ -216,6 +223,7 @@ def load_config(
         "budgets",
         "device_profile",
         "executor",
+        "engine",
         "frameworks",
         "sequential",
         "noise",
@@ -241,7 +249,8 @@ def load_config(
     try:
         config = AuditConfig(
             model=_model(parsed.model, home), levels=levels, suites=_clustered(suites, rules), rules=rules,
-            budgets=budgets, device_profile=device, executor=executor, frameworks=frameworks, **given,
+            budgets=budgets, device_profile=device, executor=executor, engine=chosen, frameworks=frameworks,
+            **given,
         )  # fmt: skip
     except ValidationError as error:
         raise ConfigError(explain(error, lines, where, _keys_beside)) from None
@@ -250,6 +259,7 @@ def load_config(
             f"{where}: `device_map`: speed and memory are measured on one device. Leave out either that or "
             "`efficiency: true` and the budgets on speed and memory."
         )
+    _located(lines, where, ("engine",), engine.check, config)
     return config
 
 
@@ -335,6 +345,13 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
             f"level of method '{method}': option '{nested[0]}' is {options[nested[0]]!r}, no single value. "
             "Write options beside `method:`, as in {method: rtn, bits: 4, group_size: 32}."
         )
+    if odd := [
+        key for key, value in options.items() if isinstance(value, int | float) and not _is_exact(value)
+    ]:
+        raise ConfigError(
+            f"level of method '{method}': option '{odd[0]}' is {options[odd[0]]!r}, which no log can hold: "
+            "it is not finite, or a whole number beyond 2^53."
+        )
     named = registry.files(method)
     given = options.pop("name", None)
     shown = [f"{key}{value}" for key, value in options.items() if key not in named]
@@ -350,9 +367,19 @@ def _level(entry: LevelEntry, home: Path, calibration: str | None) -> Level:
             )
     files = {key: found_file(str(options[key]), home, key) for key in named & options.keys()}
     options |= {key: str(path) for key, path in files.items()}
-    level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
+    try:
+        level = Level(name=str(name), method=method, options=options, claims=claims.of_options(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"][:2]))
+        raise ConfigError(f"level '{name}': {key}: {first['msg']} (given {first['input']!r:.80}).") from None
     registry.check_options(level)
     return level.model_copy(update={"files": {key: file_digest(path, key) for key, path in files.items()}})
+
+
+def _is_exact(value: float) -> bool:
+    """Whether JSON keeps it as it is."""
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**53
 
 
 def _candidate(entry: str | CandidateEntry, home: Path, suites: Sequence[Suite]) -> Level:
@@ -364,7 +391,7 @@ def _candidate(entry: str | CandidateEntry, home: Path, suites: Sequence[Suite])
     name = entry.name or re.sub(r"[^\w.-]", "-", last)
     if not _LEVEL_NAME.fullmatch(name):
         raise ConfigError(f"candidate name {name!r}: use letters, digits, '.', '-' and '_' only.")
-    card = load_card(home / Path(entry.card).expanduser(), suites) if entry.card is not None else NO_CARD
+    card = load_card(home / expanded(entry.card), suites) if entry.card is not None else NO_CARD
     if entry.endpoint is not None:
         endpoint = _endpoint(entry.endpoint, entry.model)
         return Level(name=name, method="candidate", endpoint=endpoint, recoveries=card.recoveries)
@@ -398,9 +425,36 @@ def _executor(entry: str | dict[str, Any]) -> ExecutorRef:
     return ExecutorRef(name=name, options=found.model_dump(exclude_unset=True, exclude_none=True))
 
 
+def _engine(entry: str | dict[str, Any] | None) -> Engine | None:
+    """An engine by its name, or a mapping with `name` and its options."""
+    if entry is None:
+        return None
+    given = {"name": entry} if isinstance(entry, str) else entry
+    if given.get("name") != ENGINE:
+        raise ConfigError(f"engine: {registry.unknown('engine', str(given.get('name')), [ENGINE])}")
+    try:
+        return Engine.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"engine: {registry.unknown('option', key, Engine.model_fields)}") from None
+        raise ConfigError(f"engine: {key}: {first['msg']} (given {first.get('input')!r}).") from None
+
+
 def _endpoint(url: str, model: str) -> Endpoint:
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"endpoint {url!r} is no URL. Write http://host:port/v1/completions.")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ConfigError(f"endpoint {url!r:.80} is no URL: {error}.") from None
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ConfigError(
+            f"endpoint {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}: no user, password or "
+            "query, since it stands in logs and reports. Give the key by the variable OPENAI_API_KEY."
+        )
     return Endpoint(
         url=url if url.endswith("/completions") else f"{url.rstrip('/')}/completions", model=model
     )

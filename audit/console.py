@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
@@ -38,11 +38,13 @@ from audit.records import (
     Variant,
     Verdict,
 )
+from audit.rounding import rounded
 from audit.scale import Kind, Scale
+from audit.visible import visible
 
 if TYPE_CHECKING:
-    from audit.catalogue import CatalogueRow
     from audit.reproduce import Reproduction
+    from audit.results import CatalogueRow
     from audit.side_by_side import SideBySide
     from audit.watch import Watched
 
@@ -51,10 +53,13 @@ _SIGNS = {"pass": "[green]✔[/]", "fail": "[red]✘[/]", "inconclusive": "[yell
 _ANY_WIDTH = 10_000
 _LEAST_P = 1e-300
 """A p-value below it is too small for a double, and never 0."""
-_DIGITS: dict[Kind, str] = {
-    "binary": ".1f", "perplexity": ".1f", "score": ".3g", "ratio": ".3g", "corpus": ".3g", "kl": ".3g",
-}  # fmt: skip
-"""How drops are written."""
+_ROUND: tuple[Kind, ...] = ("binary", "perplexity")
+"""Kinds whose drops are written with one decimal; others with three figures."""
+
+
+def escape(text: str) -> str:
+    """Foreign text on one line of a terminal: no markup, and nothing that moves the cursor or hides."""
+    return markup.escape(visible(" ".join(text.splitlines())))
 
 
 class TerminalProgress:
@@ -88,6 +93,7 @@ class TerminalProgress:
 
     def stage(self, what: str) -> None:
         """Show the step; in a log file, print it as a line with the share that is done."""
+        what = escape(what)
         self._bar.update(self._task, description=what)
         if not self._console.is_terminal:
             share = f" ({self._done / self._total:.0%} of the tokens done)" if self._total else ""
@@ -125,26 +131,27 @@ def print_verdicts(console: Console, log: AuditLog) -> None:
     for verdict in log.verdicts:
         if last not in (None, verdict.variant):
             table.add_row()
-        table.add_row("" if last == verdict.variant else verdict.variant, *_cells(log, verdict))
+        table.add_row("" if last == verdict.variant else escape(verdict.variant), *_cells(log, verdict))
         last = verdict.variant
     console.print(table)
     for verdict in log.verdicts:
         if verdict.decision != "pass":
             mark, title = _marked(verdict.decision, verdict.rule.blocks), escape(_title(log, verdict.rule))
-            console.print(f"{mark} {verdict.variant} · {title}: {escape(verdict.because)}")
+            console.print(f"{mark} {escape(verdict.variant)} · {title}: {escape(verdict.because)}")
     for weighed in log.budgets:
         if weighed.decision != "pass":
             mark = _marked(weighed.decision, weighed.budget.blocks)
-            console.print(f"{mark} {weighed.variant} · budget: {escape(weighed.because)}")
+            console.print(f"{mark} {escape(weighed.variant)} · budget: {escape(weighed.because)}")
     for variant in log.variants:
         if doubt := doubtful(variant):
             console.print(f"[red]{escape(variant.name)}: {escape(doubt)}[/]", soft_wrap=True)
     for claim in log.recoveries:
         if claim.outcome == "refuted" and isinstance(claim.interval, Interval):
-            what = f"{claim.source} claims {claim.at_least:.1%} of the original's {claim.metric} in"
-            most = f"{claim.task or claim.suite}; at most {claim.interval.upper:.1%} is left: refuted"
+            said, most = (rounded(100 * one, 1) for one in (claim.at_least, claim.interval.upper))
+            what = f"{claim.source} claims {said}% of the original's {claim.metric} in"
+            most = f"{claim.task or claim.suite}; at most {most}% is left: refuted"
             console.print(f"[red]{escape(claim.variant)}: {escape(f'{what} {most}')}[/]", soft_wrap=True)
-    console.print(_sizes(log.variants))
+    console.print(escape(_sizes(log.variants)))
     if isinstance(log.confirmation, Confirmation):
         _print_confirmation(console, log, log.confirmation)
     elif log.config.holdout:
@@ -159,12 +166,13 @@ def _print_confirmation(console: Console, log: AuditLog, found: Confirmation) ->
     kept = sum(verdict.decision == "pass" for verdict in found.verdicts)
     rules = f"{kept} of {len(found.verdicts)} rules pass there"
     console.print(
-        f"On items held out: [bold]{escape(found.variant)}[/], {found.chosen}: {rules}.", soft_wrap=True
+        f"On items held out: [bold]{escape(found.variant)}[/], {escape(found.chosen)}: {rules}.",
+        soft_wrap=True,
     )
     for verdict in found.verdicts:
         if verdict.decision != "pass":
             mark, title = _marked(verdict.decision, verdict.rule.blocks), escape(_title(log, verdict.rule))
-            console.print(f"{mark} {verdict.variant}, held out · {title}: {escape(verdict.because)}")
+            console.print(f"{mark} {escape(verdict.variant)}, held out · {title}: {escape(verdict.because)}")
 
 
 def print_search(console: Console, log: AuditLog) -> None:
@@ -185,7 +193,7 @@ def print_search(console: Console, log: AuditLog) -> None:
     ):
         held_out = "" if isinstance(one.held_out, NotMeasured) else _MARKS[one.held_out]
         table.add_row(
-            one.name, _known(one.quantity, digits), _known(one.divergence, ".4f"),
+            escape(one.name), _known(one.quantity, digits), _known(one.divergence, ".4f"),
             "" if isinstance(one.decision, NotMeasured) else _MARKS[one.decision], held_out,
         )  # fmt: skip
     console.print(table)
@@ -197,7 +205,7 @@ def print_search(console: Console, log: AuditLog) -> None:
     console.print(f"{_MARKS[log.decision]} {escape(found.because)}.", soft_wrap=True)
     for variant in log.variants:
         if variant.name == (found.winner or found.beyond):
-            console.print(f"{variant.name}: {escape(variant.path)}", soft_wrap=True)
+            console.print(f"{escape(variant.name)}: {escape(variant.path)}", soft_wrap=True)
 
 
 def print_history(console: Console, rows: Sequence[CatalogueRow]) -> None:
@@ -221,7 +229,7 @@ def print_history(console: Console, rows: Sequence[CatalogueRow]) -> None:
         first = next(iter(line.values()))
         audit = (first.title, first.release[:8], first.finished[:10], _SIGNS[first.audit_decision])
         table.add_row(
-            *(("", "", "", "") if first.run == last else (escape(audit[0]), *audit[1:])),
+            *(("", "", "", "") if first.run == last else (*map(escape, audit[:3]), audit[3])),
             escape(first.level),
             "" if first.size_bytes is None else f"{first.size_bytes / 2**20:,.1f}",
             *(_dropped(line.get(suite)) for suite in suites),
@@ -237,7 +245,7 @@ def _dropped(row: CatalogueRow | None) -> str:
         return "·"
     drop = "not measured"
     if row.drop is not None and row.kind is not None:
-        drop = f"{Scale(row.kind).shown(row.drop):{_DIGITS[row.kind]}}"
+        drop = _drop(row.drop, row.kind)
     return f"{drop} {_SIGNS[row.decision]}"
 
 
@@ -252,10 +260,10 @@ def print_variants(console: Console, variants: Sequence[Variant]) -> None:
         numbers = (
             _known(one.size_bytes, ","), _known(one.bits_per_weight, ".2f"), _known(one.sparsity, ".1%"),
         )  # fmt: skip
-        table.add_row(one.name, *numbers, escape(one.stored_as))
+        table.add_row(escape(one.name), *numbers, escape(one.stored_as))
     console.print(table)
     for one in variants:
-        console.print(f"{one.name}: {escape(one.path)}", soft_wrap=True)
+        console.print(f"{escape(one.name)}: {escape(one.path)}", soft_wrap=True)
 
 
 def print_side_by_side(console: Console, found: SideBySide) -> None:
@@ -277,7 +285,9 @@ def print_side_by_side(console: Console, found: SideBySide) -> None:
     console.print(f"{_MARKS[found.decision]} {escape(found.verdict.because)}", soft_wrap=True)
     for side in (found.before, found.after):
         if side.tasks_only_here:
-            console.print(f"Only in {escape(side.given)}: {', '.join(side.tasks_only_here)}", soft_wrap=True)
+            console.print(
+                f"Only in {escape(side.given)}: {escape(', '.join(side.tasks_only_here))}", soft_wrap=True
+            )
         if side.note:
             console.print(escape(side.note), soft_wrap=True)
     if found.other_metrics:
@@ -292,8 +302,7 @@ def _side_by_side_columns(
     before, after, drop, interval = zip(*(_levels(one, kind) for one in comparisons), strict=True)
     lost_gained, flips = zip(*map(_flipped, comparisons), strict=True)
     tasks = [escape(one.suite) for one in comparisons]
-    scale = Scale(kind)
-    margin = scale.shown(scale.margin(rule.margin))
+    margin = _drop(Scale(kind).margin(rule.margin), kind)
     return {
         "task": tasks,
         "items": [str(one.n_pairs) for one in comparisons],
@@ -306,9 +315,7 @@ def _side_by_side_columns(
         "lost/gained": list(lost_gained),
         "flips": list(flips),
         "p (McNemar)": [_p(one.p_value) for one in comparisons],
-        f"p (drop ≥ {margin:.1f})" if kind == "binary" else f"p (drop ≥ {margin:.3g})": [
-            _p(verdict.p_value) for _, verdict in rows
-        ],
+        f"p (drop ≥ {margin})": [_p(verdict.p_value) for _, verdict in rows],
         "unpaired": [f"{one.n_unpaired_before}/{one.n_unpaired_after}" for one in comparisons],
     }
 
@@ -330,7 +337,7 @@ def _flipped(comparison: Comparison) -> tuple[str, str]:
     flips = comparison.flips
     if isinstance(flips, NotMeasured):
         return "–", "–"
-    return f"{flips.lost}/{flips.gained}", f"{100 * flips.rate:.1f} %"
+    return f"{flips.lost}/{flips.gained}", f"{rounded(100 * flips.rate, 1)} %"
 
 
 def _levels(comparison: Comparison, kind: Kind = "binary") -> list[str]:
@@ -356,7 +363,7 @@ def _cells(log: AuditLog, verdict: Verdict) -> list[str]:
     """One verdict's row, without its level."""
     kind = _kind(log, verdict)
     scale = Scale(kind)
-    margin = f"{scale.shown(scale.margin(verdict.rule.margin)):{_DIGITS[kind]}}"
+    margin = _drop(scale.margin(verdict.rule.margin), kind)
     numbers = _divergence(log, verdict) if kind == "kl" else _levels_of(log, verdict, kind)
     unit = "" if kind == "binary" else scale.unit
     mark = _marked(verdict.decision, verdict.rule.blocks)
@@ -405,11 +412,18 @@ def _marked(decision: Decision, blocks: bool) -> str:
 def _level(value: float | NotMeasured, kind: Kind) -> str:
     if isinstance(value, NotMeasured):
         return "–"
-    return f"{100 * value:.1f}" if kind == "binary" else f"{value:.4g}"
+    return rounded(100 * value, 1) if kind == "binary" else f"{value:.4g}"
 
 
 def _signed(drop: float, kind: Kind) -> str:
-    return f"{Scale(kind).shown(drop):+{_DIGITS[kind]}}"
+    text = _drop(drop, kind)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def _drop(drop: float, kind: Kind) -> str:
+    """A drop as a reader counts it, without its unit."""
+    number = Scale(kind).shown(drop)
+    return rounded(number, 1) if kind in _ROUND else f"{number:.3g}"
 
 
 def _sizes(variants: tuple[Variant, ...]) -> str:
@@ -474,7 +488,7 @@ def _hopeless(one: PlannedRule) -> str:
         return f"{one.n_available} pairs, where the rule asks for {one.rule.min_pairs}. Ask more items."
     return (
         f"even if no answer changes, {one.n_available} pairs show no drop below "
-        f"{100 * one.rule.margin:.1f} points. Ask more items, or promise less."
+        f"{rounded(100 * one.rule.margin, 1)} points. Ask more items, or promise less."
     )
 
 
@@ -542,7 +556,7 @@ def print_watched(console: Console, watched: Sequence[Watched]) -> None:
             evidence = f"{one.evidence:.3g}"
             since = "" if one.passed_after is None else f"[green]{one.passed_after:,} pairs[/]"
         limit = f"{1 / one.rule.alpha:.3g}"
-        table.add_row(one.variant, escape(one.rule.suite), *counts, evidence, limit, since)
+        table.add_row(escape(one.variant), escape(one.rule.suite), *counts, evidence, limit, since)
     console.print(table)
 
 
@@ -554,5 +568,4 @@ def _promised(drop: float | NotMeasured, kind: Kind) -> str:
     """A drop of a plan; of shares without the unit, which the line below the table says."""
     if isinstance(drop, NotMeasured):
         return "–"
-    scale = Scale(kind)
-    return f"{scale.shown(drop):{_DIGITS[kind]}}{'' if kind == 'binary' else scale.unit}"
+    return f"{_drop(drop, kind)}{'' if kind == 'binary' else Scale(kind).unit}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -58,8 +58,11 @@ def contests(runs: Sequence[Run], config: AuditConfig, read: Reader) -> tuple[Co
         if asked >= {ORIGINAL, *names}:
             answers = Answers(suite, runs, read)
             rows = {name: answers.of(name) for name in (ORIGINAL, *names)}
+            lacks = next((run.lacks for run in runs if run.suite == suite.name and run.lacks), None)
             found += [
-                _contest(suite, metric, answers, {name: one[metric.name] for name, one in rows.items()})
+                _contest(
+                    suite, metric, answers, {name: one[metric.name] for name, one in rows.items()}, lacks
+                )
                 for metric in suite.metrics
             ]
     return adjusted(found, holm)
@@ -71,18 +74,22 @@ def _first_rows(units: Units) -> NDArray[np.int64]:
     return first
 
 
-def _contest(suite: Suite, metric: Metric, answers: Answers, rows: Mapping[str, pd.DataFrame]) -> Contest:
-    """`rows`: the original's answers under the metric, then those of the candidates."""
+def _contest(
+    suite: Suite, metric: Metric, answers: Answers, rows: Mapping[str, pd.DataFrame], lacks: str | None
+) -> Contest:
+    """`rows`: the original's answers under the metric, then those of the candidates. `lacks`: why they are
+    not all there."""
     asked = _Asked(metric, answers, rows[ORIGINAL])
     names = tuple(name for name in rows if name != ORIGINAL)
     found = [asked.outcomes(rows[name]) for name in names]
+    found = [replace(one, unfit=lacks or one.unfit) for one in found]
     common = reduce(np.intersect1d, [one.units for one in found])
     table = np.stack(
         [one.good[np.argsort(one.units)][np.isin(np.sort(one.units), common)] for one in found], axis=1
     )
     omnibus = _omnibus(metric, table, asked.before.iloc[common], found)
     contested: NDArray[np.int64] = np.zeros(0, np.int64)
-    n_contested: int | NotMeasured = NotMeasured("outcomes are not right or wrong")
+    n_contested: int | NotMeasured = NotMeasured(lacks or "outcomes are not right or wrong")
     if metric.kind == "binary" and not any(one.unfit for one in found):
         contested = _most_telling(table == 1, asked.before["task"].iloc[common])
         n_contested = int(np.count_nonzero(_pairs_apart(table == 1)))

@@ -21,6 +21,7 @@ from audit.records import (
     NotMeasured,
     Rule,
 )
+from audit.rounding import rounded
 from audit.scale import Scale
 from audit.statistics import drop, power, proportions, sequential
 from audit.statistics.noninferiority import Bounds
@@ -211,7 +212,9 @@ def _needed_for_ceiling(look: Look, rule: Rule) -> int | NotMeasured:
         return 1
     share, ceiling = look.bad_after / look.n_pairs, rule.ceiling
     if share >= ceiling:
-        return NotMeasured(f"{100 * share:.2f} % are bad: more items of this kind only reach the ceiling")
+        return NotMeasured(
+            f"{rounded(100 * share, 2)} % are bad: more items of this kind only reach the ceiling"
+        )
     none_bad = math.log(rule.alpha) / math.log1p(-ceiling)
     under_null = float(ndtri(1 - rule.alpha)) * math.sqrt(ceiling * (1 - ceiling))
     as_seen = float(ndtri(POWER)) * math.sqrt(share * (1 - share))

@@ -7,7 +7,6 @@ determines them, and their files have the digests of the log.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from audit import weights
+from audit.disk import read_record, sha256_of
 from audit.errors import ModelError
 from audit.records import AuditLog, Cell, EarlierRun, Level, NotMeasured, Variant
 
@@ -91,7 +91,7 @@ class Baseline:
             return None
         recipe = Recipe(held.level, held.parent, self.companions, held.made_by, self.surroundings)
         folder = self.root / "variants" / held.name
-        if recipe.said != wanted.said or not _holds(folder, held):
+        if recipe.said != wanted.said or not held.companions_sha256 or not holds(folder, held):
             return None
         return held, folder, self._computed_by(folder)
 
@@ -105,13 +105,14 @@ def surroundings(own_version: str, device: str, packages: Mapping[str, str]) -> 
     return own_version, device, packages.get("torch"), packages.get("transformers")
 
 
-def _holds(folder: Path, variant: Variant) -> bool:
-    """Whether a folder holds the weights, settings and tokenizer that the log says."""
+def holds(folder: Path, variant: Variant) -> bool:
+    """Whether a folder holds the weights, settings and tokenizer that the variant's record says."""
     try:
         files = weights.digests(weights.weight_files(folder))
-    except ModelError:
+    except (ModelError, FileNotFoundError):
         return False
-    return files == variant.files and weights.companions_digest(folder) == variant.companions_sha256
+    same = variant.companions_sha256 in ("", weights.companions_digest(folder))  # old logs don't say
+    return files == variant.files and same
 
 
 def note(folder: Path, run: EarlierRun) -> None:
@@ -135,14 +136,8 @@ def noted(folder: Path) -> EarlierRun | None:
 def whole_cell(root: Path, folder: Path) -> Cell | None:
     """The cell in a folder under `root`, if all of its files are there and have their digests."""
     try:
-        cell = Cell.model_validate_json((folder / "cell.json").read_bytes())
+        cell = Cell.model_validate_json(read_record(folder / "cell.json"))
         whole = all(sha256_of(root / path) == digest for path, digest in cell.files.items())
-    except (FileNotFoundError, ValidationError):
+    except (FileNotFoundError, ValueError):
         return None
     return cell if whole else None
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -226,7 +226,7 @@ def _of_numbers(paired: pd.DataFrame, metric: Metric, corpus: Corpus | None) -> 
 def _perplexity(per_word: float) -> float | NotMeasured:
     """e to the mean −log-likelihood."""
     if per_word > _LARGEST_LOG:
-        return NotMeasured(f"e to the {per_word:.0f} is beyond what a double holds")
+        return NotMeasured(f"e to the {per_word:.6g} is beyond what a double holds")
     return math.exp(per_word)
 
 

@@ -99,7 +99,7 @@ class _Bench:
         taken = footprint(
             Request(
                 folder=variant.path, device=self._device, conditions=self.conditions,
-                **_trust(self._config),
+                **_trust(self._config, variant),
             )
         )  # fmt: skip
         costs = self._beside_original(variant)
@@ -125,14 +125,13 @@ class _Bench:
 
     def _load(self, variant: Variant) -> PreTrainedModel:
         dtype, device = self.conditions.dtype, self._device
-        return load_model(Path(variant.path), dtype=dtype, device=device, **_trust(self._config))
+        return load_model(Path(variant.path), dtype=dtype, device=device, **_trust(self._config, variant))
 
 
-def _trust(config: AuditConfig) -> dict[str, Any]:
-    return {
-        "trust_remote_code": config.model.trust_remote_code,
-        "allow_pickle": config.model.allow_pickle,
-    }
+def _trust(config: AuditConfig, variant: Variant) -> dict[str, Any]:
+    """What is trusted of a candidate is said of it alone."""
+    source = (variant.level and variant.level.artefact) or config.model
+    return {"trust_remote_code": source.trust_remote_code, "allow_pickle": source.allow_pickle}
 
 
 def _conditions(original: Variant, config: AuditConfig, device: str) -> Conditions:

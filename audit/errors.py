@@ -6,12 +6,21 @@ ShrinkproofError              exit code 2 at the command line, one line, no trac
 ├── CompressionError          a level could not be made, or is not what it claims
 ├── EvaluationError           a task could not be loaded or scored
 ├── StoreError                the run folder: another config's, unreadable, disk full
+├── OutOfMemoryError          memory does not suffice for a step
 └── CommentError              a forge does not take the comment of a CI job
 """
 
+from audit.hidden import without_secrets
+
 
 class ShrinkproofError(Exception):
-    """Something the user can mend; the message names the thing, the value and the way out."""
+    """Something the user can mend; the message names the thing, the value and the way out.
+
+    It goes onto terminals, into logs and into jobs that strangers read, so no key of this process is in it.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(without_secrets(message))
 
 
 class ConfigError(ShrinkproofError):
@@ -32,6 +41,10 @@ class EvaluationError(ShrinkproofError):
 
 class StoreError(ShrinkproofError):
     """The run folder belongs to another config, can't be read, or can't be written."""
+
+
+class OutOfMemoryError(ShrinkproofError):
+    """The memory of this machine or its GPU does not suffice for a step."""
 
 
 class CommentError(ShrinkproofError):

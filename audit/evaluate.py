@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit import registry, weights
-from audit.cells import Crew, Wanted
+from audit import engine, registry, weights
+from audit.cells import Crew, Unable, Wanted
 from audit.harness import LoadedTask, scorer_name, source_digest, tasks_of
 from audit.loading import resolve_device, resolve_dtype
 from audit.progress import Progress, Silent
 from audit.provenance import now, packages
-from audit.records import HELD_OUT, AuditConfig, Cell, Registration, Run, Variant
+from audit.records import HELD_OUT, AuditConfig, Cell, NotMeasured, Registration, Run, Unscored, Variant
 from audit.store import Store
 
+UNSEEN = NotMeasured("what a server computes is not seen")
 Settled = Callable[[Sequence[Run]], frozenset[str]]
 """Names of the suites that need no more items, given the original's runs and one variant's so far."""
 
@@ -41,7 +42,7 @@ def evaluate(
     progress = progress or Silent()
     progress.stage("loading the tasks")
     tasks = tasks or tasks_of(config)
-    store.register(_registration(tasks, config))
+    register(tasks, config, store)
     parts = [
         (task, part)
         for part in range(1, config.looks + 1)
@@ -61,6 +62,14 @@ def evaluate(
                 store.note_runs([*reference, *compared, *runs])
             compared += [run for course in at_once for run in course.runs(config)]
     return (*reference, *compared)
+
+
+def register(tasks: Sequence[LoadedTask], config: AuditConfig, store: Store) -> None:
+    """Fix the items and the rules before anything is asked; those registered earlier stand.
+
+    Raises StoreError where they are no longer the same.
+    """
+    store.register(_registration(tasks, config))
 
 
 def evaluate_held_out(
@@ -90,7 +99,7 @@ class _Course:
     variant: Variant
     cells: Sequence[Wanted]
     """All that may be asked."""
-    had: list[Cell] = field(default_factory=list)
+    had: list[Cell | Unscored] = field(default_factory=list)
     asked: list[Wanted] = field(default_factory=list)
     done: frozenset[str] = frozenset()
     """Suites that are settled."""
@@ -99,8 +108,8 @@ class _Course:
         """The cells of a part that are not settled."""
         return [cell for cell in self.cells if cell.part == part and cell.task.suite.name not in self.done]
 
-    def take(self, wave: Sequence[tuple[Wanted, Cell]]) -> None:
-        """Keep those of its cells that were had."""
+    def take(self, wave: Sequence[tuple[Wanted, Cell | Unscored]]) -> None:
+        """Keep those of its cells that were asked, had or not."""
         mine = [one for one in wave if one[0].variant == self.variant]
         self.asked += [wanted for wanted, _ in mine]
         self.had += [cell for _, cell in mine]
@@ -108,13 +117,18 @@ class _Course:
     def runs(self, config: AuditConfig) -> tuple[Run, ...]:
         """What was had by suite, in the order of tasks and parts."""
         together = list(zip(self.asked, self.had, strict=True))
+        of_suites = {
+            suite.name: [had for wanted, had in together if wanted.task.suite == suite]
+            for suite in config.suites
+        }
         return tuple(
             Run(
                 variant=self.variant.name,
-                suite=suite.name,
-                cells=tuple(cell for wanted, cell in together if wanted.task.suite == suite),
+                suite=name,
+                cells=tuple(one for one in had if isinstance(one, Cell)),
+                unscored=tuple(one for one in had if isinstance(one, Unscored)),
             )
-            for suite in config.suites
+            for name, had in of_suites.items()
         )
 
 
@@ -178,8 +192,12 @@ class _Scoring:
         """Plan what is missing, once; nobody is needed where nothing is."""
         self._missing, self._crew = missing, crew
         self._store, self._progress = store, progress
-        self._tokens = crew.plan(list(missing.values())) if crew else {}
+        # By a model that is here, where there is one: a server would be asked for its tokens otherwise
+        first = sorted(missing.values(), key=lambda cell: is_served(cell.variant))
+        self._tokens = crew.plan(first) if crew else {}
         self._done = 0
+        self._unable: dict[str, str] = {}
+        """Why cells could not be scored, by their keys."""
         if crew:
             progress.plan(sum(self._tokens[cell.original] for cell in missing.values()))
 
@@ -188,14 +206,19 @@ class _Scoring:
         """How many variants it is best asked for at a time."""
         return self._crew.variants_at_once if self._crew else 1
 
-    def have(self, cells: Sequence[Wanted]) -> list[tuple[Wanted, Cell]]:
-        """The cells, in their order, scored if need be."""
+    def have(self, cells: Sequence[Wanted]) -> list[tuple[Wanted, Cell | Unscored]]:
+        """The cells, in their order, scored if need be and memory suffices."""
         missing = {cell.key: self._missing[cell.key] for cell in cells if cell.key in self._missing}
+        for wanted in [one for one in missing.values() if one.original in self._unable]:
+            self._leave(missing.pop(wanted.key), "the original was not scored on these items")
         if missing:  # each once, though two suites may want the same
             assert self._crew is not None, "there is one where cells are missing"
             for answered in self._crew.map(list(missing.values()), self._store.arrays):
+                if isinstance(answered, Unable):
+                    self._leave(missing[answered.key], answered.reason)
+                    continue
                 wanted = missing[answered.cell.key]
-                tokens = self._tokens[wanted.original]
+                tokens = UNSEEN if is_served(wanted.variant) else self._tokens[wanted.original]
                 self._store.add_cell(
                     answered.cell.model_copy(update={"tokens": tokens}),
                     answered.samples,
@@ -203,7 +226,18 @@ class _Scoring:
                     lend=wanted.is_original,
                 )
                 self.spare([wanted])
-        return [(cell, self._store.finished_cell(cell.key)) for cell in cells]
+        return [(cell, self._had(cell)) for cell in cells]
+
+    def _leave(self, cell: Wanted, reason: str) -> None:
+        """Go on without a cell."""
+        self._unable[cell.key] = reason
+        self._progress.stage(f"{cell.title}, part {cell.part} is left out: {reason}")
+        self.spare([cell])
+
+    def _had(self, cell: Wanted) -> Cell | Unscored:
+        if cell.key in self._unable:
+            return Unscored(task=cell.task.name, part=cell.part, reason=self._unable[cell.key])
+        return self._store.finished_cell(cell.key)
 
     def spare(self, cells: Sequence[Wanted]) -> None:
         """Count cells as done, scored or not needed; a generation may also end before its most tokens."""
@@ -231,11 +265,18 @@ def _scoring(
 def _found(cell: Wanted, store: Store) -> Cell | None:
     """The finished cell, which may come from an earlier audit.
 
-    The control's may not: it is measured in every run, and shows that what others measured holds here.
+    The control's may not: it is measured in every run, and shows that what others measured holds here. Nor
+    may that of a model served elsewhere: nobody knows what was served then.
     """
     level = cell.variant.level
     repeats = level is not None and level.is_control and not level.computed_in
-    return store.cell(cell.key) or (None if repeats else store.borrowed_cell(cell.key))
+    borrows = not repeats and not is_served(cell.variant)
+    return store.cell(cell.key) or (store.borrowed_cell(cell.key) if borrows else None)
+
+
+def is_served(variant: Variant) -> bool:
+    """Whether it runs behind an endpoint."""
+    return variant.level is not None and variant.level.endpoint is not None
 
 
 def _cell_keys(
@@ -261,12 +302,31 @@ def _cell_keys(
         "device": device,
         "scorer": [scorer_name(), source_digest()],
         "libraries": [installed.get(name) for name in ("torch", "transformers")],
+        **({"engine": [engine.named(config.engine), config.engine.settings]} if config.engine else {}),
     }
     beside = [{"original": key} for key in originals] or [{}] * len(parts)
     return [
         hashlib.sha256(json.dumps(of_variant | _of_part(*part) | one, sort_keys=True).encode()).hexdigest()
         for part, one in zip(parts, beside, strict=True)
     ]
+
+
+def as_answered(variants: Sequence[Variant], runs: Sequence[Run], config: AuditConfig) -> tuple[Variant, ...]:
+    """The variants, each evaluated as the engine of the config told when it answered for it.
+
+    What an engine computes with is known once it has loaded a model; the scorer of ours loads as it is asked.
+    """
+    if config.engine is None:
+        return tuple(variants)
+    told: dict[str, dict[str, None]] = {}
+    for run in runs:
+        told.setdefault(run.variant, {}).update(dict.fromkeys(cell.scorer for cell in run.cells))
+    return tuple(
+        variant
+        if not told.get(variant.name) or (variant.level and variant.level.endpoint)
+        else variant.model_copy(update={"evaluated_as": "; ".join(told[variant.name])})
+        for variant in variants
+    )
 
 
 def _weights(variant: Variant) -> dict[str, Any]:

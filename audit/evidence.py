@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.records import DIVERGENCE, Comparison, Metric, NotMeasured, Rule, Suite
+from audit.rounding import rounded
 
 FLOOR_SUITE = "accuracy"
 """Suite that shows whether a variant can still answer; without it, any suite that needs no such proof."""
@@ -142,7 +143,10 @@ def sunk(comparison: Comparison) -> str | NotMeasured | None:
     if drop.upper < most:
         return None
     lost, half = 100 * drop.upper, 100 * most
-    return f"it may have lost {lost:.1f} points; half of what the original has above chance is {half:.1f}"
+    return (
+        f"it may have lost {rounded(lost, 2)} points; half of what the original has above chance is "
+        f"{rounded(half, 2)}"
+    )
 
 
 def most_to_lose(comparison: Comparison) -> float | NotMeasured:
@@ -169,4 +173,4 @@ def guessing(comparison: Comparison) -> float:
 
 def _percent(share: float) -> str:
     """A share as a percentage."""
-    return f"{100 * share:.1f} %"
+    return f"{rounded(100 * share, 2)} %"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from audit import registry
+from audit.bounded import read_bytes
 from audit.errors import ConfigError, StoreError
 from audit.harness.logged import TaskResult, as_version, find_logged
 from audit.records import AuditLog, Cell, Metric, Run, Sample, Variant
@@ -32,6 +34,8 @@ class Existing:
     """The samples of a task; raises StoreError where they can't be read."""
     note: str = ""
     """What a reader must know about this side."""
+    engine: str | None = None
+    """What answered, as in `Provenance`; None: the files don't say."""
 
 
 def open_existing(given: str, side: Side) -> Existing:
@@ -86,7 +90,7 @@ def _of_run_folder(path: Path, wanted: str | None, side: Side) -> Existing:
 
     return Existing(
         given=f"{path}:{name}", name=name, tasks=tuple(cells), read=read,
-        note=_stopped_early(name, cells, log, root),
+        note=_stopped_early(name, cells, log, root), engine=log.provenance.engine,
     )  # fmt: skip
 
 
@@ -142,8 +146,8 @@ def _samples(root: Path, cells: Sequence[Cell]) -> pd.DataFrame:
     frames = []
     for cell in cells:
         try:
-            frames.append(pd.read_parquet(root / cell.path))
-        except (OSError, ValueError) as error:
+            frames.append(pd.read_parquet(BytesIO(read_bytes(root / cell.path))))
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise StoreError(
                 f"{root / cell.path} can't be read: {error}. Make the run again: shrinkproof run."
             ) from error

@@ -91,10 +91,12 @@ def forgotten(runs: Sequence[Run], config: AuditConfig, read: Reader) -> tuple[F
 def _of_suite(suite: Suite, runs: Sequence[Run], config: AuditConfig, read: Reader) -> Iterator[Forgetting]:
     asked = _Asked(suite, runs, read)
     links = config.links
+    lacks = {run.variant: run.lacks for run in runs if run.suite == suite.name and run.lacks}
     right: dict[str, Mapping[int, float]] = {}
     for run in runs:
         if run.suite == suite.name and run.variant != ORIGINAL:
-            facts = asked.of(run.variant)
+            reason = lacks.get(ORIGINAL) or lacks.get(run.variant)
+            facts = NotMeasured(reason) if reason else asked.of(run.variant)
             if isinstance(facts, _Facts) and run.variant in {*links, *links.values()}:
                 right[run.variant] = dict(facts.table["after"])
             found = (

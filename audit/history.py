@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from audit.bounded import json_of
+from audit.disk import written_digest
 from audit.errors import StoreError
 from audit.records import (
     AuditConfig,
@@ -38,7 +40,7 @@ MOST_NAMED = 20
 _LOG = "audit.json"
 _WHOLE = (
     "schema_version", "status", "error", "config", "provenance", "registered", "variants", "verdicts",
-    "budgets",
+    "budgets", "search",
 )  # fmt: skip
 """Keys of a log that are kept as they are."""
 _LIGHT = f"""
@@ -109,16 +111,21 @@ def audits(folder: Path) -> Iterator[Found]:
             yield Found(place, f"the same log as that of {known[digest]}")
             continue
         known[digest] = place
+        if written_digest(place / _LOG) not in ("", digest):
+            yield Found(place, f"its {_LOG} is not what was written: it was edited or damaged")
+            continue
         yield Found(place, _audit(place / _LOG, digest))
 
 
 def _audit(path: Path, digest: str) -> PastAudit | str:
     """What a log says, or why it can't be read."""
     try:
-        log = AuditLog.model_validate_json(_light(path))
+        log = AuditLog.from_json(_light(path).encode())
     except ValidationError as error:
         first = error.errors()[0]
         return f"it is no log that this version reads: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except StoreError as error:
+        return str(error)
     except (ValueError, OSError) as error:
         return f"it can't be read: {str(error).splitlines()[0]}"
     model = log.config.model
@@ -144,7 +151,7 @@ def _light(path: Path) -> str:
         raise ValueError(str(error)) from None
     if len(found) != 1:
         raise ValueError(f"it holds {len(found)} documents")
-    told = {key: value for key, value in json.loads(found[0][0]).items() if value is not None}
+    told = {key: value for key, value in json_of(found[0][0]).items() if value is not None}
     return json.dumps(told)
 
 

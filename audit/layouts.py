@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, Field, ValidationError
 
 from audit.errors import ModelError
 from audit.stored_tensors import StoredTensor
@@ -73,9 +75,42 @@ def _packed_size(tensors: Mapping[str, StoredTensor], stem: str) -> int:
     raise ModelError(f"{packed.file.parent}: {packed.name} is stored without its {shape}. Copy it again.")
 
 
+class _Rounded(BaseModel):
+    """How a group's weights or activations were rounded, as far as it is read here."""
+
+    num_bits: Annotated[int, Field(ge=1, le=64)] | None = None
+    group_size: int | None = None
+
+
+class _Group(BaseModel):
+    weights: _Rounded | None = None
+    input_activations: _Rounded | None = None
+
+
+class _Quantization(BaseModel):
+    config_groups: dict[str, _Group] | None = None
+    sparsity_config: dict[str, Any] | None = None
+    quant_method: str | None = None
+    format: str | None = None
+    num_bits: Annotated[int, Field(ge=1, le=64)] | None = None
+    bits: Annotated[int, Field(ge=1, le=64)] | None = None
+    w_bit: Annotated[int, Field(ge=1, le=64)] | None = None
+    group_size: int | None = None
+
+
+def check_quantization(quantization: Mapping[str, Any]) -> None:
+    """Raises ValueError naming the key of a `quantization_config` whose value can't be meant."""
+    try:
+        _Quantization.model_validate(quantization)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{key}: {first['msg']} (given {first['input']!r:.80})") from None
+
+
 def named_bits(quantization: Mapping[str, Any]) -> int | None:
     """The bits of a weight that a config's `quantization_config` names; None: it names none, or several."""
-    groups = [group.get("weights") or {} for group in quantization.get("config_groups", {}).values()]
+    groups = [group.get("weights") or {} for group in (quantization.get("config_groups") or {}).values()]
     if len({weights.get("num_bits") for weights in groups}) > 1:
         return None
     weights = groups[0] if groups else quantization

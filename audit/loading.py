@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit import activations, devices, foreign, mixed_widths
+from audit.engine import named
 from audit.errors import ModelError
 from audit.making import Made, Making, Rehearsed
-from audit.records import DeviceMap
-from audit.weights import beside, quantization_of
+from audit.records import DeviceMap, Engine
+from audit.weights import beside, quantization_of, settings
 
 if TYPE_CHECKING:
     import torch
@@ -25,33 +26,36 @@ if TYPE_CHECKING:
 
 def load_model(
     folder: Path, *, dtype: str = "auto", device: str = "cpu", trust_remote_code: bool = False,
-    allow_pickle: bool = False, device_map: DeviceMap | None = None,
+    allow_pickle: bool = False, device_map: DeviceMap | None = None, only_counted: bool = False,
 ) -> PreTrainedModel:  # fmt: skip
     """The causal language model in `folder`, ready to compute in `dtype` (`stored`: as its files hold it).
 
     Packed checkpoints are dequantised, in the dtype that they are stored in whatever `dtype` is: the values
     are those that the packed kernels use, the speed is not. Where a runtime would round activations, they are
     rounded (see `audit.activations`). A GGUF file is a folder by itself here. With a `device_map` the model
-    is spread over all devices of the kind of `device`.
+    is spread over all devices of the kind of `device`. Where it is `only_counted`, and something else answers
+    for it, it does not matter what a runtime would round.
     """
     model = _loaded(
         folder, dtype=dtype, device=device, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle,
-        device_map=device_map,
+        device_map=device_map, only_counted=only_counted,
     )  # fmt: skip
+    if only_counted:
+        return model
     activations.round_inputs(activations.rounded_layers(model, quantization_of(folder)))
     return model
 
 
 def _loaded(
     folder: Path, *, dtype: str, device: str = "cpu", trust_remote_code: bool = False,
-    allow_pickle: bool = False, device_map: DeviceMap | None = None,
+    allow_pickle: bool = False, device_map: DeviceMap | None = None, only_counted: bool = False,
 ) -> PreTrainedModel:  # fmt: skip
     """The model, its weights dequantised; activations are not rounded."""
     import torch
     from transformers import AutoModelForCausalLM
 
     wanted = None if dtype == "stored" else getattr(torch, resolve_dtype(dtype, device))
-    check_loadable(folder)
+    check_loadable(folder, only_counted=only_counted)
     method, dequantised = quantised_by(folder), _dequantised(folder)
     if method == "onnx":
         from audit import onnx_model
@@ -76,7 +80,9 @@ def _loaded(
                 output_loading_info=True,
                 **({"dtype": "auto" if wanted is None or dequantised else wanted} | dequantised | spread),
             )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+    except (ModelError, MemoryError):
+        raise
+    except Exception as error:  # over a stranger's files its readers raise whatever they met
         raise ModelError(f"{folder} can't be loaded: {_first_line(error)}") from error
     model: PreTrainedModel
     model, report = loaded
@@ -174,7 +180,10 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrain
             folder.parent if inside else folder, trust_remote_code=trust_remote_code, local_files_only=True,
             **inside,
         )  # fmt: skip
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except BaseException as error:  # over a stranger's files its readers raise whatever they met
+        # A panic of tokenizers' own Rust is no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise ModelError(f"{folder} has no loadable tokenizer: {_first_line(error)}") from error
     return tokenizer
 
@@ -234,21 +243,33 @@ NEEDED = {
 """The library that reads a checkpoint quantised by each method; None: ours."""
 
 
-def check_loadable(folder: Path) -> None:
-    """Raises ModelError, with the way out, for a format that can't be evaluated here."""
+def check_loadable(folder: Path, *, only_counted: bool = False) -> None:
+    """Raises ModelError, with the way out, for a format that can't be evaluated here.
+
+    `only_counted`: as of `load_model`.
+    """
     method = quantised_by(folder)
+    if folder.is_dir() and (kernel := _foreign_kernel(settings(folder))):
+        raise ModelError(
+            f"{folder}: its config.json wants the attention {kernel!r}, a program from the hub, which is "
+            "not run here. Take that key out: what is computed stays the same."
+        )
     if method not in NEEDED and method is not None:
         known = ", ".join(sorted(NEEDED))
         raise ModelError(
             f"{folder} is quantised by '{method}', which can't be evaluated here; {known} can. Serve it "
             "where it runs and name its endpoint, or ask its maker for one of these."
         )
-    if rounds := activations.not_simulated(quantization_of(folder)):
+    if not only_counted and (rounds := activations.not_simulated(quantization_of(folder))):
         raise ModelError(
             f"{folder} has a runtime round what is not rounded here ({rounds}), so its quality can't be "
             "measured. int8 activations, symmetric, with a scale for each token as it comes, can."
         )
-    if method == "torchao" and "Activation" in json.dumps(quantization_of(folder).get("quant_type")):
+    if (
+        method == "torchao"
+        and not only_counted
+        and "Activation" in json.dumps(quantization_of(folder).get("quant_type"))
+    ):
         raise ModelError(
             f"{folder}: torchao rounds its activations as it runs, which is not done here: the numbers would "
             "be another model's. Serve it where it runs and name its endpoint."
@@ -261,6 +282,12 @@ def check_loadable(folder: Path) -> None:
         )
 
 
+def _foreign_kernel(said: Mapping[str, Any]) -> str:
+    """The repository of compiled code that a config names as its attention; empty: none."""
+    named = [value for key, value in said.items() if key.endswith("attn_implementation")]
+    return next((str(one) for one in named if "/" in str(one)), "")
+
+
 def quantised_by(folder: Path) -> str | None:
     """The method that a checkpoint's weights were packed by, as its config names it; None: they are plain."""
     if folder.is_file():
@@ -269,8 +296,10 @@ def quantised_by(folder: Path) -> str | None:
     return None if method is None else str(method)
 
 
-def evaluated_as(folder: Path, dtype: str) -> str:
-    """What `load_model` computes with where it is asked for `dtype`, in words."""
+def evaluated_as(folder: Path, dtype: str, engine: Engine | None = None) -> str:
+    """What `load_model` computes with where it is asked for `dtype`, in words; or the engine in its place."""
+    if engine is not None:
+        return f"{named(engine)} in {dtype}"
     method, quantization = quantised_by(folder), quantization_of(folder)
     if method is None:
         return dtype
@@ -326,7 +355,7 @@ def _named_dtype(folder: Path) -> torch.dtype | None:
 
     if folder.suffix == ".gguf":
         return None
-    config = json.loads((folder / "config.json").read_text())
+    config = settings(folder)
     name = config.get("dtype") or config.get("torch_dtype")
     return None if name is None else getattr(torch, name)
 

@@ -9,11 +9,11 @@ same kind of folder; what these go on from may lie beside it. If a hub has them,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from audit.bounded import json_of, read_text
 from audit.errors import ConfigError
 
 OVERRIDES = "overrides.json"
@@ -61,7 +61,7 @@ def _of_data(data: Path, others: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json_of(read_text(path))
     except FileNotFoundError:
         raise ConfigError(
             f"data_dir: there is no {path}. It says which files each official task reads; see the README."

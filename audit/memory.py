@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from audit.errors import CompressionError
+from audit.errors import CompressionError, OutOfMemoryError
 
 GIB = 2**30
+MORE_MEMORY = "Run the same command where more is free: what is finished is kept"
 FLOAT32 = 4
 """Bytes of a weight while a method works on it."""
 CGROUP = Path("/sys/fs/cgroup")
@@ -32,6 +34,39 @@ def check_room(needed: float, device: str, whose: str) -> None:
             f"{whose} needs {needed / GIB:.3g} GiB of memory at the least, and {free / GIB:.3g} GiB are free "
             f"on {device}. Free some, or compress elsewhere and name the result under `candidates:`."
         )
+
+
+_SAYS_SO = ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc", "ALLOC_FAILED")
+"""Of torch's plain RuntimeErrors: of a CPU on Linux and on Windows, of GPUs, of C++, of cuBLAS."""
+
+
+def ran_out(error: BaseException | None) -> bool:
+    """Whether an error, or what it came of, says that memory did not suffice."""
+    while error is not None:
+        said = str(error)
+        if isinstance(error, MemoryError | OutOfMemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return True
+        if isinstance(error, RuntimeError) and any(words in said for words in _SAYS_SO):
+            return True
+        error = error.__cause__
+    return False
+
+
+@contextlib.contextmanager
+def enough_for(what: str) -> Iterator[None]:
+    """Raises OutOfMemoryError, naming the step, where memory does not suffice for it."""
+    try:
+        yield
+    except Exception as error:
+        if not ran_out(error):
+            raise
+        raise short(what, error) from error
+
+
+def short(what: str, error: BaseException) -> OutOfMemoryError:
+    """The error that names the step and the way out."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return OutOfMemoryError(f"{what}: memory does not suffice ({line:.200}). {MORE_MEMORY}.")
 
 
 def _of_machine() -> int | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def is_mixed(quantization: Mapping[str, Any]) -> bool:
     """Whether a `quantization_config` of compressed-tensors packs weights in more than one way."""
-    ways = [group.get("weights") for group in quantization.get("config_groups", {}).values()]
+    ways = [group.get("weights") for group in (quantization.get("config_groups") or {}).values()]
     return any(way != ways[0] for way in ways)
 
 

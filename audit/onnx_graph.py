@@ -83,9 +83,8 @@ def read(file: Path) -> Graph:
     try:
         graph = onnx.load(str(file), load_external_data=False).graph
     except Exception as error:  # protobuf's own, which is no public class
-        raise ModelError(
-            f"{file} is no whole ONNX file ({str(error).splitlines()[0]}). Copy it again."
-        ) from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{file} is no whole ONNX file ({reason}). Copy it again.") from None
     beside = {path.name for path in data_files(file)}
     held: dict[str, Tensor] = {}
     for one in graph.initializer:
@@ -95,10 +94,17 @@ def read(file: Path) -> Graph:
                 f"{file} has its tensor {one.name} in {lies_in}: that is not beside it, or has a name that "
                 f"does not begin with {file.name}.data. Copy it there, or save the model again."
             )
+        if not isinstance(one.name, str) or one.data_type not in onnx.TensorProto.DataType.values():
+            raise ModelError(f"{file}: its tensor {one.name!r:.80} has a name or a type that is none.")
+        if min(one.dims, default=0) < 0:
+            raise ModelError(f"{file}: its tensor {one.name} has the shape {list(one.dims)}. Copy it again.")
         kind = onnx.TensorProto.DataType.Name(one.data_type)
         held[one.name] = Tensor(one.name, kind, tuple(one.dims))
     nodes = list(_nodes(graph))
-    packed = {found.codes.name: found for node in nodes if (found := _packed(node, held))}
+    try:
+        packed = {found.codes.name: found for node in nodes if (found := _packed(node, held))}
+    except ModelError as error:
+        raise ModelError(f"{file} can't be counted: {error}. Save the model again.") from None
     parts = frozenset[str]().union(*(one.parts for one in packed.values()))
     angles = {name for node in nodes if node.op_type in _ANGLES for name in node.input}
     plain = [
@@ -179,10 +185,19 @@ def _packed(node: Any, held: dict[str, Tensor]) -> Packed | None:
     codes = next((one for one in inputs if one.kind in _CODES and len(one.shape) > 1), None)
     if codes is None:
         return None
-    settings = _attributes(node)
     weights = codes.size
-    if node.op_type == "MatMulNBits":  # its codes lie in bytes, blocks filled up
-        weights = settings["K"] * settings["N"]
-    elif codes.kind == "UINT8" and "bits" in settings:
-        weights = codes.size * 8 // settings["bits"]
+    try:
+        settings = _attributes(node)
+        if node.op_type == "MatMulNBits":  # its codes lie in bytes, blocks filled up
+            weights = _positive(settings["K"]) * _positive(settings["N"])
+        elif codes.kind == "UINT8" and "bits" in settings:
+            weights = codes.size * 8 // _positive(settings["bits"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise ModelError(f"the operator {node.name or node.op_type} of {codes.name}: {error}") from None
     return Packed(weights, codes, frozenset(one.name for one in inputs), str(node.op_type))
+
+
+def _positive(value: Any) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{value!r:.80} is no count")
+    return value

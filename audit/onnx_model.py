@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import AutoConfig, GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
+from audit.bounded import json_of, read_bytes
 from audit.errors import ModelError
 
 _NUMPY = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -118,16 +119,34 @@ def _config(file: Path) -> PretrainedConfig:
     """What the folder says of the model: transformers' config, or that of onnxruntime's generator."""
     for folder in (file.parent, file.parent.parent):
         if (folder / "config.json").is_file():
-            found: PretrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True)
-            return found
+            return _read(folder / "config.json", _of_transformers)
         if (folder / "genai_config.json").is_file():
-            said = json.loads((folder / "genai_config.json").read_text())["model"]
-            decoder = said["decoder"]
-            plain: Any = PretrainedConfig  # which takes whatever a model has, and does not say so
-            built: PretrainedConfig = plain(
-                vocab_size=said["vocab_size"], max_position_embeddings=said["context_length"],
-                eos_token_id=said.get("eos_token_id"), pad_token_id=said.get("pad_token_id"),
-                head_dim=decoder["head_size"], **{name: decoder[name] for name in _SHAPE},
-            )  # fmt: skip
-            return built
+            return _read(folder / "genai_config.json", _of_generator)
     raise ModelError(f"{file} has neither config.json nor genai_config.json beside it. Copy one there.")
+
+
+def _read(file: Path, how: Callable[[Path], PretrainedConfig]) -> PretrainedConfig:
+    try:
+        return how(file)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{file} can't be read: {reason} Copy it again.") from None
+
+
+def _of_transformers(file: Path) -> PretrainedConfig:
+    found: PretrainedConfig = AutoConfig.from_pretrained(
+        file.parent, local_files_only=True, trust_remote_code=False
+    )
+    return found
+
+
+def _of_generator(file: Path) -> PretrainedConfig:
+    said = json_of(read_bytes(file))["model"]
+    decoder = said["decoder"]
+    plain: Any = PretrainedConfig  # which takes whatever a model has, and does not say so
+    built: PretrainedConfig = plain(
+        vocab_size=said["vocab_size"], max_position_embeddings=said["context_length"],
+        eos_token_id=said.get("eos_token_id"), pad_token_id=said.get("pad_token_id"),
+        head_dim=decoder["head_size"], **{name: decoder[name] for name in _SHAPE},
+    )  # fmt: skip
+    return built

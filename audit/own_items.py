@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsInt
 
+from audit.bounded import json_of
 from audit.errors import ConfigError
 from audit.records import Record, spelled
 
@@ -74,9 +74,11 @@ def _item(row: Mapping[str, Any], where: str) -> Item:
 def _choices(given: Any, where: str) -> tuple[str, ...]:
     if isinstance(given, str):
         try:
-            given = json.loads(given) if given.lstrip().startswith("[") else given.split("|")
+            given = json_of(given) if given.lstrip().startswith("[") else given.split("|")
         except ValueError:
             raise ConfigError(f"{where}: choices {given!r} begin as a JSON list and are none.") from None
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
+        raise ConfigError(f"{where}: the choices {given!r:.80} are no list.")
     choices = tuple(str(one).strip() for one in given)
     if len(choices) < 2 or len({*choices}) < len(choices) or "" in choices:
         raise ConfigError(
@@ -88,15 +90,15 @@ def _choices(given: Any, where: str) -> tuple[str, ...]:
 def _answer(given: Any, choices: tuple[str, ...], where: str) -> int:
     """The place of the right choice."""
     text = str(given).strip()
-    if not isinstance(given, str):
-        if 0 <= int(given) < len(choices) and int(given) == given:
+    if isinstance(given, SupportsInt) and not isinstance(given, bool):
+        if 0 <= given < len(choices) and int(given) == given:  # type: ignore[operator]
             return int(given)
     elif text in choices:
         return choices.index(text)
     elif len(text) == 1 and 0 <= ord(text.upper()) - ord("A") < len(choices):
         return ord(text.upper()) - ord("A")
     raise ConfigError(
-        f"{where}: the answer {given!r} is none of {list(choices)}. Write the right one, or its letter."
+        f"{where}: the answer {given!r:.80} is none of {list(choices)}. Write the right one, or its letter."
     )
 
 
@@ -124,7 +126,7 @@ def _of_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         if not text.strip():
             continue
         try:
-            row = json.loads(text)
+            row = json_of(text)
         except ValueError as error:
             raise ConfigError(f"{path}, line {line}: no JSON: {error}.") from None
         if not isinstance(row, dict):

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from audit.items import Items
 from audit.records import Metric
 
+_LARGEST = 1e100
+"""A number whose square and third power a double still holds."""
 _KEPT = ["part", "group", "cluster", "weight"]
 
 
@@ -125,14 +127,18 @@ def _good(rows: pd.DataFrame, metric: Metric) -> NDArray[np.float64]:
 def _unfit(items: pd.DataFrame, metric: Metric) -> str | None:
     """Why these outcomes can't be counted, or averaged."""
     values = items[["before", "after"]].to_numpy(np.float64).ravel()
+    finite = np.abs(values) < _LARGEST
     if metric.kind == "binary":
         odd, what = values[(values != 0) & (values != 1)], "neither 0 nor 1 (is its kind `score`?)"
     elif metric.range is not None:
         low, high = sorted(metric.range if metric.higher_is_better else (-end for end in metric.range))
         within = (low <= values) & (values <= high)
-        odd, what = values[~within], f"outside of the range {metric.range[0]:g} to {metric.range[1]:g}"
+        odd, what = (
+            values[~(within & finite)],
+            f"outside of the range {metric.range[0]:g} to {metric.range[1]:g}",
+        )
     else:
-        odd, what = values[~np.isfinite(values)], "no finite numbers"
+        odd, what = values[~finite], f"no finite numbers below {_LARGEST:g} in size"
     if not odd.size:
         return None
     return f"{odd.size} of {values.size} outcomes of {metric.harness_metric!r} are {what}"
@@ -143,7 +149,7 @@ def _unfit_weights(weights: Sequence[NDArray[np.float64]], metric: Metric) -> st
     if metric.kind not in ("perplexity", "ratio"):
         return None
     counts = np.concatenate(weights).astype(np.float64)
-    odd = int(np.sum(~(np.isfinite(counts) & (counts >= 0))))
+    odd = int(np.sum(~((counts == 0) | ((counts > 1 / _LARGEST) & (counts < _LARGEST)))))
     if not odd:
         return None
     what = "words, bytes or tokens" if metric.kind == "perplexity" else "what its ratio is taken over"

@@ -52,9 +52,21 @@ def pinned_model(name: str, home: Path, entry: ModelEntry) -> ModelRef:
 
 
 def _folder(name: str, home: Path) -> Path | None:
-    path = Path(name).expanduser()
+    path = expanded(name)
     places = [path, home / path]
-    return next((one for one in places if one.is_dir() or (one.is_file() and one.suffix in ONE_FILE)), None)
+    with contextlib.suppress(OSError):  # no path is so long
+        return next(
+            (one for one in places if one.is_dir() or (one.is_file() and one.suffix in ONE_FILE)), None
+        )
+    return None
+
+
+def expanded(name: str) -> Path:
+    """The path, with the home that a `~` stands for; where that is nobody's, as it is written."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
 
 
 def _from_hub(full_name: str, allow_pickle: bool) -> tuple[Path, str]:
@@ -91,8 +103,10 @@ def found_file(name: str, home: Path, option: str) -> Path:
     """A file or folder beside the config, or a file of a data set on the hub."""
     from huggingface_hub import hf_hub_download
 
-    path = Path(name).expanduser()
-    found = next((one for one in (home / path, path) if one.exists()), None)
+    path = expanded(name)
+    found = None
+    with contextlib.suppress(OSError, ValueError):  # no path is so long, nor holds a NUL
+        found = next((one for one in (home / path, path) if one.exists()), None)
     if found or not _HUB_FILE.fullmatch(name):
         return found or home / path
     whole, _, file = name.partition(":")
@@ -104,9 +118,14 @@ def found_file(name: str, home: Path, option: str) -> Path:
 def file_digest(path: Path, option: str) -> str:
     """sha256 of a file, or of the config.json of a folder."""
     try:
-        return hashlib.sha256((path / "config.json" if path.is_dir() else path).read_bytes()).hexdigest()
-    except OSError as error:
+        file = path / "config.json" if path.is_dir() else path
+        if file.exists() and not file.is_file():
+            raise ConfigError(f"{option}: {path} is no ordinary file, and may never end. Name one that does.")
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"{option}: {path} can't be read: {error.strerror}. Name a file, relative to the config, or "
+            f"{option}: {path} can't be read: {reason}. Name a file, relative to the config, or "
             "org/name@revision:file of a data set on the hub."
         ) from None

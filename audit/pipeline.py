@@ -12,7 +12,7 @@ from audit.confirm import confirm, rejudged
 from audit.contests import contests
 from audit.duels import duels
 from audit.efficiency import measure
-from audit.evaluate import evaluate
+from audit.evaluate import as_answered, evaluate
 from audit.forgetting import forgotten
 from audit.history import past_audits
 from audit.judge import judge, settled
@@ -42,6 +42,7 @@ def run_audit(
             return settled(so_far, config.rules, config.suites) - claimed
 
         audit.runs = evaluate(audit.variants, config, store, progress, decided)
+        audit.variants = as_answered(audit.variants, audit.runs, config)
         audit.comparisons = compare(audit.runs, config.suites, store.read, config.seed)
         audit.links = compare(
             audit.runs, config.suites, store.read, config.seed, in_detail=False, against=config.links

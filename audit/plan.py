@@ -247,6 +247,7 @@ def _cost(
     held_out = 2 * sum(scorer.plan(task, HELD_OUT) for task in tasks if task.held)
     progress.stage("timing the scorer")
     pace = _tokens_per_second(scorer, tasks)
+    scorer.release()
     whole = sum(tokens.values())
     shares = _shares(rules)
     asked = sum(count * shares.get(suite, 1.0) for suite, count in tokens.items())

@@ -25,8 +25,9 @@ _VARIABLES = (
 
 
 def collect(
-    *, command: str, device: str, threads: int, config_sha256: str, started: str, executor: str = "local"
-) -> Provenance:
+    *, command: str, device: str, threads: int, config_sha256: str, started: str, executor: str = "local",
+    engine: str = "built-in",
+) -> Provenance:  # fmt: skip
     """Versions, hardware, git state and times; `finished` is now."""
     return Provenance(
         shrinkproof_version=own_version(),
@@ -37,6 +38,7 @@ def collect(
         device=device,
         threads=threads,
         executor=executor,
+        engine=engine,
         packages=packages(),
         environment=environment(device),
         git_commit=_git("rev-parse", "HEAD"),

@@ -7,10 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from audit import registry
+from audit.bounded import NotYamlError, read_text, yaml_of
 from audit.errors import ConfigError
 from audit.records import Record
 
@@ -34,7 +34,7 @@ def ready_or_own(kind: str, folder: str, name: str, home: Path) -> tuple[str, st
 def own(kind: str, path: Path) -> str:
     """The text of a user's file, or ConfigError saying why it can't be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{kind} {path} can't be read: {error}.") from None
 
@@ -42,9 +42,9 @@ def own(kind: str, path: Path) -> str:
 def mapping(text: str, where: str, kind: str, keys: Collection[str]) -> dict[str, Any]:
     """The mapping in a YAML text, or ConfigError saying what belongs there."""
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', error)}.") from None
+        data, _ = yaml_of(text)
+    except NotYamlError as error:
+        raise ConfigError(f"{where}: not valid YAML: {error}.") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{where}: a {kind} is a mapping of keys: {', '.join(keys)}.")
     return data

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from audit import provenance, registry
+from audit import engine, provenance, registry
 from audit.errors import StoreError
 from audit.loading import cpu_threads, resolve_device
 from audit.records import (
@@ -68,6 +68,7 @@ class Draft:
                 device=resolve_device(self.config.device),
                 threads=self.threads,
                 executor=registry.executor_version(self.config.executor),
+                engine=engine.recorded(self.config.engine),
                 config_sha256=config_digest(self.config),
                 started=self.started,
             ),

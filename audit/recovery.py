@@ -52,8 +52,10 @@ def recoveries(runs: Sequence[Run], config: AuditConfig, read: Reader) -> tuple[
         for name in dict.fromkeys(claim.suite for claim in level.recoveries):
             answers = Answers(suites[name], runs, read)
             sides = answers.of(ORIGINAL), answers.of(level.name)
+            asked = (one for one in runs if one.suite == name and one.variant in (ORIGINAL, level.name))
+            lacks = next((one.lacks for one in asked if one.lacks), None)
             found += [
-                _checked(claim, level, suites[name], answers, sides)
+                _checked(claim, level, suites[name], answers, sides, lacks)
                 for claim in level.recoveries
                 if claim.suite == name
             ]
@@ -69,14 +71,14 @@ def asked_whole(variant: str, config: AuditConfig) -> frozenset[str]:
 
 def _checked(
     claim: RecoveryClaim, level: Level, suite: Suite, answers: Answers,
-    sides: tuple[Mapping[str, pd.DataFrame], Mapping[str, pd.DataFrame]],
+    sides: tuple[Mapping[str, pd.DataFrame], Mapping[str, pd.DataFrame]], lacks: str | None,
 ) -> CheckedRecovery:  # fmt: skip
-    """One claim, from the answers of the original and of the candidate."""
+    """One claim, from the answers of the original and of the candidate. `lacks`: why some are missing."""
     metric = next(one for one in suite.metrics if one.name == claim.metric)
     before, after = (_of_task(side[metric.name], claim.task) for side in sides)
     units = pair(before, after, metric, answers.items[metric.name])
     alpha = ALPHA / len(level.recoveries)
-    found = _unfit(units, metric) or _measured(units.paired, metric, alpha)
+    found = lacks or _unfit(units, metric) or _measured(units.paired, metric, alpha)
     if isinstance(found, str):
         found = dict.fromkeys(("before", "after", "ratio", "interval"), NotMeasured(found))
     return CheckedRecovery.model_validate(

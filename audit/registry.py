@@ -11,7 +11,7 @@ import contextlib
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
@@ -25,6 +25,7 @@ from audit.errors import ConfigError
 from audit.making import Made, Making
 from audit.progress import Progress
 from audit.records import AuditConfig, AuditLog, ExecutorRef, Level, Record, Suite
+from audit.results import CatalogueRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,6 +81,15 @@ class DiffFormat(Protocol):
     @staticmethod
     def render(diff: Diff) -> bytes:
         """The file's bytes."""
+        ...
+
+
+class HistoryFormat(Protocol):
+    """A module (or object) of the group `audit.history_formats`, named as its files end."""
+
+    @staticmethod
+    def render(rows: Sequence[CatalogueRow]) -> bytes:
+        """The file's bytes; the rows come in the order of model and time."""
         ...
 
 
@@ -160,6 +170,11 @@ def report_section(name: str) -> ReportSection:
 def diff_format(name: str) -> DiffFormat:
     """The renderer of diffs into files of that ending."""
     return cast("DiffFormat", _load("audit.diff_formats", "format of a diff", name))
+
+
+def history_format(name: str) -> HistoryFormat:
+    """The renderer of many audits into files of that ending."""
+    return cast("HistoryFormat", _load("audit.history_formats", "format of a history", name))
 
 
 def framework_folder(name: str) -> Path:
@@ -258,9 +273,9 @@ def _package(point: EntryPoint) -> str:
 
 
 def _load(group: str, kind: str, name: str) -> object:
-    found = tuple(entry_points(group=group, name=name))
+    found = tuple(entry_points(group=group, name=name)) if isinstance(name, str) else ()
     if not found:
-        raise ConfigError(unknown(kind, name, _points(group)))
+        raise ConfigError(unknown(kind, str(name), _points(group)))
     if len(found) > 1:
         raise ConfigError(
             f"Several packages register a {kind} named '{name}': {packages(group, name)}. "

@@ -7,6 +7,7 @@ repeated on another day, so it is left out.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +17,23 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from audit import weights
+from audit import registry, weights
 from audit.changes import Fact
 from audit.diff.facts import changed_facts
 from audit.errors import ConfigError, StoreError
 from audit.pipeline import run_audit
 from audit.progress import Progress
-from audit.records import MEASURED_QUANTITIES, AuditLog, BudgetVerdict, Cell, ExecutorRef, ModelRef, Record
+from audit.records import (
+    MEASURED_QUANTITIES,
+    AuditConfig,
+    AuditLog,
+    BudgetVerdict,
+    Cell,
+    ExecutorRef,
+    ModelRef,
+    Record,
+    Suite,
+)
 from audit.search import search
 from audit.store import read_log, read_samples, run_folder, without_answers
 
@@ -30,6 +41,8 @@ TOLERANCE = 1e-3
 """Of a number below 1 in size this far, of a larger one this share of it."""
 
 Area = Literal["artefacts", "answers", "comparisons", "forgetting", "verdicts"]
+Side = tuple[AuditLog, Path]
+"""A log and the folder of its run."""
 Leaf = float | str | bool | None
 _NOT_REPEATED = {
     "path", "seconds", "tokens_per_second", "made_by", "because", "rule", "budget", "level", "changed",
@@ -81,17 +94,25 @@ class Reproduction:
 
 
 def reproduce(
-    run: Path, out: Path | None = None, tolerance: float = TOLERANCE, progress: Progress | None = None
-) -> Reproduction:
+    run: Path, out: Path | None = None, tolerance: float = TOLERANCE, progress: Progress | None = None,
+    *, trust: bool = False,
+) -> Reproduction:  # fmt: skip
     """Run again what the log of `run` says, into `out` (the run's own name with `-again`), and compare.
 
     A repetition that was killed goes on where it left off. Raises StoreError where the run is not finished,
-    ConfigError where its models are no longer what they were.
+    ConfigError where its models are no longer what they were, or where it would run code or send a key
+    somewhere because the log says so, unless that is trusted.
     """
     then, folder = read_log(run), run_folder(run)
     if then.status != "finished":
         raise StoreError(
             f"{run} stopped before its end: {then.error}. Finish it by the command that began it."
+        )
+    config = then.config.model_copy(update={"suites": tuple(map(_where_it_lies_here, then.config.suites))})
+    if not trust and (named := _acts(config)):
+        raise ConfigError(
+            f"{run} names {', '.join(named)}. If it is your own, or from somebody whose code you would run, "
+            "say so by --trust."
         )
     for model in (then.config.model, *(one.artefact for one in then.config.levels if one.artefact)):
         _check_unchanged(model)
@@ -100,7 +121,7 @@ def reproduce(
         here = {
             "out": str(again), "cache": cache, "baseline": None, "history": None, "executor": ExecutorRef(),
         }  # fmt: skip
-        config = then.config.model_copy(update=here)
+        config = config.model_copy(update=here)
         command = f"shrinkproof reproduce {run}"
         if config.search is None:
             now = run_audit(config, progress=progress, command=command)
@@ -108,12 +129,49 @@ def reproduce(
             given = tuple(level for level in config.levels if not level.searched)
             config = config.model_copy(update={"levels": given})
             now = search(config, progress=progress, command=command)
-    sides = (then, folder), (now, again)
     unread = without_answers(then, folder)
-    agreements = [_answers(sides, tolerance)] if not unread else []
-    agreements += [_numbers(area, then, now, tolerance) for area in _NUMBERS]
+    agreed = agreements((then, folder), (now, again), tolerance, answers=not unread)
     surroundings = tuple(one for one in changed_facts(then, now) if one.of == "audit")
-    return Reproduction(again, tolerance, tuple(agreements), unread, surroundings)
+    return Reproduction(again, tolerance, agreed, unread, surroundings)
+
+
+def agreements(
+    then: Side, now: Side, tolerance: float = TOLERANCE, *, answers: bool = True
+) -> tuple[Agreement, ...]:
+    """How far two runs of one audit are the same, part by part; without `answers` by the logs alone."""
+    found = [_answers((then, now), tolerance)] if answers else []
+    return (*found, *(_numbers(area, then[0], now[0], tolerance) for area in _NUMBERS))
+
+
+def _acts(config: AuditConfig) -> list[str]:
+    """What of a config runs code or is sent keys; suites of installed packages are code of this machine."""
+    models = (config.model, *(level.artefact for level in config.levels if level.artefact))
+    named = [f"code of {one.name}" for one in models if one.trust_remote_code]
+    named += [f"pickles of {one.name}" for one in models if one.allow_pickle]
+    installed = {one.include_path for one in _installed()}
+    for suite in config.suites:
+        folders = (suite.include_path if suite.include_path not in installed else None, suite.data_dir)
+        named += [f"tasks in {folder}" for folder in folders if folder]
+    named += [f"a server at {level.endpoint.url}" for level in config.levels if level.endpoint]
+    return list(dict.fromkeys(named))
+
+
+def _where_it_lies_here(suite: Suite) -> Suite:
+    """A suite of an installed package with the folder of its tasks on this machine; another one as it is.
+
+    Whether those tasks ask the same is told by the answers.
+    """
+    known = (one.include_path for one in _installed() if (one.name, one.tasks) == (suite.name, suite.tasks))
+    here = next(known, suite.include_path)
+    return suite.model_copy(update={"include_path": here}) if suite.include_path else suite
+
+
+def _installed() -> Iterator[Suite]:
+    yield from map(registry.suite, registry.names("audit.suites"))
+    for name in registry.names("audit.profiles"):
+        for profile in ("quick", "standard", "full"):
+            with contextlib.suppress(ConfigError):  # a plugin need not have all three
+                yield from registry.profile(f"{name}:{profile}")
 
 
 def _check_unchanged(model: ModelRef) -> None:
@@ -130,10 +188,8 @@ def _check_unchanged(model: ModelRef) -> None:
 
 # Answers
 
-_Side = tuple[AuditLog, Path]
 
-
-def _answers(sides: tuple[_Side, _Side], tolerance: float) -> Agreement:
+def _answers(sides: tuple[Side, Side], tolerance: float) -> Agreement:
     """Item by item: the same outcome and answer, and log-likelihoods as close as the tolerance."""
     then, now = (dict(_cells(*side)) for side in sides)
     exactly = within = 0

@@ -4,8 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Literal
 
-from audit.records import DIVERGENCE, AuditLog, Comparison, Interval, NotMeasured, PastResult, Variant
+from audit.records import (
+    DIVERGENCE,
+    AuditLog,
+    Comparison,
+    Decision,
+    Interval,
+    NotMeasured,
+    PastResult,
+    Record,
+    Variant,
+)
+
+
+class CatalogueRow(Record):
+    """One rule on one level of one audit; what was not measured is empty, and `not_measured` says why.
+
+    An audit that stopped before its verdicts has one row without a level.
+    """
+
+    run: str
+    """Folder, within the one that was asked for."""
+    title: str
+    """The original's name, without the folders that it lies in."""
+    model: str
+    release: str
+    model_digest: str
+    finished: str
+    audit_decision: Decision
+    level: str
+    artefact: str
+    size_bytes: int | None
+    suite: str
+    metric: str
+    kind: Literal["binary", "score", "perplexity", "ratio", "corpus", "kl"] | None
+    drop: float | None
+    """In the metric's unit; of a perplexity ln(after / before)."""
+    lower: float | None
+    upper: float | None
+    margin: float | None
+    n_pairs: int | None
+    decision: Decision | None
+    not_measured: str
+    asked_sha256: str
+    policy_sha256: str
+    shrinkproof_version: str
+    log_sha256: str
 
 
 def asked_sha256(log: AuditLog, suite: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from audit.rounding import rounded
+
 Kind = Literal["binary", "score", "perplexity", "ratio", "corpus", "kl"]
 
 _LARGEST_LOG = 700.0
@@ -30,17 +32,12 @@ class Scale:
         return 100 * drop if self._kind == "binary" else drop
 
     def pair(self, drop: float, against: float) -> tuple[str, str]:
-        """Two drops with as many digits as it takes to tell them apart, at least one."""
+        """Two drops with as many digits as it takes to tell them apart, at least those that reports show."""
         one, other = self.shown(drop), self.shown(against)
-        least = 1 if self._kind in ("binary", "perplexity") else 3
+        least = 2 if self._kind in ("binary", "perplexity") else 3
         enough = least if one == other else _MOST_DIGITS
         for digits in range(least, enough + 1):
-            texts = _text(one, digits), _text(other, digits)
+            texts = rounded(one, digits), rounded(other, digits)
             if texts[0] != texts[1]:
                 break
         return texts
-
-
-def _text(number: float, digits: int) -> str:
-    """With so many decimals; zero has no sign."""
-    return f"{round(number, digits) + 0.0:.{digits}f}"

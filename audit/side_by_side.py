@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from audit import registry
+from audit import engine, registry
 from audit.adjusting import adjusted
 from audit.compare import ORIGINAL, compare
 from audit.errors import ConfigError
@@ -127,7 +127,8 @@ def compare_existing(
     rule = _rule(margin, alpha, chosen)
     whole, *parts = _compared(both, chosen)
     _check_paired(parts, both)
-    sources = [_source(side, () if tasks else set(side.tasks) - set(names)) for side in sides]
+    engines = {side.engine for side in sides}
+    sources = [_source(side, () if tasks else set(side.tasks) - set(names), engines) for side in sides]
     return SideBySide(
         before=sources[0],
         after=sources[1],
@@ -142,8 +143,12 @@ def compare_existing(
     )
 
 
-def _source(side: Existing, only_here: Iterable[str]) -> Source:
-    return Source(given=side.given, name=side.name, tasks_only_here=tuple(sorted(only_here)), note=side.note)
+def _source(side: Existing, only_here: Iterable[str], engines: set[str | None]) -> Source:
+    note = side.note
+    if len(engines) > 1 and engines != {engine.BUILT_IN, None}:
+        whose = f"{side.name} was answered by {side.engine or 'what its files do not say'}"
+        note = "; ".join(filter(None, [note, f"{whose}: what differs may be the engine's doing"]))
+    return Source(given=side.given, name=side.name, tasks_only_here=tuple(sorted(only_here)), note=note)
 
 
 def _common_tasks(before: Existing, after: Existing, wanted: Sequence[str]) -> list[str]:

@@ -21,23 +21,35 @@ either has its final name and is complete, or is rubbish that the next run clear
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import rfc8785
 from pydantic import TypeAdapter, ValidationError
 
 from audit import provenance, weights
-from audit.earlier import Baseline, Recipe, note, noted, sha256_of, was_taken, whole_cell
+from audit.bounded import json_of, read_bytes
+from audit.disk import (
+    HALF,
+    KEPT,
+    DamagedError,
+    digest_file,
+    disk_errors,
+    flush,
+    read_record,
+    sha256_of,
+    write_record,
+    write_whole,
+    written_digest,
+)
+from audit.earlier import Baseline, Recipe, holds, note, noted, was_taken, whole_cell
 from audit.errors import ConfigError, StoreError
 from audit.records import (
     AuditConfig,
@@ -67,11 +79,9 @@ Reader = Callable[[Cell, Sequence[str]], "pd.DataFrame"]
 """The samples of a cell, one row an item and metric, with these columns of `Sample` and no others."""
 _NO_IDENTITY = {"out", "cache", "baseline", "history", "device_map", "executor", "frameworks"}
 """Of a config: where it lies, what it takes from elsewhere, who computes it, and what is said of it later."""
-_TASKS_LIE = re.compile(rb'"include_path":"(?:[^"\\]|\\.)*"')
-"""Where the tasks of a suite lie, in `config.json`: elsewhere after another Python was installed, and each
-cell's key holds what they ask."""
-_HALF = ".half-"
-_FULL = "the disk is full. Free some space and run the same command: finished cells are kept"
+_OLD_PLACE = re.compile(rb'"include_path":"(?:[^"\\]|\\.)*"')
+"""Of a suite's tasks, in a `config.json` of schema 1."""
+_LOCK, _CONFIG = "lock", "config.json"
 
 
 class Store:
@@ -85,6 +95,8 @@ class Store:
         self._cache = cache / "cells"
         self._config_sha256 = config_sha256
         self._baseline = baseline
+        self._sound: dict[Path, tuple[int, ...]] = {}
+        """Files that had their digests, as they looked then."""
 
     @classmethod
     @contextlib.contextmanager
@@ -95,18 +107,13 @@ class Store:
         config that no file can hold.
         """
         root = Path(config.out)
-        _check_text(config)
+        check_text(config)
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{root} can't be made: {error.strerror}. Choose another --out.") from error
-        with _disk_errors(root), (root / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreError(
-                    f"{root} is in use by another run. Wait for it, or choose another --out."
-                ) from None
+        with disk_errors(root), (root / _LOCK).open("a+") as lock:
+            _hold(lock, root)
             _clear_half_written(root)
             _claim(root, config)
             cache = Path(config.cache or _user_cache()).expanduser()
@@ -115,20 +122,18 @@ class Store:
     # Variants
 
     def variant(self, name: str) -> Variant | None:
-        """The finished Variant of that name whose weights still are what its record says, else None."""
+        """The finished Variant of that name whose files still are what its record says, else None."""
         folder = self.root / "variants" / name
         try:
-            variant = Variant.model_validate_json((folder / "variant.json").read_bytes())
-        except (FileNotFoundError, ValidationError):
+            variant = Variant.model_validate_json(read_record(folder / "variant.json"))
+        except (FileNotFoundError, ValueError):
             return None
         if variant.level and variant.level.endpoint:
             return variant
         artefact = variant.level.artefact if variant.level else None
-        held = (
-            weights.weight_files(folder)
-            if artefact is None
-            else weights.weight_files(Path(artefact.path), allow_pickle=artefact.allow_pickle)
-        )
+        if artefact is None:
+            return variant if holds(folder, variant) else None
+        held = weights.weight_files(Path(artefact.path), allow_pickle=artefact.allow_pickle)
         return variant if weights.digests(held) == variant.files else None
 
     @contextlib.contextmanager
@@ -159,7 +164,7 @@ class Store:
 
     def add_variant(self, variant: Variant, folder: Path) -> None:
         """Write the Variant's record beside its files."""
-        (folder / "variant.json").write_text(self.located(variant).model_dump_json(indent=1))
+        write_record(folder / "variant.json", self.located(variant).model_dump_json(indent=1).encode())
 
     def located(self, variant: Variant) -> Variant:
         """The Variant with its path inside this run folder, wherever that lies now; a candidate stays out."""
@@ -172,28 +177,31 @@ class Store:
     def efficiency(self, name: str) -> Efficiency | None:
         """What was measured of the variant of that name, else None."""
         try:
-            return Efficiency.model_validate_json((self.root / "efficiency" / f"{name}.json").read_bytes())
-        except (FileNotFoundError, ValidationError):
+            return Efficiency.model_validate_json(read_record(self.root / "efficiency" / f"{name}.json"))
+        except (FileNotFoundError, ValueError):
             return None
 
     def add_efficiency(self, efficiency: Efficiency) -> None:
         """Keep what was measured of a variant."""
-        with _disk_errors(self.root):
+        with disk_errors(self.root):
             (self.root / "efficiency").mkdir(exist_ok=True)
             path = self.root / "efficiency" / f"{efficiency.variant}.json"
-            _write_whole(path, efficiency.model_dump_json(indent=1).encode())
+            write_record(path, efficiency.model_dump_json(indent=1).encode())
 
     # Cells
 
     def cell(self, key: str) -> Cell | None:
         """The finished cell of that key whose files still have their digests, else None."""
-        return whole_cell(self.root, self.root / "cells" / key)
+        found = whole_cell(self.root, self.root / "cells" / key)
+        if found is not None:
+            self._sound[self.root / found.path] = _looks(self.root / found.path)
+        return found
 
     def finished_cell(self, key: str) -> Cell:
         """The cell of that key, which must be there."""
         cell = self.cell(key)
         if cell is None:
-            raise StoreError(f"{self.root / 'cells' / key} was damaged while the audit ran. Run it again.")
+            raise _damaged(self.root / "cells" / key)
         return cell
 
     def borrowed_cell(self, key: str) -> Cell | None:
@@ -264,7 +272,7 @@ class Store:
                     "measured_sha256": sha256_of(folder / MEASURED),
                 }
             cell = cell.model_copy(update=found)
-            (folder / "cell.json").write_text(cell.model_dump_json(indent=1))
+            write_record(folder / "cell.json", cell.model_dump_json(indent=1).encode())
         if lend:
             self._lend(final)
         return cell
@@ -273,7 +281,7 @@ class Store:
         # The cache only spares work: a full or read-only disk there must not stop an audit
         with contextlib.suppress(OSError):
             self._cache.mkdir(parents=True, exist_ok=True)
-            scratch = Path(tempfile.mkdtemp(prefix=_HALF, dir=self._cache))
+            scratch = Path(tempfile.mkdtemp(prefix=HALF, dir=self._cache))
             try:
                 shutil.copytree(finished, scratch, dirs_exist_ok=True)
                 note(scratch, self._this_run())
@@ -302,14 +310,25 @@ class Store:
         return load_file(self.root / cell.measured_path) if cell.measured_path else {}
 
     def read(self, cell: Cell, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
-        """The samples of a cell, one row an item and metric, with these columns."""
-        return read_columns(self.root / cell.path, columns)
+        """The samples of a cell, one row an item and metric, with these columns.
+
+        Raises StoreError where its file is no longer what it was.
+        """
+        path = self.root / cell.path
+        try:
+            looks = _looks(path)
+            if self._sound.get(path) != looks and sha256_of(path) != cell.sha256:
+                raise _damaged(path)
+        except FileNotFoundError:
+            raise _damaged(path) from None
+        self._sound[path] = looks
+        return read_columns(path, columns)
 
     # The log
 
     def note_runs(self, runs: Sequence[Run]) -> None:
         """Keep what has been scored so far where `read_progress` finds it."""
-        _write_whole(self.root / RUNS, _RUNS.dump_json(list(runs)))
+        write_whole(self.root / RUNS, _RUNS.dump_json(list(runs)))
 
     def register(self, registration: Registration) -> None:
         """Keep what was fixed before the first item was scored; an earlier one of the same stands.
@@ -318,7 +337,7 @@ class Store:
         """
         earlier = self.registration()
         if isinstance(earlier, NotMeasured):
-            _write_whole(self.root / REGISTRATION, registration.model_dump_json(indent=1).encode())
+            write_record(self.root / REGISTRATION, registration.model_dump_json(indent=1).encode())
         elif earlier.model_copy(update={"at": registration.at}) != registration:
             raise StoreError(
                 f"{self.root}: the items or the rules are not those that were registered at {earlier.at}. "
@@ -328,24 +347,24 @@ class Store:
     def registration(self) -> Registration | NotMeasured:
         """What was fixed before the first item was scored."""
         try:
-            return Registration.model_validate_json((self.root / REGISTRATION).read_bytes())
-        except (FileNotFoundError, ValidationError):
+            return Registration.model_validate_json(read_record(self.root / REGISTRATION))
+        except (FileNotFoundError, ValueError):
             return NotMeasured("it stopped before its tasks were loaded")
 
     def write_log(self, log: AuditLog) -> Path:
         """Write `audit.json` in canonical JSON with every field, whole or not at all."""
         path = self.root / "audit.json"
-        _write_whole(path, canonical(log.model_dump(mode="json")))
+        write_record(path, canonical(log.model_dump(mode="json")))
         return path
 
     @contextlib.contextmanager
     def _filling(self, final: Path) -> Iterator[Path]:
-        with _disk_errors(self.root):
+        with disk_errors(self.root):
             final.parent.mkdir(exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=_HALF, dir=final.parent))
+            folder = Path(tempfile.mkdtemp(prefix=HALF, dir=final.parent))
             try:
                 yield folder
-                _flush(folder)
+                flush(folder)
                 if final.exists():  # what the record says no longer holds; it was made again
                     shutil.rmtree(final)
                 folder.rename(final)
@@ -373,11 +392,22 @@ def read_samples(cell: Cell, columns: Sequence[str] = COLUMNS, root: Path = Path
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """These columns of a cell's parquet file; nothing else of it is read."""
+    """These columns of a cell's parquet file; nothing else of it is read.
+
+    Raises StoreError where it is no such table, or not there.
+    """
     import pyarrow.parquet as pq
 
-    frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
-    return frame[list(columns)]
+    if not path.is_file():
+        raise StoreError(f"{path} is not there. Was it moved or deleted?")
+    try:
+        frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
+        return frame[list(columns)]
+    except (OSError, ValueError, LookupError, TypeError) as error:  # pyarrow's own errors are ValueErrors
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(
+            f"{path} is no table of answers: {reason}. Make the run again: shrinkproof run."
+        ) from None
 
 
 def _baseline(config: AuditConfig) -> Baseline | None:
@@ -406,18 +436,30 @@ def log_sha256(run: Path) -> str:
     return sha256_of(log_path(run))
 
 
-def read_log(run: Path) -> AuditLog:
+def read_log(run: Path, *, as_it_is: bool = False) -> AuditLog:
     """The log of a run folder (or the log file itself).
 
-    Raises StoreError where there is none or it can't be read.
+    Raises StoreError where there is none, it can't be read, or, unless it is wanted `as_it_is`, it is not
+    what was written.
     """
     path = log_path(run)
     try:
-        return AuditLog.model_validate_json(path.read_bytes())
+        data = read_bytes(path) if as_it_is else read_record(path)
     except FileNotFoundError:
         raise StoreError(
             f"{run} holds no audit.json. Name a run folder that `shrinkproof run` made."
         ) from None
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}.") from None
+    except DamagedError:
+        raise StoreError(
+            f"{path} is not what was written: its sha256 is not that of {digest_file(path).name}. It was "
+            "edited or damaged; the command that made it writes it again out of its finished cells."
+        ) from None
+    try:
+        return AuditLog.from_json(data)
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -430,18 +472,21 @@ def read_progress(root: Path) -> tuple[AuditConfig, tuple[Run, ...], Reader]:
     Raises StoreError where there is none or nothing is scored yet.
     """
     try:
-        identity = json.loads((root / "config.json").read_bytes())
+        identity = json_of(read_bytes(root / "config.json"))
         config = AuditConfig.model_validate({**identity, "out": str(root)})
-        runs = tuple(_RUNS.validate_json((root / RUNS).read_bytes()))
+        runs = tuple(_RUNS.validate_json(read_bytes(root / RUNS)))
+        config.check_names(run.suite for run in runs)
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         what = "has scored no part of its items yet" if missing == RUNS else "is no run folder"
         raise StoreError(f"{root} {what}. Name the --out of a `shrinkproof run`.") from None
-    except (ValueError, KeyError) as error:
+    except OSError as error:
+        raise StoreError(f"{error.filename} can't be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError, StoreError) as error:
         raise StoreError(
             f"{root} can't be read: {str(error).splitlines()[0]}. Was it edited or cut?"
         ) from None
-    return config, runs, lambda cell, columns: read_columns(root / cell.path, columns)
+    return config, runs, lambda cell, columns: read_samples(cell, columns, root)
 
 
 def run_folder(run: Path) -> Path:
@@ -452,8 +497,8 @@ def run_folder(run: Path) -> Path:
 def write_report(run: Path, name: str, data: bytes) -> Path:
     """Write a rendered report into the run folder, whole or not at all."""
     folder = run_folder(run)
-    with _disk_errors(folder):
-        _write_whole(folder / name, data)
+    with disk_errors(folder):
+        write_whole(folder / name, data)
     return folder / name
 
 
@@ -464,25 +509,29 @@ def write_file(path: Path, data: bytes) -> None:
     write_report(path.parent, path.name, data)
 
 
-def config_digest(config: AuditConfig, *, as_read: bool = False) -> str:
-    """sha256 of the canonical JSON (RFC 8785) of all that determines the results.
+def config_digest(config: AuditConfig, log: AuditLog | None = None) -> str:
+    """sha256 of the canonical JSON (RFC 8785) of `identity`."""
+    return hashlib.sha256(canonical(identity(config, log))).hexdigest()
 
-    `as_read`: of a config that was read from a log, though configs have gained fields since.
+
+def identity(config: AuditConfig, log: AuditLog | None = None) -> dict[str, Any]:
+    """What `config.json` holds: all that determines the results.
+
+    Beside a `log`, as that says it: configs have gained fields since, and schema 1 names the place of tasks.
     """
-    return hashlib.sha256(rfc8785.dumps(identity(config, as_read=as_read))).hexdigest()
-
-
-def identity(config: AuditConfig, *, as_read: bool = False) -> dict[str, Any]:
-    """What `config.json` holds: all that determines the results. For `as_read` see `config_digest`."""
-    # Digests pin models and texts, so where they and the run lie is no part of what is audited.
-    identity = config.model_dump(mode="json", exclude=_NO_IDENTITY, exclude_unset=as_read)
+    # Digests pin models, texts and items, so where they and the run lie is no part of what is audited.
+    identity = config.model_dump(mode="json", exclude=_NO_IDENTITY, exclude_unset=log is not None)
     if config.search is not None:
         identity["levels"] = []
         identity["search"]["calibration"] = None
     identity["model"]["path"] = ""
+    if identity.get("engine"):
+        identity["engine"].pop("gpu_memory_utilization", None)
     for suite in identity["suites"]:
         if suite.get("items"):
             suite["items"] = ""
+        if suite.get("include_path") and (log is None or log.written_in > 1):
+            suite["include_path"] = ""
     for level in identity["levels"]:
         files = level.get("files", {})
         if "options" in level:
@@ -492,7 +541,8 @@ def identity(config: AuditConfig, *, as_read: bool = False) -> dict[str, Any]:
     return identity
 
 
-def _check_text(config: AuditConfig) -> None:
+def check_text(config: AuditConfig) -> None:
+    """Raises ConfigError for a config that no file can hold."""
     try:
         config.model_dump_json()
     except ValueError:
@@ -517,28 +567,56 @@ def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _clear_half_written(root: Path) -> None:
-    for rubbish in (*root.glob(f"*/{_HALF}*"), *root.glob(f"{_HALF}*")):
+    for rubbish in (*root.glob(f"*/{HALF}*"), *root.glob(f"{HALF}*")):
         if rubbish.is_dir():
             shutil.rmtree(rubbish)
         else:
             rubbish.unlink()
 
 
+def _hold(lock: IO[str], root: Path) -> None:
+    """Take the lock, which the system lets go of when this process ends, however it ends.
+
+    Raises StoreError where another run has it.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read(200).strip()
+        raise StoreError(
+            f"{root} is in use by another run{holder and f' (process {holder})'}. Wait for it, or choose "
+            "another --out."
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"{root} can't be locked against a second run: {error.strerror}. Choose an --out on another disk."
+        ) from None
+    with contextlib.suppress(OSError):  # on a full disk the next one is not told who holds it
+        os.ftruncate(lock.fileno(), 0)
+        os.write(lock.fileno(), f"{os.getpid()} on {socket.gethostname()}\n".encode())
+
+
 def _claim(root: Path, config: AuditConfig) -> None:
-    path, ours = root / "config.json", identity(config)
+    path, ours = root / _CONFIG, identity(config)
+    data = canonical(ours)
+    is_ours = written_digest(path) == hashlib.sha256(data).hexdigest()
     if not path.exists():
-        if any(entry.name != "lock" for entry in root.iterdir()):
+        if not is_ours and any(entry.name not in (_LOCK, digest_file(path).name) for entry in root.iterdir()):
             raise StoreError(f"{root} is no run folder and not empty. Choose another --out.")
-        _write_whole(path, rfc8785.dumps(ours))
-        return
-    held, expected = path.read_bytes(), rfc8785.dumps(ours)
-    if held == expected:
-        return
-    if _TASKS_LIE.sub(b"", held) == _TASKS_LIE.sub(b"", expected):
-        _write_whole(path, expected)
+        write_record(path, data)
         return
     try:
-        theirs = json.loads(held)
+        held = read_bytes(path)
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}. Choose another --out.") from None
+    if held == data:
+        return
+    if is_ours or _OLD_PLACE.sub(b'"include_path":""', held) == data:
+        write_record(path, data)  # damaged, though its digest says that it was this config's; or of schema 1
+        return
+    try:
+        theirs = json_of(read_record(path))
         differing = ", ".join(key for key in ours if theirs.get(key) != ours[key])
     except (ValueError, AttributeError):
         raise StoreError(f"{path} can't be read. Choose another --out, or delete {root}.") from None
@@ -548,41 +626,11 @@ def _claim(root: Path, config: AuditConfig) -> None:
     )
 
 
-@contextlib.contextmanager
-def _disk_errors(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            why = _FULL
-        elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            why = "no permission to write there. Choose another --out"
-        else:
-            raise
-        raise StoreError(f"{error.filename or root}: {why}.") from error
-    except Exception as error:
-        # safetensors wraps the system's error in one of its own
-        if "No space left on device" not in str(error) and "os error 28" not in str(error):
-            raise
-        raise StoreError(f"{root}: {_FULL}.") from error
+def _looks(path: Path) -> tuple[int, ...]:
+    """What a change of a file changes too."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_HALF, delete=False) as stream:
-        try:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-            Path(stream.name).chmod(0o644)
-            Path(stream.name).replace(path)
-        except BaseException:
-            Path(stream.name).unlink(missing_ok=True)
-            raise
-
-
-def _flush(folder: Path) -> None:
-    """Push a folder's files to the disk, so that its final name never stands for less than all of it."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
+def _damaged(path: Path) -> StoreError:
+    return StoreError(f"{path} was damaged while the audit ran. Mend the disk and {KEPT}.")

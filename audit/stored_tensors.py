@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import itertools
 import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from audit.bounded import json_of
 from audit.errors import ModelError
 
 if TYPE_CHECKING:
@@ -78,13 +79,14 @@ class StoredTensor(NamedTuple):
 
 def stored_tensors(path: Path) -> Iterator[StoredTensor]:
     """The entries of a safetensors file: 8 bytes of length, then JSON."""
+    places: list[tuple[int, int, str]] = []
     with path.open("rb") as stream:
         first = stream.read(8)
         length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
         if not 0 < length <= min(_MAX_HEADER_BYTES, path.stat().st_size):
             raise ModelError(f"{path} is no whole safetensors file: its header is cut. Copy it again.")
         try:
-            header: dict[str, Any] = json.loads(stream.read(length))
+            header: dict[str, Any] = json_of(stream.read(length))
             header.pop("__metadata__", None)
             for name, entry in header.items():
                 begin, end = entry["data_offsets"]
@@ -92,7 +94,19 @@ def stored_tensors(path: Path) -> Iterator[StoredTensor]:
                     raise ModelError(f"{path}: tensor {name} has the unknown dtype {entry['dtype']}.")
                 if 8 + length + end > path.stat().st_size:
                     raise ModelError(f"{path} is cut: tensor {name} ends past the file. Copy it again.")
-                yield StoredTensor(name, entry["dtype"], tuple(entry["shape"]), 8 + length + begin, path)
+                found = StoredTensor(name, entry["dtype"], tuple(entry["shape"]), 8 + length + begin, path)
+                if not all(type(one) is int and one >= 0 for one in (begin, end, *found.shape)):
+                    raise ModelError(f"{path}: tensor {name} has a shape or a place that is no number.")
+                if found.bits != 8 * (end - begin):
+                    raise ModelError(
+                        f"{path}: tensor {name} says {list(found.shape)} of {found.dtype} and takes "
+                        f"{end - begin:,} bytes, which don't fit. Copy it again."
+                    )
+                places.append((begin, end, name))
+                yield found
+            for (_, end, name), (begin, _, after) in itertools.pairwise(sorted(places)):
+                if begin < end:
+                    raise ModelError(f"{path}: tensors {name} and {after} overlap. Copy it again.")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{path} has an unreadable safetensors header ({error}). Copy it again."

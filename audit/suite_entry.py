@@ -15,7 +15,7 @@ from audit import own_items, registry
 from audit.errors import ConfigError
 from audit.local_data import local_tasks, own_tasks
 from audit.pinning import file_digest, found_file
-from audit.ready import checked, mapping
+from audit.ready import checked, mapping, own
 from audit.records import Metric, Record, Suite, Task
 
 SUITE_FILE = "suite.yaml"
@@ -83,10 +83,12 @@ def suites_of(
     entry lacks, or the line of a question that is none.
     """
     data = home / data_dir if data_dir else None
-    if data is not None and not data.is_dir():
+    if data is not None and not _is_folder(data):
         raise ConfigError(f"data_dir {data_dir}: there is no folder {data}.")
     if isinstance(entry, str):
-        places = [one for one in (home / entry, Path(entry)) if (one / SUITE_FILE).is_file()]
+        places: list[Path] = []
+        with contextlib.suppress(OSError):  # no path is so long
+            places = [one for one in (home / entry, Path(entry)) if (one / SUITE_FILE).is_file()]
         if places:
             return (_of_folder(places[0], data),)
         if profile is not None and entry in registry.names("audit.profiles"):
@@ -145,8 +147,13 @@ def _with_data(suite: Suite, data: Path | None) -> set[str]:
 
 def _of_folder(folder: Path, data: Path | None) -> Suite:
     where = str(folder / SUITE_FILE)
-    text = (folder / SUITE_FILE).read_text(encoding="utf-8")
+    text = own("suite", folder / SUITE_FILE)
     entry = checked(SuiteEntry, mapping(text, where, "suite", SuiteEntry.model_fields), where)
+    if entry.include_path is not None:
+        raise ConfigError(
+            f"{where}: `include_path` names a folder of lm-eval YAML, which is code. Write this suite into "
+            "your config, if you trust that folder: a suite's own folder brings questions alone."
+        )
     return _of_entry(entry, folder, data)
 
 
@@ -166,7 +173,7 @@ def _of_entry(entry: SuiteEntry, home: Path, data: Path | None) -> Suite:
     named = entry.tasks or (entry.name,)
     tasks = tuple(Task(name=task) if isinstance(task, str) else task for task in named)
     include = home / entry.include_path if entry.include_path else None
-    if include is not None and not include.is_dir():
+    if include is not None and not _is_folder(include):
         raise ConfigError(f"include_path {entry.include_path}: there is no folder {include}.")
     as_asked = Suite(
         name=entry.name,
@@ -185,6 +192,14 @@ def _of_entry(entry: SuiteEntry, home: Path, data: Path | None) -> Suite:
         data_dir=str(data.resolve()) if data else None,
     )
     return _twice(as_asked, entry, perturb) if perturb else as_asked
+
+
+def _is_folder(path: Path) -> bool:
+    """A path may be longer than any can be."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _perturbations(entry: SuiteEntry) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ class Card(Record):
     source: str = ""
     """Where it stands; empty: the file's name."""
     bits: Annotated[float, Field(gt=0)] | None = None
-    """Of a compressed weight."""
+    """Of a compressed weight's code; `claims.SPREAD` more hold."""
     sparsity: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Share of zeros in the linear layers."""
     pattern: Literal["2:4"] | None = None

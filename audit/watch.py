@@ -53,7 +53,15 @@ def _watched(name: str, rule: Rule, config: AuditConfig, runs: Sequence[Run], re
     before, after = (answers.of(side)[metric.name] for side in (ORIGINAL, name))
     items = answers.items[metric.name]
     units, n_planned = pair(before, after, metric, items), n_units(before, metric, items)
-    reason = _unwatchable(rule, metric, units)
+    lacks = next(
+        (
+            run.lacks
+            for run in runs
+            if run.suite == suite.name and run.variant in (ORIGINAL, name) and run.lacks
+        ),
+        None,
+    )
+    reason = lacks or _unwatchable(rule, metric, units)
     if reason:
         return _without(name, rule, len(units.paired), n_planned, reason)
     losses = _in_order(units.paired, config.seed)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from audit import onnx_graph
+from audit import gguf_header, onnx_graph
+from audit.bounded import json_of, read_bytes
 from audit.errors import ModelError
-from audit.layouts import named_bits, quantised
+from audit.layouts import check_quantization, named_bits, quantised
 from audit.records import Claim, NotMeasured
 from audit.stored_tensors import StoredTensor, stored_tensors
 
@@ -79,16 +80,24 @@ def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
     A GGUF or ONNX file is a model by itself; the latter's tensors may lie in files beside it.
     """
     if folder.suffix == ".gguf":
+        gguf_header.check(folder)
         return [folder]
     if folder.suffix == ".onnx":
         return [folder, *onnx_graph.data_files(folder)]
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} is no model folder: it has no config.json. Name a folder that has one.")
+    if (folder / "adapter_config.json").exists():
+        raise ModelError(
+            f"{folder} holds an adapter_config.json: it would be loaded as an adapter of a model that lies "
+            "elsewhere. Merge it into its model and save the whole, or take that file away."
+        )
     safe = sorted(folder.glob("*.safetensors"))
     if safe:
+        _check_index(folder / "model.safetensors.index.json", safe)
         return safe
     pickles = sorted(path for path in folder.iterdir() if path.suffix in _PICKLES)
     if pickles and allow_pickle:
+        _check_index(folder / "pytorch_model.bin.index.json", pickles)
         return pickles
     if pickles:
         raise ModelError(
@@ -98,6 +107,32 @@ def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
     if graphs := sorted(folder.rglob("*.onnx")):
         raise ModelError(f"{folder} has its weights in ONNX files. Name the one that is meant: {graphs[0]}.")
     raise ModelError(f"{folder} has no weights: no *.safetensors file beside config.json. Copy them there.")
+
+
+def _check_index(index: Path, files: list[Path]) -> None:
+    """What is loaded has to be what is counted and hashed: an index could name files of another folder."""
+    if not index.is_file():
+        return
+    named = _object(index).get("weight_map")
+    if not isinstance(named, dict):
+        raise ModelError(f"{index} names no files under `weight_map`. Copy it again.")
+    strange = sorted({str(name) for name in named.values()} - {path.name for path in files})
+    if strange:
+        raise ModelError(
+            f"{index} has tensors in {strange[0]!r}, which is no weight file of this folder. Copy it "
+            "there, or take the checkpoint whole from where it came."
+        )
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a model folder."""
+    try:
+        found = json_of(read_bytes(path))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} can't be read: {error}. Copy it again.") from None
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} holds no JSON object. Copy it again.")
+    return found
 
 
 def beside(file: Path) -> Path:
@@ -136,6 +171,8 @@ def contents(folder: Path, original: Path | None = None) -> Contents:
     plain = {name: tensor for name, tensor in stored.items() if name not in parts}
     packed_weights = sum(one.size for one in packed)
     parameters = packed_weights + sum(tensor.size for tensor in plain.values())
+    if not parameters:
+        raise ModelError(f"{folder} holds no weights: its files have no tensors. Copy them again.")
     bits_per_weight = sum(tensor.bits for tensor in stored.values()) / parameters
     changed = _changed(plain, original)
     touched: int | NotMeasured
@@ -214,8 +251,10 @@ def gguf_contents(file: Path) -> Contents:
 
     try:
         tensors = GGUFReader(file).tensors
-    except (ValueError, OSError, IndexError) as error:
+    except (ValueError, OSError, LookupError, OverflowError, TypeError) as error:
         raise ModelError(f"{file} is no whole GGUF file ({error}). Copy it again.") from None
+    if not tensors:
+        raise ModelError(f"{file} holds no weights. Name the file of the whole model.")
     floats = {GGMLQuantizationType.F32, GGMLQuantizationType.F16, GGMLQuantizationType.BF16}
     blocks = [tensor for tensor in tensors if tensor.tensor_type not in floats]
     count = {
@@ -293,9 +332,9 @@ def _stored_as(folder: Path, plain: list[str]) -> str:
     quantization = quantization_of(folder)
     if not quantization:
         return f"{dense}, dense"
-    groups = list(quantization.get("config_groups", {}).values())
+    groups = [one for one in (quantization.get("config_groups") or {}).values() if one.get("weights")]
     if not groups:
-        bits, method = named_bits(quantization), quantization.get("quant_method", "unknown quantisation")
+        bits, method = named_bits(quantization), quantization.get("quant_method") or "unknown quantisation"
         spread = f", groups of {quantization['group_size']}" if quantization.get("group_size") else ""
         if quantization.get("load_in_4bit"):
             twice = ", scales quantised too" if quantization.get("bnb_4bit_use_double_quant") else ""
@@ -305,12 +344,12 @@ def _stored_as(folder: Path, plain: list[str]) -> str:
     spread = f"groups of {weights['group_size']}" if weights.get("group_size") else "one scale per channel"
     symmetry = "symmetric" if weights.get("symmetric") else "asymmetric"
     inputs = groups[0].get("input_activations")
-    rounded = f", activations in {inputs['num_bits']} bits" if inputs else ""
-    widths = sorted({group["weights"]["num_bits"] for group in groups if group.get("weights")})
-    integers = ", ".join(f"int{bits}" for bits in widths)
+    rounded = f", activations in {inputs.get('num_bits', 'unnamed')} bits" if inputs else ""
+    widths = sorted({group["weights"].get("num_bits") or 0 for group in groups})
+    integers = ", ".join(f"int{bits}" if bits else "an unnamed width" for bits in widths)
     return (
-        f"{integers}, {symmetry}, {spread}{rounded}, {quantization['format']} "
-        f"({quantization['quant_method']}); embeddings and norms {dense}"
+        f"{integers}, {symmetry}, {spread}{rounded}, {quantization.get('format') or 'an unnamed format'} "
+        f"({quantization.get('quant_method') or 'unknown quantisation'}); embeddings and norms {dense}"
     )
 
 
@@ -330,12 +369,23 @@ def _format(folder: Path) -> str:
     quantization = quantization_of(folder)
     if not quantization:
         return "safetensors"
-    return str(quantization.get("quant_method", "safetensors, quantised by an unnamed method"))
+    return str(quantization.get("quant_method") or "safetensors, quantised by an unnamed method")
 
 
 def quantization_of(folder: Path) -> dict[str, Any]:
     """How the config says that the weights were quantised; empty where they were not."""
     if folder.is_file():
         return {}
-    found: dict[str, Any] | None = json.loads((folder / "config.json").read_text()).get("quantization_config")
-    return found or {}
+    found = settings(folder).get("quantization_config") or {}
+    if not isinstance(found, dict):
+        raise ModelError(f"{folder / 'config.json'}: `quantization_config` is no object. Copy it again.")
+    try:
+        check_quantization(found)
+    except ValueError as error:
+        raise ModelError(f"{folder / 'config.json'}: quantization_config.{error}. Copy it again.") from None
+    return found
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """What the config.json of a model folder says. Raises ModelError where it can't be read."""
+    return _object(folder / "config.json")

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from audit import registry
+from audit.bounded import NotYamlError, read_text, yaml_of
 from audit.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]
@@ -24,18 +25,16 @@ def read_yaml(path: Path, what: str, example: str) -> tuple[dict[str, Any], dict
     `what` the file is and an `example` of its keys are for the errors, which are ConfigErrors.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         raise ConfigError(f"There is no {what} {path}. Name one that exists.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} can't be read: {error}.") from None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}.") from None
+        data, node = yaml_of(text)
+    except NotYamlError as error:
+        line = f", line {error.line}" if error.line else ""
+        raise ConfigError(f"{path}{line}: not valid YAML: {error}.") from None
     if not isinstance(data, dict) or node is None:
         raise ConfigError(f"{path}: a {what.split()[0]} is a mapping of keys such as {example}.")
     return data, dict(_lines(node))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from audit.records import AuditLog, CheckedRecovery, Interval, NotMeasured, Variant
 from reports import reading
 from reports.marks import aside
+from reports.proof import by
 from reports.tables import Cell, Column, Table
 from reports.units import Unit
 from reports.wording import count, plural, rate
@@ -86,11 +87,19 @@ def _row(log: AuditLog, one: CheckedRecovery) -> list[Cell]:
 
 
 def at_a_glance(log: AuditLog, variant: Variant) -> str:
-    """Of all that is said of an artefact, by its files' claims and its card's, how much came true."""
-    found = [*("held up" if one.holds else "false" for one in variant.claims)]
-    found += [one.outcome for one in recoveries_of(log, variant.name)]
-    counts = {word: found.count(word) for word in ("false", "refuted", "undecided", "held up")}
-    return ", ".join(f"{number} {word}" for word, number in counts.items() if number) or "nothing is said"
+    """Of all that is said of an artefact, how much came true: of its card's claims first, then of others'."""
+    found: dict[str, list[str]] = {}
+    if recovered := [one.outcome for one in recoveries_of(log, variant.name)]:
+        found["card"] = list(recovered)
+    for one in variant.claims:
+        found.setdefault(by(one), []).append("held up" if one.holds else "false")
+    order = sorted(found, key=lambda who: who != "card")
+    return "; ".join(f"{who}: {_counts(found[who])}" for who in order) or "nothing is said"
+
+
+def _counts(outcomes: list[str]) -> str:
+    counts = {word: outcomes.count(word) for word in ("false", "refuted", "undecided", "held up")}
+    return ", ".join(f"{number} {word}" for word, number in counts.items() if number)
 
 
 def _share(value: float) -> str:

@@ -7,19 +7,24 @@ from reports import reading
 from reports.units import Unit
 from reports.wording import count, plural
 
-OTHERWISE = "computed with half the pack size, rows and threads"
-"""How the control is computed, so that it shows what the order of arithmetic alone changes."""
+
+def otherwise(log: AuditLog) -> str:
+    """How the control is computed, so that it shows what the order of arithmetic alone changes."""
+    if log.config.engine is None:
+        return "with half the pack size, rows and threads"
+    return "with half as many sequences at once"
 
 
-def _how(level: Level) -> str:
+def _how(log: AuditLog, level: Level) -> str:
     """In what the computation differs from the original's."""
-    return OTHERWISE if level.computed_in is None else f"{OTHERWISE}, and in {level.computed_in}"
+    how = f"computed {otherwise(log)}"
+    return how if level.computed_in is None else f"{how}, and in {level.computed_in}"
 
 
 def over_all(log: AuditLog, level: Level) -> str:
     """What the original showed against itself over all suites, and what that means."""
     comparisons = [one for suite in log.config.suites for one in reading.wholes(log, suite, level)]
-    start = f"Control ({level.name}): the original against itself, {_how(level)}"
+    start = f"Control ({level.name}): the original against itself, {_how(log, level)}"
     if not comparisons or any(isinstance(one.difference, NotMeasured) for one in comparisons):
         return f"{start}: not complete."
     pairs = sum(one.n_pairs for one in comparisons if not isinstance(one.flips, NotMeasured))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit.records import Interval, NotMeasured
 from reports.held import Held
-from reports.wording import probability
+from reports.wording import count, probability
 
 
 def gap(held: Held) -> str:
@@ -17,7 +17,7 @@ def gap(held: Held) -> str:
     drop = unit.phrase(held.drop)
     if isinstance(held.reach, NotMeasured) or isinstance(held.excess, NotMeasured):
         return f"{drop} without an interval, against a margin of {margin}"
-    drop += f" ({_name(held)}{unit.interval(held.interval)})"
+    drop += f" ({_name(held)}{unit.interval(held.interval)}{_asked_on(held)})"
     if held.excess >= 0:
         return f"{drop}, {unit.shown(held.excess)} over the margin of {margin}{_unproven(held)}"
     if held.verdict.decision == "fail":
@@ -30,6 +30,11 @@ def gap(held: Held) -> str:
 def _name(held: Held) -> str:
     """What the interval is, where the bounds that decide are others."""
     return "" if held.interval == held.bounds else "90\N{NO-BREAK SPACE}% interval "
+
+
+def _asked_on(held: Held) -> str:
+    """Of which items they are, where the rule was decided by fewer."""
+    return f", over all pairs asked; decided over the first {count(held.early.n_pairs)}" if held.early else ""
 
 
 def spare(held: Held) -> str:
@@ -46,7 +51,7 @@ def _worse(held: Held) -> str:
         return f"detectably worse (Holm-adjusted p {p_value})"
     if isinstance(p_value, NotMeasured):
         return "above zero by this rule alone"
-    return f"above zero by this rule alone (Holm-adjusted p {p_value})"
+    return f"above zero by this rule alone, and not over all levels and rules (Holm-adjusted p {p_value})"
 
 
 def _unproven(held: Held) -> str:
@@ -54,6 +59,9 @@ def _unproven(held: Held) -> str:
     p_value = probability(held.verdict.p_worse_adjusted)
     if held.verdict.decision != "fail" or held.detectably_worse or isinstance(p_value, NotMeasured):
         return ""
+    if held.worse_alone:
+        over = "over all levels and rules"
+        return f"; a loss is shown by this rule alone, and not {over} (Holm-adjusted p {p_value})"
     return f"; that anything is lost at all is not shown (Holm-adjusted p {p_value})"
 
 

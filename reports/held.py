@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from audit.records import (
@@ -11,16 +12,21 @@ from audit.records import (
     Divergence,
     Estimate,
     Interval,
+    Look,
     NotMeasured,
     Verdict,
 )
 from audit.statistics import estimates
+from audit.statistics.drop import value as drop_of
+from audit.statistics.sequential import boundaries
 from reports import reading
 from reports.units import Unit
 
 ALPHA = 0.05
 """One-sided error of each end of the interval of a divergence, as of the intervals in the log."""
 CONFIDENCE = 0.9
+_SAME = 1e-6
+"""Relative difference of two errors that are the same: a confidence is 1 less twice the error."""
 DAMAGE = 0.05
 """Holm-adjusted p-value below which a level is called detectably worse."""
 
@@ -36,6 +42,13 @@ class Held:
     """The 90 % interval: of what size the drop is."""
     bounds: Interval | NotMeasured
     """Those that decide, wider where a look may spend less error; of a log that holds none, the interval."""
+    early: Look | None = None
+    """The look that they are of, where more items were asked after it: the drop over those is another one."""
+
+    @property
+    def drop_then(self) -> float | NotMeasured:
+        """The drop over the items that the bounds are of."""
+        return self.drop if self.early is None else drop_of(self.early)
 
     @property
     def margin(self) -> str:
@@ -96,6 +109,14 @@ class Held:
         return not isinstance(adjusted, NotMeasured) and adjusted < DAMAGE
 
     @property
+    def worse_alone(self) -> bool:
+        """Whether the rule shows a drop above 0 by itself, and all levels and rules together don't."""
+        adjusted, bounds = self.verdict.p_worse_adjusted, self.bounds
+        if isinstance(adjusted, NotMeasured) or isinstance(bounds, NotMeasured) or self.unread:
+            return False
+        return adjusted >= DAMAGE and (bounds.lower > 0 or (self.unit.two_sided and bounds.upper < 0))
+
+    @property
     def _limit(self) -> float:
         return self.unit.limit(self.verdict.rule.margin)
 
@@ -114,7 +135,8 @@ def held(log: AuditLog, verdict: Verdict) -> Held:
         return Held(verdict, unit, gap, gap, gap)
     if verdict.metric != DIVERGENCE:
         bounds = deciding(verdict, comparison)
-        return Held(verdict, unit, comparison.difference, comparison.interval, bounds)
+        early = early_look(verdict, comparison)
+        return Held(verdict, unit, comparison.difference, comparison.interval, bounds, early)
     estimate = divergence_estimate(comparison)
     drop = estimate if isinstance(estimate, NotMeasured) else estimate.value
     interval = divergence_interval(comparison)
@@ -124,6 +146,20 @@ def held(log: AuditLog, verdict: Verdict) -> Held:
 def deciding(verdict: Verdict, comparison: Comparison) -> Interval | NotMeasured:
     """The bounds that a verdict rests on; in a log without them the comparison's interval."""
     return comparison.interval if isinstance(verdict.bounds, NotMeasured) else verdict.bounds
+
+
+def early_look(verdict: Verdict, comparison: Comparison) -> Look | None:
+    """The look whose error a verdict's bounds spend, where it was not the last; None where it was.
+
+    None too in a log without bounds, or with those of other looks.
+    """
+    looks = [look for look in comparison.looks if look.n_pairs >= verdict.rule.min_pairs]
+    if isinstance(verdict.bounds, NotMeasured) or comparison.n_planned is None or len(looks) < 2:
+        return None
+    error = (1 - verdict.bounds.confidence) / 2
+    nominal = boundaries([one.n_pairs / comparison.n_planned for one in looks], verdict.rule.alpha).nominal
+    early = zip(looks[:-1], nominal[:-1], strict=True)
+    return next((look for look, spent in early if math.isclose(spent, error, rel_tol=_SAME)), None)
 
 
 def divergence_estimate(comparison: Comparison) -> Estimate | NotMeasured:

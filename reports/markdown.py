@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from audit.records import AuditLog, Budget, Level, NotMeasured, Rule
-from reports import card, html, reading
+from reports import card, html, margins, reading
 from reports.badge import WORDS
 from reports.cases import Case, cases, promise_title
 from reports.disclaimer import DISCLAIMER
@@ -48,6 +48,8 @@ def _start(log: AuditLog) -> list[str]:
         "",
         inline(overall(log)),
     ]
+    if wide := margins.wide(log):
+        lines += ["", f"**Wide margins.** {inline(wide, 1000)}"]
     if log.config.model.note:
         lines += ["", f"**About the original:** {inline(log.config.model.note, 1000)}"]
     if log.status == "stopped":

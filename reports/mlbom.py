@@ -36,7 +36,7 @@ def render(log: AuditLog) -> bytes:
             {"type": "evidence", "url": "audit.json", "hashes": [{"alg": "SHA-256", "content": digest}]}
         ],
     }
-    return (json.dumps(bom, ensure_ascii=False, indent=1) + "\n").encode()
+    return (json.dumps(bom, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _metadata(log: AuditLog) -> dict[str, Any]:

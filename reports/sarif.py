@@ -58,7 +58,7 @@ def render(log: AuditLog) -> bytes:
         },
     }
     sarif = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return (json.dumps(sarif, ensure_ascii=False, indent=1) + "\n").encode()
+    return (json.dumps(sarif, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _ids(log: AuditLog, found: list[Case]) -> dict[str, str]:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from typing import overload
 
 from audit.records import Flips, Interval, NotMeasured
+from audit.rounding import rounded
+from audit.visible import visible as visible
 
 MINUS = "\u2212"
 MANY = 10_000
 """From here on digits are grouped: 10,000."""
-JOINERS = "\u200c\u200d"
-"""Zero-width joiners carry meaning in Persian, Hindi and emoji, and reorder nothing."""
 
 
 def signed(value: float, digits: int) -> str:
@@ -25,10 +24,7 @@ def signed(value: float, digits: int) -> str:
     >>> signed(-1.5, 2), signed(-0.001, 2)
     ('−1.50', '0.00')
     """
-    text = f"{value:.{digits}f}"
-    if float(text) == 0:
-        text = text.lstrip("-")
-    return text.replace("-", MINUS)
+    return rounded(value, digits).replace("-", MINUS)
 
 
 def rate(value: float, digits: int = 2) -> str:
@@ -37,7 +33,7 @@ def rate(value: float, digits: int = 2) -> str:
     >>> rate(0.8125), rate(0.8125, 0)
     ('81.25\xa0%', '81\xa0%')
     """
-    return f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
+    return f"{signed(100 * value, digits)}\N{NO-BREAK SPACE}%"
 
 
 @overload
@@ -156,17 +152,6 @@ def anchor(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]", lambda match: f"_{ord(match[0]):x}_", name)
 
 
-def visible(text: str) -> str:
-    """Foreign text with its invisible and reordering characters spelled out.
-
-    A bidi control in a model's answer could otherwise turn a wrong answer into one that looks right.
-
-    >>> visible("a\\u202eb")
-    'a⟦U+202E⟧b'
-    """
-    return text.translate(_SPELLED)
-
-
 def clipped(text: str, limit: int) -> str:
     """Text of at most `limit` characters, with a note of how long it was."""
     if len(text) <= limit:
@@ -182,20 +167,3 @@ def ending(text: str, limit: int) -> str:
     """
     words = " ".join(text.split())
     return words if len(words) <= limit else f"…{words[-limit:]}"
-
-
-class _Spelled(dict[int, str]):
-    """What `str.translate` puts for a character, looked up once for each."""
-
-    def __missing__(self, code: int) -> str:
-        self[code] = chr(code) if _harmless(chr(code)) else f"⟦U+{code:04X}⟧"
-        return self[code]
-
-
-_SPELLED = _Spelled()
-
-
-def _harmless(character: str) -> bool:
-    """Whether a character shows itself; every category C* hides, and so do line separators."""
-    category = unicodedata.category(character)
-    return character in "\n\t" or character in JOINERS or not (category[0] == "C" or category in ("Zl", "Zp"))

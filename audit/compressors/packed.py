@@ -76,12 +76,16 @@ def round_to(
 
 def round_to_nearest(module: Linear, wanted: QuantizationArgs, stored: dtype) -> Rounded:
     """Round the module's weight; the scale is in `stored`."""
+    import torch
     from compressed_tensors.quantization.utils import calculate_qparams
 
     weight = module.weight.detach().cpu()
     grouped = weight.reshape(module.out_features, -1, wanted.group_size or module.in_features)
     scale, zero_point = calculate_qparams(grouped.amin(-1), grouped.amax(-1), wanted)
+    # What is too small for the dtype would be 0, and 0 over 0 is no weight
+    kind = torch.finfo(stored)
     scale = scale.to(stored)
+    scale[scale == 0] = kind.tiny * kind.eps
     round_to(module, weight, scale, zero_point, wanted)
     return Rounded(scale, zero_point, wanted)
 

@@ -47,6 +47,7 @@ def _of_audit(log: AuditLog) -> _Facts:
         "device": source.device,
         "threads": source.threads,
         "executor": source.executor,
+        "engine": source.engine,
         **source.packages,
     }
 

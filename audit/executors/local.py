@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from audit.cells import Answered, ArraysOf, CellScorer, Wanted
+from audit.cells import Answered, ArraysOf, CellScorer, Unable, Wanted
 from audit.loading import resolve_device
 from audit.progress import Progress
 from audit.records import AuditConfig, Record
@@ -19,8 +19,12 @@ class Options(Record):
 
 @contextlib.contextmanager
 def crew(config: AuditConfig, options: Options, progress: Progress) -> Iterator[LocalCrew]:
-    """This process alone."""
-    yield LocalCrew(config, progress)
+    """This process alone, which lets go of its model in the end."""
+    alone = LocalCrew(config, progress)
+    try:
+        yield alone
+    finally:
+        alone.dismiss()
 
 
 class LocalCrew:
@@ -32,6 +36,10 @@ class LocalCrew:
         self._scorer = CellScorer(config, resolve_device(config.device))
         self._progress = progress
 
+    def dismiss(self) -> None:
+        """Let go of the model."""
+        self._scorer.release()
+
     def plan(self, cells: Sequence[Wanted]) -> dict[str, int]:
         """See `Crew`."""
         self._progress.stage(f"loading {cells[0].variant.name}")
@@ -39,7 +47,7 @@ class LocalCrew:
         self._progress.stage("planning the tasks")
         return self._scorer.plan(cells)
 
-    def map(self, cells: Sequence[Wanted], arrays: ArraysOf) -> Iterator[Answered]:
+    def map(self, cells: Sequence[Wanted], arrays: ArraysOf) -> Iterator[Answered | Unable]:
         """See `Crew`; in the order given."""
         for cell in cells:
             self._progress.stage(cell.title)

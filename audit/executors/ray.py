@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from audit.cells import Answered, ArraysOf, Wanted
+from audit.cells import Answered, ArraysOf, Unable, Wanted
 from audit.errors import EvaluationError
 from audit.executors.ray_worker import Asked, Worker, Workplace
 from audit.loading import resolve_device, resolve_dtype
@@ -161,7 +161,7 @@ class RayCrew:
             tokens = self._next()[1]
         return tokens
 
-    def map(self, cells: Sequence[Wanted], arrays: ArraysOf) -> Iterator[Answered]:
+    def map(self, cells: Sequence[Wanted], arrays: ArraysOf) -> Iterator[Answered | Unable]:
         """See `Crew`.
 
         Raises EvaluationError for a cell that costs every worker its life, and what a worker raises.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from audit import weights
-from audit.cells import Answered, Arrays, CellScorer, Wanted
+from audit.cells import Answered, Arrays, CellScorer, Unable, Wanted
 from audit.errors import EvaluationError, ShrinkproofError
 from audit.harness import LoadedTask, source_digest, tasks_of
 from audit.loading import resolve_device
@@ -87,7 +87,7 @@ class Worker:
         """
         return self._told(lambda: self._begin(planned))
 
-    def score(self, asked: Asked, original: Arrays | None) -> Answered:
+    def score(self, asked: Asked, original: Arrays | None) -> Answered | Unable:
         """A planned cell."""
         import numpy as np
 

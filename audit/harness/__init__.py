@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audit.harness.measures import Measured
+from audit.harness.samples import n_repeated, n_tied
 from audit.harness.scoring import Scored, Scorer, scorer_name, source_digest
 from audit.harness.tasks import LoadedTask, load_tasks, prompts, tasks_of
 
@@ -12,6 +13,8 @@ __all__ = [
     "Scored",
     "Scorer",
     "load_tasks",
+    "n_repeated",
+    "n_tied",
     "prompts",
     "scorer_name",
     "source_digest",

@@ -7,6 +7,8 @@ Orca, Yu et al. 2022).
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audit.devices import input_device
+from audit.errors import ModelError
 from audit.harness import trie as tries
 from audit.harness.attention import MaskedModel, masks
 from audit.harness.packs import ScoredPack, scored_packs
@@ -177,9 +180,30 @@ def _step(masked: MaskedModel, cache: RowCache, tokens: list[int]) -> list[tuple
 
 
 def _likeliest(logits: torch.Tensor) -> list[tuple[int, float]]:
-    """Token and logit of each row."""
-    best = logits.max(-1)
-    return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+    """Token and logit of each row. Raises ModelError where no token is: NaN, or +inf, which any may share."""
+    best = logits.max(-1)  # NaN where any is
+    found = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+    for _, logit in found:
+        if not math.isfinite(logit):
+            raise ModelError(
+                f"a logit of an answer's next token is {logit}: the model computes NaN or infinite logits, "
+                "and no token is the likeliest. Check the checkpoint, or try dtype: float32."
+            )
+    return found
+
+
+@contextlib.contextmanager
+def refusing_nan(model: PreTrainedModel) -> Iterator[None]:
+    """Inside, the model's own `generate` raises ModelError where `_likeliest` does, and picks no token."""
+
+    def look(_: Any, __: Any, output: Any) -> None:
+        _likeliest(output.logits[:, -1])
+
+    handle = model.register_forward_hook(look)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _by_row(mask: torch.Tensor | dict[str, torch.Tensor]) -> Any:
@@ -222,7 +246,8 @@ def disagreement(model: PreTrainedModel, answer: Generated) -> float:
     error = 0.0
     for (logits,), ours, logit in zip(plain.logits, answer.tokens, answer.logits, strict=False):
         theirs, best = int(logits.argmax()), float(logits.max())
-        error = max(error, abs(best - logit), best - float(logits[ours]))
+        # `max` would pass over a NaN
+        error = float(np.max([error, abs(best - logit), best - float(logits[ours])]))
         if theirs != ours:
             break
     return error

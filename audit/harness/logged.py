@@ -8,7 +8,6 @@ which lack the keys `filter` and `metrics`, are read as well.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audit.bounded import MOST_LINE, json_of, read_bytes
 from audit.errors import ConfigError, StoreError
 from audit.harness.samples import SHOWN_CHARACTERS
 from audit.records import Metric, Sample
@@ -70,7 +70,8 @@ class LoggedRun:
 
         file = self.files[task]
         known = self._results_of(file)
-        directions = _of_task(known, "higher_is_better", task) or {}
+        directions = _of_task(known, "higher_is_better", task)
+        directions = directions if isinstance(directions, dict) else {}
         rows = [sample.model_dump() for sample in _samples(file, task)]
         return TaskResult(
             name=task,
@@ -85,7 +86,7 @@ class LoggedRun:
         date = _parts(file)["date"]
         if date not in self._results:
             try:
-                found = json.loads((file.parent / f"results_{date}.json").read_bytes())
+                found = json_of(read_bytes(file.parent / f"results_{date}.json"))
             except (OSError, ValueError):
                 found = {}
             self._results[date] = found if isinstance(found, dict) else {}
@@ -172,8 +173,8 @@ def _samples(file: Path, task: str) -> Iterator[Sample]:
                 "0.4.3: evaluate again with a newer lm-eval."
             )
         try:
-            common = _common(entry, task)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            common, outcomes = _common(entry, task), _outcomes(entry)
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise StoreError(f"{where} is no sample as lm-eval logs it: {_said(error)}.") from None
         if any(math.isnan(score) for score in common["scores"]):
             raise StoreError(
@@ -182,7 +183,7 @@ def _samples(file: Path, task: str) -> Iterator[Sample]:
             )
         if not all(map(math.isfinite, common["scores"])):
             common["scores"] = ()
-        for metric, (outcome, weight) in _outcomes(entry).items():
+        for metric, (outcome, weight) in outcomes.items():
             yield Sample(metric=metric + suffix, outcome=outcome, weight=weight, **common)
 
 
@@ -190,11 +191,13 @@ def _entries(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The lines of a file, numbered from 1, parsed; blank ones are skipped."""
     try:
         with file.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
+            for number, line in enumerate(iter(lambda: stream.readline(MOST_LINE), b""), start=1):
+                if len(line) == MOST_LINE:
+                    raise StoreError(f"{file}, line {number} is longer than {MOST_LINE:,} bytes.")
                 if not line.strip():
                     continue
                 try:
-                    entry = json.loads(line)
+                    entry = json_of(line)
                 except ValueError as error:
                     raise StoreError(
                         f"{file}, line {number} is not JSON: {error}. Was the file cut or edited?"

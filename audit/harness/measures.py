@@ -33,6 +33,8 @@ Bools = NDArray[np.bool_]
 
 TOP_K = 64
 TAIL_DRAWS = 64
+LEAST_TAIL = float(np.finfo(np.float32).eps)
+"""Probability of a tail below which draws say nothing of it."""
 SEED = 1234
 """Of the tail's draws: on one device, the same distributions give the same draws in every audit."""
 
@@ -78,7 +80,8 @@ class Tail:
     """The original's distribution beyond its top, for the divergence of others from it."""
 
     mass: Floats
-    """[positions] probability of all tokens beyond the top."""
+    """[positions] probability of all tokens beyond the top, summed: 1 less the top would be rounding alone
+    where it is small."""
     id: NDArray[np.int32]
     """[positions, TAIL_DRAWS] tokens drawn from the tail with replacement, by their probability."""
     logprob: NDArray[np.float32]
@@ -98,9 +101,15 @@ class Divergence:
     same_top: Bools
     """[positions] no token is likelier than the one that is likeliest to the original."""
 
-    def mean(self, document: Ints) -> records.Divergence:
+    def mean(self, document: Ints) -> records.Divergence | records.NotMeasured:
         """Over the positions; `document`, [positions], says whose each is."""
         n = len(self.kl)
+        infinite = int(np.count_nonzero(~np.isfinite(self.kl)))
+        if infinite:
+            return records.NotMeasured(
+                f"at {infinite} of {n} positions the variant rules out what is possible to the original: the "
+                "divergence is infinite there"
+            )
         several = len(np.unique(document)) > 1
         return records.Divergence(
             n_positions=n,
@@ -259,14 +268,15 @@ def _tail(logprobs: torch.Tensor, top: Positions, generator: torch.Generator) ->
     top_id = torch.from_numpy(top.top_id).long().to(logprobs.device)
     rest = logprobs.exp().scatter_(-1, top_id, 0.0)
     # A vocabulary no larger than the top has no tail: draw the last token, which then weighs nothing
-    rest[rest.sum(-1) == 0, -1] = 1.0
+    mass = rest.sum(-1, dtype=torch.float64)
+    rest[mass == 0, -1] = 1.0
     drawn = (
         torch.multinomial(rest, TAIL_DRAWS, replacement=True, generator=generator)
         if len(rest)
         else torch.empty(0, TAIL_DRAWS, dtype=torch.int64, device=rest.device)
     )
     return Tail(
-        mass=_beyond(top.top_logprob),
+        mass=mass.cpu().numpy(),
         id=drawn.int().cpu().numpy(),
         logprob=logprobs.gather(-1, drawn).cpu().numpy(),
     )
@@ -276,21 +286,23 @@ def _divergence(logprobs: torch.Tensor, original: Measured, here: slice) -> Dive
     """KL(P ‖ Q) = Σ_top p ln(p/q) + Σ_tail p ln(p/q).
 
     With r = ln(p/q), Σ_tail p r = Σ_tail p (e^−r − 1 + r) + P(tail) − Q(tail); no term of the sum is
-    negative, it is of the order of r², and it is estimated by its mean over the draws.
+    negative, it is of the order of r², and it is estimated by its mean over the draws. A tail of less than
+    `LEAST_TAIL` is left out: no draw of it tells of e^−r, and all that it can add is some 1e-5.
     """
     assert original.tail is not None
     top_id, tail_id = original.positions.top_id[here], original.tail.id[here]
     p_top = original.positions.top_logprob[here].astype(np.float64)
     p_mass = original.tail.mass[here]
     q_top, q_tail = _gather(logprobs, top_id), _gather(logprobs, tail_id)
-    q_mass = _beyond(q_top)
+    p_rest, q_rest = _beyond(p_top), _beyond(q_top)  # alike, so that rounding cancels where models agree
     with np.errstate(invalid="ignore", over="ignore"):  # tokens of probability 0 add nothing
         of_top = np.where(p_top > -np.inf, np.exp(p_top) * (p_top - q_top), 0.0).sum(axis=1)
         ratios = original.tail.logprob[here].astype(np.float64) - q_tail
-        terms = np.where(p_mass[:, None] > 0, np.expm1(-ratios) + ratios, 0.0)
-    of_tail_at_least = rel_entr(p_mass, np.maximum(q_mass, np.finfo(np.float32).eps))
+        drawn = p_mass >= LEAST_TAIL
+        terms = np.where(drawn[:, None], np.expm1(-ratios) + ratios, 0.0)
+    of_tail_at_least = rel_entr(p_rest, np.maximum(q_rest, LEAST_TAIL))
     return Divergence(
-        kl=of_top + p_mass * terms.mean(axis=1) + p_mass - q_mass,
+        kl=of_top + np.where(drawn, p_mass * terms.mean(axis=1) + p_rest - q_rest, 0.0),
         kl_error=p_mass * terms.std(axis=1, ddof=1) / np.sqrt(terms.shape[1]),
         kl_lower=np.maximum(of_top + of_tail_at_least, 0.0),
         # Not by two argmax: of tied tokens, common in bfloat16, they pick any

@@ -11,6 +11,8 @@ from audit.errors import EvaluationError, ModelError
 from audit.harness.tasks import LoadedTask
 from audit.records import Sample, Suite
 
+ENOUGH_TIES = 10
+"""Items without a single preference that are no accident, even in bfloat16, where ties are common."""
 SHOWN_CHARACTERS = 2000
 """Of a question, from its end: what precedes are the shots."""
 
@@ -40,6 +42,11 @@ def _sample(entry: Mapping[str, Any], metric: str, loaded: LoadedTask) -> Sample
     if value is None:
         return None
     outcome, weight = _value(value, metric, loaded)
+    if not (math.isfinite(outcome) and math.isfinite(weight)):
+        raise EvaluationError(
+            f"metric '{metric}' of task '{loaded.name}' gives item {entry['doc_id']} {value!r:.80}, "
+            "which is no finite number. Mend the metric, or let it leave the item out."
+        )
     return Sample(
         task=loaded.name,
         doc_id=entry["doc_id"],
@@ -69,7 +76,7 @@ def _value(value: Any, metric: str, loaded: LoadedTask) -> tuple[float, float]:
             return outcome, weight
         samples = [float(part) for part in value] if isinstance(value, list) else [float(value)]
         return sum(samples) / len(samples), 1.0
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         if kinds == {"corpus"}:
             return 0.0, 0.0
         wanted = "pair of numbers" if kinds & {"perplexity", "ratio"} else "number"
@@ -110,6 +117,9 @@ def _shown(entry: Mapping[str, Any], loaded: LoadedTask) -> dict[str, Any]:
     """Question, choices, target, answer and scores, as a reader wants to see them."""
     arguments = [tuple(args) for args in entry["arguments"]]
     responses = entry["filtered_resps"]
+    if not loaded.generates:  # all, and not those alone that are shown: metrics read the others too
+        for response in responses:
+            _check_number(_first_pair(response)[0], entry, loaded)
     if loaded.task.OUTPUT_TYPE == "multiple_choice":
         return _shown_choices(entry, arguments, responses, loaded)
     question = str(arguments[0][0])[-SHOWN_CHARACTERS:]
@@ -118,7 +128,6 @@ def _shown(entry: Mapping[str, Any], loaded: LoadedTask) -> dict[str, Any]:
         answer = str(responses[0])[:SHOWN_CHARACTERS]
         return {"question": question, "choices": (), "target": target, "answer": answer, "scores": ()}
     log_likelihood, greedy = _first_pair(responses[0])
-    _check_number(log_likelihood, entry, loaded)
     answer = target if greedy else "(something else)"
     return {
         "question": question,
@@ -142,8 +151,6 @@ def _shown_choices(
         str(asked[0][0]) if one_question else f"After which of them is “{asked[0][1].strip()}” likelier?"
     )
     scores = tuple(float(_first_pair(response)[0]) for response in responses[:n])
-    for value in scores:
-        _check_number(value, entry, loaded)
     target = entry["target"]
     if loaded.task.multiple_input:  # as in WinoGrande, where the contexts are the choices
         target = loaded.task.doc_to_text(entry["doc"])
@@ -166,7 +173,37 @@ def _first_pair(response: Any) -> tuple[float, bool]:
 
 def _check_number(value: float, entry: Mapping[str, Any], loaded: LoadedTask) -> None:
     if not math.isfinite(value):
+        why = "it finds the answer impossible" if value == -math.inf else "it computes NaN or infinite logits"
         raise ModelError(
             f"the model's log-likelihood of item {entry['doc_id']} of task '{loaded.name}' is {value}: "
-            "it computes NaN or infinite logits. Check the checkpoint, or try dtype: float32."
+            f"{why}. Check the checkpoint, or try dtype: float32."
         )
+
+
+def n_tied(samples: Sequence[Sample]) -> int:
+    """Items of whose choices several are the likeliest: the first of them counts, as in lm-eval."""
+    return sum(one.scores.count(max(one.scores, default=0.0)) > 1 for one in _items(samples))
+
+
+def n_repeated(samples: Sequence[Sample]) -> int:
+    """Items that ask what another one before them asks."""
+    asked = [(one.prompt_hash, one.choices, one.target) for one in _items(samples)]
+    return len(asked) - len(set(asked))
+
+
+def check_distinct(samples: Sequence[Sample], task: str) -> None:
+    """Raises ModelError where all choices of every item are equally likely: the first would always win.
+
+    Where the right answer stands first, as in some data sets, such a model would know everything.
+    """
+    scores = [one.scores for one in _items(samples) if len(one.scores) > 1]
+    if len(scores) >= ENOUGH_TIES and all(min(one) == max(one) for one in scores):
+        raise ModelError(
+            f"the model finds all choices of each of {len(scores)} items of task '{task}' equally likely, as "
+            "one does whose logits are constant: it says nothing. Check the checkpoint."
+        )
+
+
+def _items(samples: Sequence[Sample]) -> list[Sample]:
+    """One sample of each document, whatever number of metrics it has."""
+    return list({one.doc_id: one for one in samples}.values())

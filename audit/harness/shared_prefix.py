@@ -9,7 +9,7 @@ greedy generations are computed: the same arguments, tokens, truncation and answ
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,13 +20,14 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from audit.activations import unrounded
 from audit.devices import input_device
+from audit.errors import ModelError
 from audit.harness import completions, generation
 from audit.harness import trie as tries
 from audit.harness.attention import MaskedModel, UnsupportedAttentionError, longest_supported, windows
 from audit.harness.measures import Answers, Measured, answers, measure
 from audit.harness.packs import logits_at
-from audit.harness.trie import Encoded, Trie
-from audit.memory import free_bytes
+from audit.harness.trie import Encoded, Ints, Trie
+from audit.memory import free_bytes, ran_out
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
 """Of a request's log-likelihood against the plain forward, nats: beyond it a model is not believed."""
@@ -55,8 +56,11 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         """As HFLM; `pack_tokens` bounds the tokens of one forward (None: picked by device and memory)."""
         super().__init__(*args, **others)
         self._wanted_pack_tokens = None if pack_tokens is None else int(pack_tokens)
+        self.fitting: int | None = None
+        """Tokens of a pack, where memory did not suffice for as many as were meant."""
         self._tries: dict[tuple[tuple[str, str], ...], Trie] = {}
         self._prompts: dict[tuple[str, int], list[int]] = {}
+        self._cut_prompts: set[tuple[str, int]] = set()
         self.advance: Callable[[float], None] = lambda tokens: None
         """Told of tokens as they are computed."""
         self.swap(self._model)
@@ -67,6 +71,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         Packs are `shrink` times smaller: that changes no answer but by rounding.
         """
         self._model = model
+        self.fitting = None
         self._device = input_device(model)
         self._shrink = shrink
         self._proven_depth = 0
@@ -82,7 +87,8 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
     def masked(self, pack_tokens: int | None = None) -> MaskedModel:
         """The model in memory, with the packs that it was given or that fit now."""
         wanted = pack_tokens or self._wanted_pack_tokens or pick_pack_tokens(self._model)
-        return MaskedModel(self._model, self._windows, -(-wanted // self._shrink))
+        tokens = -(-wanted // self._shrink)
+        return MaskedModel(self._model, self._windows, min(tokens, self.fitting or tokens))
 
     def plan(self, pairs: Sequence[tuple[str, str]]) -> Trie:
         """The trie of the (context, continuation) pairs, made once."""
@@ -124,20 +130,27 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
 
     def _trusted(self, trie: Trie, work: Callable[[MaskedModel], _Found]) -> _Found | None:
         """The work, with packs that fit the device's memory; None if the model is one for `fallback`."""
-        self.prove(trie)
-        masked = self.masked()
+        self._check_known((trie.token, trie.target))
         while not self.fallback:
+            masked = self.masked()
             try:
-                return work(masked)
+                self.prove(trie)
+                if not self.fallback:
+                    return work(masked)
             except UnsupportedAttentionError as why:
                 self._fall_back(str(why))
-            except torch.OutOfMemoryError:
-                if masked.pack_tokens < 2 * FEWEST_TOKENS:
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out(error) or not self._halved(masked):
                     raise
-                self._wanted_pack_tokens = masked.pack_tokens * self._shrink // 2
-                _log.warning("out of memory: packs of %d tokens from here on", self._wanted_pack_tokens)
-                masked = self.masked()
         return None
+
+    def _halved(self, masked: MaskedModel) -> bool:
+        """Make packs half as large; False where they are as small as they get."""
+        if masked.pack_tokens < 2 * FEWEST_TOKENS:
+            return False
+        self.fitting = masked.pack_tokens // 2
+        _log.warning("out of memory: packs of %d tokens from here on", self.fitting)
+        return True
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """As HFLM; requests that were planned are not tokenised again."""
@@ -179,26 +192,39 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         found = self._generated([request.args for request in requests])
         rest = [index for index in range(len(requests)) if index not in found]
         if rest:
-            theirs = super().generate_until([requests[index] for index in rest], disable_tqdm=disable_tqdm)
+            with generation.refusing_nan(self._model):
+                theirs = super().generate_until(
+                    [requests[index] for index in rest], disable_tqdm=disable_tqdm
+                )
             found.update(zip(rest, theirs, strict=True))
         return [found[index] for index in range(len(requests))]
 
     def _generated(self, asked: Sequence[tuple[str, dict[str, Any]]]) -> dict[int, str]:
         """The answers by request; those lack that are not greedy, or all once the model is seen to differ."""
+        read = [self.completion(*pair) for pair in asked]
+        self._check_known(one.prompt.tokens for one in read if one is not None)
         if not self._generates():
             return {}
-        read = [self.completion(*pair) for pair in asked]
         chosen = [(index, one) for index, one in enumerate(read) if one is not None]
         prompts = [one.prompt for _, one in chosen]
         longest = max((len(one.tokens) + one.most for one in prompts), default=1)
         rows = self.batch_size if isinstance(self.batch_size, int) else pick_rows(self._model, longest)
         found: dict[int, str] = {}
-        for answer in generation.generate(self.masked(), prompts, rows, self.advance):
-            if not self._agrees(answer):
-                break
-            index, one = chosen[answer.index]
-            found[index] = completions.text(self, answer.tokens, one.until)
-            self.cache_hook.add_partial("generate_until", asked[index], found[index])
+        masked = self.masked()
+        while chosen:
+            prompts = [one.prompt for _, one in chosen]
+            try:
+                for answer in generation.generate(masked, prompts, rows, self.advance):
+                    if not self._agrees(answer):
+                        return found
+                    index, one = chosen[answer.index]
+                    found[index] = completions.text(self, answer.tokens, one.until)
+                    self.cache_hook.add_partial("generate_until", asked[index], found[index])
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out(error) or not (self._halved(masked) or rows > 1):
+                    raise
+                rows, masked = max(1, rows // 2), self.masked()
+            chosen = [one for one in chosen if one[0] not in found]
         return found
 
     def completion(self, context: str, gen_kwargs: dict[str, Any]) -> completions.Completion | None:
@@ -209,10 +235,10 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
         """Its tokens, cut from the left to leave room for `most` new ones; tokenised once."""
         key = (context, most)
         if key not in self._prompts:
-            ids, _ = self.tok_batch_encode(
-                [context], left_truncate_len=self.max_length - most, truncation=self.truncation
-            )
-            self._prompts[key] = ids[0].tolist()
+            ids, _ = self.tok_batch_encode([context], truncation=self.truncation)
+            self._prompts[key] = ids[0, -(self.max_length - most) :].tolist()
+            if ids.shape[1] > self.max_length - most:
+                self._cut_prompts.add(key)
         return self._prompts[key]
 
     def _generates(self) -> bool:
@@ -265,7 +291,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
             encoded: Encoded = self._encode_pair(context, answer)
             return encoded
         ids = self.tok_encode(answer, add_special_tokens=False)
-        return ([self.prefix_token_id], ids) if ids[0] != self.prefix_token_id else (ids[:1], ids[1:])
+        return (ids[:1], ids[1:]) if ids[:1] == [self.prefix_token_id] else ([self.prefix_token_id], ids)
 
     def prove(self, trie: Trie) -> None:
         """Hold a few requests of a new model, or deeper ones than before, against the plain forward.
@@ -289,13 +315,26 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]  # lm_eval ships no types
             self._fall_back(str(why))
             return
         found = per_request(together, probe)
-        error = max(
-            abs(one - other) / max(1.0, abs(one) / LONG)
-            for one, (other, _) in zip(alone, found, strict=False)  # without the decoy's
+        error = np.max(  # and not `max`, which passes over a NaN
+            [
+                abs(one - other) / max(1.0, abs(one) / LONG)
+                for one, (other, _) in zip(alone, found, strict=False)  # without the decoy's
+            ]
         )
         if not error <= TOLERANCE.get(self._model.dtype, 1e-3):  # NaN is no agreement either
             self._fall_back(f"as a trie its log-likelihoods differ by {error:.3g} from the plain forward's")
         self._proven_depth = deepest.longest()
+
+    def _check_known(self, texts: Iterable[Sequence[int] | Ints]) -> None:
+        """Raises ModelError for a token that the model has no place for: on a GPU that ends the process."""
+        known = self._model.config.get_text_config().vocab_size
+        largest = max((int(np.max(ids)) for ids in texts if len(ids)), default=0)
+        if largest >= known:
+            raise ModelError(
+                f"the tokenizer writes token {largest} ({self.tokenizer.convert_ids_to_tokens(largest)!r}), "
+                f"and the model knows {known}: its vocabulary is the smaller one. Take both from the same "
+                "checkpoint."
+            )
 
     def _fall_back(self, reason: str) -> None:
         self.fallback = reason

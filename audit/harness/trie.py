@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,14 @@ Ints = NDArray[np.int64]
 
 Encoded = tuple[Sequence[int], Sequence[int]]
 """Token ids of context and continuation, neither of them empty."""
+
+
+class UnaskableError(ValueError):
+    """A request that no number can be had of."""
+
+    def __init__(self, request: int, reason: str) -> None:
+        super().__init__(f"request {request} {reason}.")
+        self.request, self.reason = request, reason
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Trie:
     offset: Ints
     """[targets] place of the target in the continuation, from 0."""
     n_requests: int
+    cut: frozenset[int] = frozenset()
+    """Requests that were longer than the model takes."""
 
     def __len__(self) -> int:
         return len(self.token)
@@ -72,7 +82,7 @@ class Trie:
 def build(requests: Sequence[Encoded], max_length: int) -> Trie:
     """The trie of the requests, each cut from the left to `max_length` fed tokens as HFLM cuts it.
 
-    Raises ValueError for an empty context or continuation, or a continuation longer than `max_length`.
+    Raises UnaskableError for an empty context or continuation, or a continuation longer than `max_length`.
     """
     tokens = [_fed(request, index, max_length) for index, request in enumerate(requests)]
     order = sorted(range(len(tokens)), key=tokens.__getitem__)
@@ -94,18 +104,32 @@ def build(requests: Sequence[Encoded], max_length: int) -> Trie:
         path, before = grown, new
         nodes[index] = path[-len(requests[index][1]) :]
     token = np.array([one for part in flat for one in part], dtype=np.int64)
-    return _with_targets(token, _joined(depth), _joined(parent), nodes, requests)
+    found = _with_targets(token, _joined(depth), _joined(parent), nodes, requests)
+    cut = frozenset(index for index, parts in enumerate(requests) if sum(map(len, parts)) > max_length + 1)
+    return replace(found, cut=cut)
+
+
+def check(request: Encoded, index: int, max_length: int) -> None:
+    """Raises ValueError for an empty context or continuation, or one that the model can't be shown whole."""
+    context, continuation = request
+    if not continuation:
+        raise UnaskableError(
+            index,
+            "has an empty continuation: no text, or none with a token of its own beside its context's, and "
+            "the log-likelihood of nothing is 0, the best there is",
+        )
+    if not context:
+        raise UnaskableError(index, "has an empty context: white space at its end counts to what follows")
+    if len(continuation) > max_length:
+        raise UnaskableError(
+            index, f"has a continuation of {len(continuation)} tokens; the model takes {max_length}"
+        )
 
 
 def _fed(request: Encoded, index: int, max_length: int) -> list[int]:
     """The tokens that a request feeds to the model."""
+    check(request, index, max_length)
     context, continuation = request
-    if not context or not continuation:
-        raise ValueError(f"request {index} has an empty {'continuation' if context else 'context'}.")
-    if len(continuation) > max_length:
-        raise ValueError(
-            f"request {index} has a continuation of {len(continuation)} tokens; the model takes {max_length}."
-        )
     return [*context, *continuation][-(max_length + 1) :][:-1]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.answers import HELD_OUT, Cell, Run, Sample
+from audit.records.answers import HELD_OUT, Cell, Run, Sample, Unscored
 from audit.records.base import (
     Decision,
     Difference,
@@ -25,7 +25,7 @@ from audit.records.comparisons import (
     Look,
     Omnibus,
 )
-from audit.records.config import AuditConfig, DeviceMap, ExecutorRef, SearchPlan
+from audit.records.config import AuditConfig, DeviceMap, Engine, ExecutorRef, SearchPlan
 from audit.records.earlier import EarlierRun, History, PastAudit, PastResult, Taken
 from audit.records.efficiency import Conditions, Efficiency, Energy, Speed
 from audit.records.estimates import Divergence, Estimate, Interval
@@ -92,6 +92,7 @@ __all__ = [
     "Efficiency",
     "Endpoint",
     "Energy",
+    "Engine",
     "Estimate",
     "EvidenceKey",
     "ExecutorRef",
@@ -138,6 +139,7 @@ __all__ = [
     "Text",
     "Training",
     "Trial",
+    "Unscored",
     "Variant",
     "Verdict",
     "canonical",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.base import NotMeasured, Record, Text
+from audit.records.base import Inside, NotMeasured, Record, Text
 from audit.records.estimates import Divergence
 
 
@@ -43,13 +43,13 @@ class Cell(Record):
     """One task scored on one variant: the unit of resuming."""
 
     task: str
-    key: str
+    key: Inside
     """sha256 of all that determines the outcome."""
-    path: str
+    path: Inside
     """Parquet file, relative to the run folder."""
     sha256: str
     """Of the parquet file."""
-    measured_path: str = ""
+    measured_path: Inside = ""
     """Safetensors file of what the scored positions showed; empty where none was scored."""
     measured_sha256: str = ""
     n_items: int
@@ -57,6 +57,12 @@ class Cell(Record):
     """Which of the task's parts, from 1: a look at the data comes after each. 0: the items held out."""
     n_left_out: int = 0
     """Of the items met, those that the task's perturbation can't change: not asked, in no part."""
+    n_cut: int = 0
+    """Items whose prompt was longer than the model takes: its beginning is cut off, as lm-eval does."""
+    n_tied: int = 0
+    """Items of whose choices several were the likeliest: the first of them counts, as in lm-eval."""
+    n_repeated: int = 0
+    """Items that ask what another one before them asks; each counts."""
     task_version: str
     num_fewshot: int
     data: dict[str, str] = {}
@@ -66,6 +72,9 @@ class Cell(Record):
     """sha256 of the template that its prompts were written by, or that the model has none; None: no chat."""
     scorer: str
     """What computed the answers; if it is not the shared-prefix scorer, why not."""
+    pack_tokens: int | None = None
+    """Of one forward, where memory did not suffice for as many as were meant: that moves a log-likelihood by
+    rounding alone. None: it did."""
     divergence: Divergence | NotMeasured
     """From the original, over the task's scored positions."""
     tokens: int | NotMeasured = NotMeasured("the log was written before they were counted")
@@ -81,9 +90,28 @@ class Cell(Record):
         return {self.path: self.sha256} | measured
 
 
+class Unscored(Record):
+    """A part of a task that could not be scored, though others could; the next start tries again."""
+
+    task: str
+    part: int = 1
+    reason: str
+
+
 class Run(Record):
     """One suite on one variant."""
 
     variant: str
     suite: str
     cells: tuple[Cell, ...]
+    unscored: tuple[Unscored, ...] = ()
+    """What is lacking: without it nothing is said of the suite."""
+
+    @property
+    def lacks(self) -> str | None:
+        """Why nothing can be said of the suite on this variant; None where all is there that was asked."""
+        if not self.unscored:
+            return None
+        first, *others = self.unscored
+        more = f" (and {len(others)} more)" if others else ""
+        return f"part {first.part} of '{first.task}' was not scored on '{self.variant}'{more}: {first.reason}"

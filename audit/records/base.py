@@ -6,13 +6,20 @@ A number that could not be had is `NotMeasured(reason)`, never 0, NaN or None.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from audit.errors import StoreError
+
 Share = Annotated[float, Field(ge=0, le=1)]
 """A proportion, 0 to 1."""
+
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+"""Of what somebody asks for."""
 
 
 Difference = Annotated[float, Field(ge=-1, le=1)]
@@ -48,12 +55,28 @@ Text = Annotated[str, AfterValidator(spelled)]
 """What a model or somebody's data may have written."""
 
 
+def _inside(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts or "\0" in path:
+        raise ValueError("a path that leads out of its folder")
+    return path
+
+
+Inside = Annotated[str, AfterValidator(_inside)]
+"""What becomes part of a path: a log may come from anybody, and leads nowhere but into its own run folder."""
+
+
 def canonical(value: Any) -> bytes:
-    """Canonical JSON (RFC 8785); lone surrogates, which it refuses, are spelled out."""
+    """Canonical JSON (RFC 8785); lone surrogates, which it refuses, are spelled out.
+
+    Raises StoreError for an integer that it has no form for.
+    """
     try:
-        return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError:
-        return rfc8785.dumps(_spelled_in(value))
+        try:
+            return rfc8785.dumps(value)
+        except rfc8785.CanonicalizationError:
+            return rfc8785.dumps(_spelled_in(value))
+    except rfc8785.IntegerDomainError as error:
+        raise StoreError(f"{error.args[0]!s:.80}. Write a number of 15 digits at most.") from None
 
 
 def _spelled_in(value: Any) -> Any:

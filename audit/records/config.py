@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Annotated, Literal
 
-import rfc8785
 from pydantic import BeforeValidator, Field
 
-from audit.records.base import Record, Share
+from audit.errors import StoreError
+from audit.records.base import Count, Record, Share, canonical
 from audit.records.frameworks import Framework
 from audit.records.models import Level, ModelRef
 from audit.records.promises import MEASURED_QUANTITIES, Budget, DeviceProfile, Rule
@@ -57,6 +58,27 @@ class DeviceMap(Record):
     """What a GPU, by its number, or `cpu` may hold: `70GiB`. Of others, what is free there."""
 
 
+class Engine(Record):
+    """vLLM, which answers for the original and every variant in the place of the scorer of ours."""
+
+    name: Literal["vllm"] = "vllm"
+    tensor_parallel: Annotated[int, Field(ge=1)] = 1
+    """GPUs that each model is spread over."""
+    max_model_len: Annotated[int, Field(ge=8)] | None = None
+    """Tokens of a prompt with its answer, at most; None: as many as each model's config says."""
+    max_num_seqs: Annotated[int, Field(ge=1)] | None = None
+    """Sequences computed at once; None: vLLM's choice."""
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of each GPU's memory that vLLM takes; None: vLLM's choice. No part of the config's identity."""
+    enforce_eager: bool = False
+    """Whether it does without CUDA graphs and compilation."""
+
+    @property
+    def settings(self) -> dict[str, bool | int | None]:
+        """What may change a number by more than the order of arithmetic within one batch."""
+        return self.model_dump(include={"tensor_parallel", "max_model_len", "enforce_eager"})
+
+
 class ExecutorRef(Record):
     """Who scores the cells: another one gives the same log."""
 
@@ -83,29 +105,31 @@ class AuditConfig(Record):
     """Whether to measure memory and speed though no budget is about them."""
     policy: str = "standard"
     """Name of the policy that gave what the config's own rules leave open."""
-    looks: Annotated[int, Field(ge=1)] = 4
+    looks: Annotated[int, Field(ge=1, le=100)] = 4
     """How often the data are looked at, each time with as many more items; rules that are decided stop.
     1: all items are scored."""
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Count | None = None
     """Items per task; None: all."""
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0
     """Share of each task's items that is kept aside, to confirm on them the best variant alone."""
-    seed: int = 1234
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1234
     """Of all draws; lm-eval's own default for few-shot examples, so that the same shots are drawn."""
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    batch_size: Count = 16
     """Rows generated at once, and rows of lm-eval's own scorer where ours can't be used."""
-    pack_tokens: Annotated[int, Field(ge=1)] | None = None
+    pack_tokens: Count | None = None
     """Tokens of one forward when answers are scored; None: picked by device and free memory."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """`auto`: bfloat16 on a GPU, else float32."""
     device: str = "auto"
     """`auto`: a CUDA device if there is one, else the CPU."""
-    threads: Annotated[int, Field(ge=1)] | None = None
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """CPU threads of torch; None: torch's own choice."""
     device_map: DeviceMap | None = None
     """None: a model is on one device. No part of the config's identity."""
     executor: ExecutorRef = ExecutorRef()
     """No part of the config's identity."""
+    engine: Engine | None = None
+    """What answers for all variants; None: the scorer of ours."""
     frameworks: tuple[Framework, ...] = ()
     """Those of the user's own, shown after ours. No part of the config's identity."""
     search: SearchPlan | None = None
@@ -128,13 +152,32 @@ class AuditConfig(Record):
         return {level.name: level.after for level in self.levels if level.after is not None}
 
     @property
+    def may_exceed_a_gpu(self) -> bool:
+        """Whether a model may be larger than one GPU, so that it is counted in main memory."""
+        return self.device_map is not None or (self.engine is not None and self.engine.tensor_parallel > 1)
+
+    @property
     def measures_efficiency(self) -> bool:
         """Whether memory and speed are asked for, by the config or by a budget."""
         return self.efficiency or any(one.quantity in MEASURED_QUANTITIES for one in self.budgets)
+
+    def check_names(self, named: Iterable[str] = ()) -> None:
+        """Raises StoreError where a rule, or what is `named` beside, is about a suite that is not there.
+
+        A config that was loaded is sound; one that was read may have been edited.
+        """
+        known = {suite.name for suite in self.suites}
+        for name in (*(rule.suite for rule in self.rules), *named):
+            if name not in known:
+                raise StoreError(
+                    f"its config has no suite {name!r:.80}, and it is about that. Was it edited?"
+                )
+        if bare := [suite.name for suite in self.suites if not suite.metrics]:
+            raise StoreError(f"its suite {bare[0]!r:.80} has no metric. Was it edited?")
 
     @property
     def policy_sha256(self) -> str:
         """Over all that decides what counts as good enough: rules, budgets, device, looks and seed."""
         device = () if self.device_profile is None else (self.device_profile,)
         promises = [one.model_dump(mode="json") for one in (*self.rules, *self.budgets, *device)]
-        return sha256(rfc8785.dumps([promises, self.looks, self.seed])).hexdigest()
+        return sha256(canonical([promises, self.looks, self.seed])).hexdigest()

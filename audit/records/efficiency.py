@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.base import NotMeasured, Record
+from audit.records.base import Inside, NotMeasured, Record
 from audit.records.estimates import Interval
 
 
@@ -56,7 +56,7 @@ class Energy(Record):
 class Efficiency(Record):
     """What a variant costs to run. What is computed otherwise than it is stored has no speed of its own."""
 
-    variant: str
+    variant: Inside
     digest: str | NotMeasured
     """The variant's: what was measured."""
     conditions: Conditions

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import contextlib
+import json
+import re
+from typing import Any, Literal, Self
 
+from pydantic import PrivateAttr
+
+from audit.bounded import json_of
+from audit.errors import StoreError
 from audit.records.answers import Run
 from audit.records.base import Decision, NotMeasured, Record, canonical, together
-from audit.records.comparisons import CheckedRecovery, Comparison, Contest, Duel
+from audit.records.comparisons import CheckedRecovery, Comparison, Contest, Duel, Flips
 from audit.records.config import AuditConfig
 from audit.records.earlier import History, Taken
 from audit.records.efficiency import Efficiency
 from audit.records.forgetting import Forgetting
 from audit.records.models import Variant
+from audit.records.schemas import SCHEMA, downgraded, upgraded
 from audit.records.searches import Search
 from audit.records.verdicts import BudgetVerdict, Confirmation, Verdict
+
+MOST_PAIRS = 10**9
+"""That a log may say were compared: tests over more would take too long."""
+_SAYS_SCHEMA = re.compile(rb'"schema_version":\s*(\d{1,9})')
 
 
 class Provenance(Record):
@@ -29,9 +41,11 @@ class Provenance(Record):
     threads: int
     executor: str = "local"
     """Who scored the cells, with the version of the library that spread them."""
+    engine: str = "built-in"
+    """What answered for the models, with its version; `built-in`: the scorer of ours."""
     packages: dict[str, str]
     """Distribution name to version."""
-    environment: dict[str, str] = {}
+    environment: dict[str, str]
     """What else can move a number: of torch, and variables of the environment."""
     git_commit: str | NotMeasured
     """Of the folder that the audit was started in."""
@@ -58,7 +72,7 @@ class Registration(Record):
 class AuditLog(Record):
     """All that one audit found; the only thing that a report is made from."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     status: Literal["finished", "stopped"]
     """`stopped`: an error or a signal ended it early; what was finished is here."""
     error: str | None = None
@@ -90,10 +104,56 @@ class AuditLog(Record):
     history: History | None = None
     """None: the config names no folder of past audits."""
 
+    _written_in: int = PrivateAttr(SCHEMA)
+
+    @property
+    def written_in(self) -> int:
+        """The schema of its file; of a log that was not read, today's."""
+        return self._written_in
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """A log of any schema up to today's.
+
+        Raises ValidationError for what is no log, and StoreError for one of a newer schema or that is about
+        suites that it does not have.
+        """
+        said = _SAYS_SCHEMA.search(data)
+        version = int(said[1]) if said else SCHEMA
+        if version == SCHEMA:
+            return cls.model_validate_json(data)._sound()
+        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):  # told below of no log
+            data = json.dumps(upgraded(json_of(data), version)).encode()
+        log = cls.model_validate_json(data)
+        log._written_in = version
+        return log._sound()
+
+    def _sound(self) -> Self:
+        """Itself. Raises StoreError where names or counts are in it that can't be."""
+        about = [one.suite for one in self.runs]
+        about += [one.suite for one in (*self.comparisons, *self.links, *self.duels)]
+        about += [one.suite for one in self.contests] + [one.suite for one in self.forgetting]
+        self.config.check_names([*about, *(one.rule.suite for one in self.verdicts)])
+        confirmed = self.confirmation.comparisons if isinstance(self.confirmation, Confirmation) else ()
+        for one in (*self.comparisons, *self.links, *self.duels, *confirmed):
+            flips = [(one.flips.lost, one.flips.gained, one.n_pairs)] if isinstance(one.flips, Flips) else []
+            looks = [(look.lost, look.gained, look.n_pairs) for look in one.looks]
+            for lost, gained, n_pairs in (*flips, *looks):
+                changed = [count for count in (lost, gained) if isinstance(count, int)]
+                if min(changed, default=0) < 0 or not sum(changed) <= n_pairs <= MOST_PAIRS:
+                    said = f"{sum(changed)} of {n_pairs} pairs changed ({one.variant}, {one.suite})"
+                    raise StoreError(f"it says that {said}, which can't be. Was it edited?")
+        return self
+
+    def as_written(self) -> dict[str, Any]:
+        """JSON of what was set, in the schema of its file."""
+        told = self.model_dump(mode="json", exclude_unset=True)
+        return told if self.written_in == SCHEMA else downgraded(told, self.written_in)
+
     def to_json(self) -> bytes:
         """Canonical JSON (RFC 8785) of what was set: of a log that was read, the bytes of its file, though
         records have gained fields since."""
-        return canonical(self.model_dump(mode="json", exclude_unset=True))
+        return canonical(self.as_written())
 
     @property
     def all_runs(self) -> tuple[Run, ...]:

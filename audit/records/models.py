@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from audit.records.base import NotMeasured, Record, Share
+from audit.records.base import Inside, NotMeasured, Record, Share
 
 
 class ModelRef(Record):
@@ -86,7 +86,7 @@ class Derivation(Record):
 class Level(Record):
     """One way to compress, a method and its options; or somebody's artefact."""
 
-    name: str
+    name: Inside
     """Short and unique in the audit: `int4`, `magnitude-50`."""
     method: str
     """Name of the compressor that makes it."""
@@ -198,12 +198,12 @@ class CacheShape(Record):
 class Variant(Record):
     """One artefact on disk. The original is a Variant too (`level` is None)."""
 
-    name: str
+    name: Inside
     """The level's name, or `original`."""
     level: Level | None
     path: str
     """Empty where no file was seen, behind an endpoint."""
-    files: dict[str, str] = {}
+    files: dict[Inside, str] = {}
     """The sha256 of each weight file, by its name: what a signature is about. Empty where none was seen."""
     digest: str | NotMeasured
     """sha256 over those, as in `ModelRef`."""
@@ -251,6 +251,8 @@ class Variant(Record):
     """What was computed with: `dequantised to float32`. A simulated level has no speed of its own."""
     made_by: str
     """Library and version."""
+    probed: tuple[float, ...] = ()
+    """Of a model that is served elsewhere, what it said of the probes when it was first asked, nats."""
     reload_error: float | NotMeasured
     """Largest difference of the logits before saving and after loading again."""
     seconds: float | NotMeasured

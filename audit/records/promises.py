@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from audit.records.base import Record
+from audit.records.base import Count, Record
 
 
 class Rule(Record):
@@ -15,15 +15,15 @@ class Rule(Record):
     suite: str
     metric: str | None = None
     """None: the suite's first metric; `kl`: the divergence from the original."""
-    margin: Annotated[float, Field(gt=0)] = 0.03
+    margin: Annotated[float, Field(ge=1e-9)] = 0.03
     """Non-inferiority margin M in the metric's unit: of a share, .03 is three points; of a perplexity,
     .03 is three per cent more; of `kl`, nats a position."""
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    """One-sided error of a false pass."""
+    alpha: Annotated[float, Field(ge=1e-5, lt=0.5)] = 0.05
+    """One-sided error of a false pass. Near 1e-6, which is in every exact p-value, nothing could pass."""
     ceiling: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Most of a variant's own bad outcomes (harms, errors), whatever the original's share: the one-sided
     Clopper-Pearson upper bound has to lie below it."""
-    min_pairs: Annotated[int, Field(ge=1)] = 1
+    min_pairs: Count = 1
     """Fewer pairs are inconclusive, however good they look."""
     cluster: str | None = None
     """Overrides the suite's `cluster_by`."""
@@ -55,7 +55,7 @@ class Budget(Record):
     """Bytes, bits or a ratio; None: of a format, which has no size."""
     one_of: tuple[str, ...] = ()
     """Formats that the runtime takes."""
-    context: Annotated[int, Field(ge=1)] | None = None
+    context: Count | None = None
     """Tokens of one sequence whose keys and values `least_memory_bytes` counts."""
     blocks: bool = True
     because: str = "nobody justified this budget"
@@ -72,15 +72,24 @@ class Budget(Record):
         return self
 
 
+def _exact(value: int) -> int:
+    if value > 2**53:
+        raise ValueError("a number of 15 digits at most: JSON holds no larger one exactly")
+    return value
+
+
+_Count = Annotated[int, Field(ge=1), AfterValidator(_exact)]
+
+
 class DeviceProfile(Record):
     """A device that an artefact is meant for: what it must fit in, and what the runtime there can read."""
 
     title: str
-    ram_bytes: Annotated[int, Field(ge=1)]
+    ram_bytes: _Count
     """What the model may take of the memory."""
-    storage_bytes: Annotated[int, Field(ge=1)]
+    storage_bytes: _Count
     """What the artefact may take on disk."""
-    context: Annotated[int, Field(ge=1)]
+    context: Count
     """Tokens of the one sequence that has to fit."""
     formats: Annotated[tuple[str, ...], Field(min_length=1)]
     """Names as in `Variant.format`."""

@@ -59,7 +59,7 @@ class Task(Record):
 
     name: str
     """The task's name in lm-eval."""
-    num_fewshot: int | None = None
+    num_fewshot: Annotated[int, Field(ge=0)] | None = None
     """None: what the task's own YAML says."""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from audit.budgets import weigh
 from audit.compare import compare
 from audit.errors import ConfigError
+from audit.evaluate import register
 from audit.forgetting import forgotten
 from audit.harness import tasks_of
 from audit.judge import judge
@@ -43,6 +44,7 @@ def search(
     with Store.open(config) as store, recorded(config, store, command) as audit:
         progress.stage("loading the tasks")
         tasks = tasks_of(config)
+        register(tasks, config, store)  # the proxies read prompts of these items, and choose by them
         proposer = Proposer(config, store, tasks, progress)
         audits = Audits(config, plan, store, tasks, progress)
         audits.controls()

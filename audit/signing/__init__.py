@@ -93,4 +93,4 @@ def _rests_on(promise: Promise) -> bool:
 
 
 def _files(run: Path) -> Files:
-    return Files(read_log(run), run_folder(run), log_path(run))
+    return Files(read_log(run, as_it_is=True), run_folder(run), log_path(run))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rfc8785
 
+from audit.bounded import json_of, read_bytes
 from audit.errors import ConfigError
 from audit.signing.checked import Checked
 from audit.signing.statement import PAYLOAD, unreadable
@@ -39,9 +39,10 @@ def opened(path: Path, key: Path | None) -> tuple[bytes, str, Checked]:
     from securesystemslib.exceptions import VerificationError
 
     try:
-        envelope: Envelope = Envelope.from_dict(json.loads(path.read_bytes()))
-        payload, kind = bytes(envelope.payload), str(envelope.payload_type)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        envelope: Envelope = Envelope.from_dict(json_of(read_bytes(path)))
+        payload, kind = bytes(envelope.payload), envelope.payload_type
+        kind.encode()  # it is signed as text
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(path, error) from None
     if key is None:
         return payload, kind, Checked("signature", "not checked", "no --key was given")

@@ -11,11 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import rfc8785
-
 from audit import registry
+from audit.bounded import json_of, read_bytes
+from audit.disk import DIGEST
 from audit.errors import ShrinkproofError
-from audit.records import AuditLog, Variant
+from audit.records import AuditLog, Variant, canonical
 from audit.signing.checked import Checked
 from audit.signing.differing import first_byte, first_unlike, shown
 from audit.signing.rows import unlike_row
@@ -81,6 +81,7 @@ class Files:
             name: path
             for name, path in names.items()
             if name not in _UNSIGNABLE
+            and not name.endswith(DIGEST)  # which follows from the file that it is named after
             and not name.startswith(("scratch/", ".half-"))
             and "/.half-" not in name
         }
@@ -166,8 +167,8 @@ class Files:
     def _unlike(self, name: str) -> tuple[str, str, str] | None:
         """Where a record differs from the log, what it says, and what the log says."""
         try:
-            told = json.loads((self.root / name).read_bytes())
-        except ValueError:
+            told = json_of(read_bytes(self.root / name))
+        except (ValueError, OSError):
             told = None  # what is no JSON says nothing
         unlike = first_unlike(told, self._records[name][1])
         return None if unlike is None else (unlike[0], shown(unlike[1]), shown(unlike[2]))
@@ -182,7 +183,7 @@ class Files:
         if name == LOG:
             return self.log.to_json()
         if name == "config.json":
-            return rfc8785.dumps(identity(self.log.config, as_read=True))
+            return canonical(identity(self.log.config, self.log))
         if name in self._records:
             indent = None if name == "runs.json" else 1
             separators = (",", ":") if indent is None else None
@@ -205,9 +206,9 @@ class Files:
     @cached_property
     def _records(self) -> dict[str, tuple[str, Any]]:
         """The records beside what they are about, by name: where the log holds the same, and what it says."""
-        told = self.log.model_dump(mode="json", exclude_unset=True)
+        told = self.log.as_written()
         found = {
-            "config.json": ("config", identity(self.log.config, as_read=True)),
+            "config.json": ("config", identity(self.log.config, self.log)),
             "registration.json": ("registered", told.get("registered")),
         }
         if self.log.status == "finished":  # an audit that stopped while it scored has no runs in its log

@@ -7,7 +7,6 @@ by the roots of trust that the library brings along or last fetched.
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.bounded import json_of, read_bytes
 from audit.errors import ConfigError
 from audit.signing.checked import Checked
 from audit.signing.statement import unreadable
@@ -58,11 +58,11 @@ def sealed(payload: bytes) -> bytes:
 
 def opened(path: Path, who: Who | None) -> tuple[bytes, str, Checked]:
     """The payload of a bundle and its type, and whether it is signed by `who`; offline."""
-    data = path.read_bytes()
     try:
-        envelope = json.loads(data)["dsseEnvelope"]
+        data = read_bytes(path)
+        envelope = json_of(data)["dsseEnvelope"]
         payload, kind = base64.b64decode(envelope["payload"], validate=True), str(envelope["payloadType"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise unreadable(path, error) from None
     if who is None:
         return payload, kind, Checked(SIGNATURE, "not checked", "no --identity was given")

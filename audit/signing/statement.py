@@ -11,6 +11,7 @@ import rfc8785
 from pydantic import BaseModel, Field, ValidationError
 
 from audit import registry
+from audit.bounded import json_of
 from audit.errors import ShrinkproofError, StoreError
 from audit.records import AuditLog
 from audit.signing.checked import Checked
@@ -104,7 +105,7 @@ def words(payload: bytes, log: AuditLog) -> Iterator[Checked]:
 
     That is no lie, since another version may say it in other words; with a proven signature it means nothing.
     """
-    told = json.loads(payload)
+    told = json_of(payload)
     try:
         ours = json.loads(make(log, {}))
     except ShrinkproofError:

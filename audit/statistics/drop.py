@@ -7,6 +7,7 @@ from collections.abc import Callable
 from audit.records import Estimate, Look, NotMeasured
 from audit.statistics import estimates, noninferiority, sequential
 from audit.statistics.estimates import Bounded
+from audit.statistics.least import told
 from audit.statistics.noninferiority import Bounds
 
 
@@ -30,10 +31,11 @@ def noninferiority_p(look: Look, margin: float) -> float | NotMeasured:
     """One-sided p-value of H0: drop ≥ margin; below alpha just when the upper bound is below the margin."""
     counts, estimate = _counts(look), look.estimate
     if isinstance(estimate, NotMeasured):
-        return estimate if counts is None else noninferiority.p_value(*counts, margin)
+        return estimate if counts is None else told(noninferiority.p_value(*counts, margin))
     if counts is not None:
-        return estimates.clustered_binary_p(*counts, estimate, margin)
-    return estimates.noninferiority_p(estimate, margin, _bounded(look))
+        return told(estimates.clustered_binary_p(*counts, estimate, margin))
+    found = estimates.noninferiority_p(estimate, margin, _bounded(look))
+    return found if isinstance(found, NotMeasured) else told(found)
 
 
 def worse_p(look: Look) -> float | NotMeasured:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from scipy.stats import binom
 
+from audit.statistics.least import told
+
 
 def exact_p(lost: int, gained: int) -> float:
     """Two-sided exact p-value: twice the smaller binomial tail, at most 1.
@@ -13,7 +15,7 @@ def exact_p(lost: int, gained: int) -> float:
     >>> round(exact_p(16, 6), 7)
     0.0524788
     """
-    return min(1.0, 2.0 * float(binom.cdf(min(lost, gained), lost + gained, 0.5)))
+    return told(min(1.0, 2.0 * float(binom.cdf(min(lost, gained), lost + gained, 0.5))))
 
 
 def mid_p(lost: int, gained: int) -> float:

@@ -7,6 +7,8 @@ import math
 from scipy.special import betaincinv, ndtri
 from scipy.stats import fisher_exact
 
+from audit.statistics.least import told
+
 
 def lower_bound(successes: int, n: int, alpha: float) -> float:
     """One-sided lower bound with error at most `alpha` (Clopper & Pearson 1934); 0 without a success.
@@ -76,4 +78,4 @@ def fisher_differs(successes: int, n: int, others: int, m: int) -> float:
 
 def _fisher(successes: int, n: int, others: int, m: int, alternative: str) -> float:
     table = [[successes, n - successes], [others, m - others]]
-    return float(fisher_exact(table, alternative=alternative).pvalue)
+    return told(float(fisher_exact(table, alternative=alternative).pvalue))

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.special import fdtrc
 
 from audit.records import NotMeasured, Omnibus
+from audit.statistics.least import told
 from audit.statistics.sensitivity import cochran_q
 
 LEAST = 24
@@ -28,7 +29,7 @@ def of_flips(right: ArrayLike) -> Omnibus | NotMeasured:
             f"{k} candidates and {telling} items on which they differ: Cochran's Q needs {LEAST} of the one "
             "times the other"
         )
-    return Omnibus(statistic=statistic, degrees_of_freedom=k - 1, p_value=p_value, method="Cochran's Q")
+    return Omnibus(statistic=statistic, degrees_of_freedom=k - 1, p_value=told(p_value), method="Cochran's Q")
 
 
 def of_scores(scores: ArrayLike, clusters: ArrayLike | None = None) -> Omnibus | NotMeasured:
@@ -61,7 +62,7 @@ def of_scores(scores: ArrayLike, clusters: ArrayLike | None = None) -> Omnibus |
         statistic=statistic,
         degrees_of_freedom=p,
         denominator=n - p,
-        p_value=float(fdtrc(p, n - p, statistic)),
+        p_value=told(float(fdtrc(p, n - p, statistic))),
         method=_METHOD if clusters is None else f"{_METHOD}, by clusters",
     )
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from audit.records import AuditLog, NotMeasured, Variant
 from reports import card, reading, training
 from reports.marks import aside
-from reports.proof import contradictions, proof
+from reports.proof import claims, contradictions, proof
 from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
@@ -33,6 +33,7 @@ def section(log: AuditLog) -> Section:
         making=_making(log),
         lessons=lessons,
         proof=proof(log),
+        claims=claims(log),
         recoveries=card.table(log),
         contradictions=[sentence for one in log.variants for sentence in contradictions(one)],
         device=log.config.device_profile,
@@ -47,7 +48,7 @@ def _sizes(log: AuditLog) -> Table:
         Column("Stored as", wide=True),
         Column("Bytes", numeric=True),
         Column("Of the original", numeric=True),
-        Column("Bits per weight", numeric=True),
+        Column("Bits per weight, whole file", numeric=True),
         Column("Compressed weights", numeric=True),
         Column("Other weights", numeric=True),
         Column("Zeros in linear layers", numeric=True),

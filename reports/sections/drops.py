@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.records import AuditLog, Comparison, Interval, NotMeasured, Suite, Verdict
+from audit.statistics.drop import value as drop_of
 from reports import controls, divergence, links, looks, opinions, reading
 from reports.badge import WORDS, badge
 from reports.forest import Kind, Mark, forest
-from reports.held import deciding, held
-from reports.marks import reported
+from reports.held import deciding, early_look, held
+from reports.marks import aside, reported
 from reports.panels import Panel, panels
 from reports.room import MANY
 from reports.section import Section
@@ -223,6 +224,16 @@ def _bounds(log: AuditLog, comparison: Comparison) -> Interval | NotMeasured:
     return comparison.interval if verdict is None else deciding(verdict, comparison)
 
 
+def _deciding(log: AuditLog, panel: Panel, comparison: Comparison) -> Cell:
+    """The bounds, with the drop that they are about where the asking went on after them."""
+    verdict, shown = reading.verdict_on(log, comparison), panel.unit.interval(_bounds(log, comparison))
+    early = early_look(verdict, comparison) if verdict else None
+    if early is None or isinstance(shown, NotMeasured):
+        return shown
+    then = panel.unit.drop(drop_of(early))
+    return shown + aside(f"of {then} at {count(early.n_pairs)} pairs")
+
+
 def _row(log: AuditLog, panel: Panel, comparison: Comparison, flips: bool, looked: bool) -> list[Cell]:
     verdict, unit = reading.verdict_on(log, comparison), panel.unit
     unjudged = NotMeasured("no rule judges this metric")
@@ -233,7 +244,7 @@ def _row(log: AuditLog, panel: Panel, comparison: Comparison, flips: bool, looke
         unit.level(comparison.after),
         unit.drop(comparison.difference),
         unit.interval(comparison.interval),
-        *((unit.interval(_bounds(log, comparison)),) if looked else ()),
+        *((_deciding(log, panel, comparison),) if looked else ()),
         *(_flips(comparison) if flips else ()),
         unjudged if verdict is None else _margin_p(verdict),
         unjudged if verdict is None else _damage_p(verdict),

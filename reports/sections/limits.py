@@ -24,6 +24,10 @@ from reports.wording import count, listed
 
 EXAMPLES = 3
 """Places shown of each reason for a gap."""
+SMALLER_PACKS = (
+    "Memory was short: {n} cell(s) were computed in smaller packs, which moves log-likelihoods by rounding "
+    "alone."
+)
 POST_HOC = "The rules were changed after the items were scored: the verdicts are exploratory."
 FEWER_ITEMS = (
     "Suites that stopped early have fewer items, in their groups too. Their intervals are not adjusted for "
@@ -82,7 +86,10 @@ def _consequences(log: AuditLog) -> list[str]:
         f"{count(n)} item(s) met in {task} have nothing to perturb and were left out."
         for task, n in _left_out(log).items()
     ]
+    lines += _of_items(log)
     lines += [line for suite in log.config.suites for line in suite.lacking]
+    if squeezed := sum(cell.pack_tokens is not None for run in log.all_runs for cell in run.cells):
+        lines.append(SMALLER_PACKS.format(n=count(squeezed)))
     if reported := [reading.rule_title(log, rule) for rule in log.config.rules if not rule.blocks]:
         lines.append(f"Reported, without a say in any release: {listed(reported)}.")
     if kinds - {"binary"} or any(rule.metric == DIVERGENCE for rule in log.config.rules):
@@ -113,6 +120,38 @@ def _left_out(log: AuditLog) -> dict[str, int]:
     """Of each task in the form that it was asked, the items that its perturbation can't change."""
     cells = [(run.suite, cell) for run in log.runs for cell in run.cells]
     return {f"{cell.task} ({suite})": cell.n_left_out for suite, cell in cells if cell.n_left_out}
+
+
+def _of_items(log: AuditLog) -> list[str]:
+    """What is odd about the items, as the original was asked them all, and about whose answers."""
+    original = reading.original(log)
+    name = "" if original is None else original.name
+    cut, repeated, tied = (_counted(log, field) for field in ("n_cut", "n_repeated", "n_tied"))
+    lines = [
+        f"{count(n)} item(s) of {suite} are longer than the model takes: their beginning was cut off, as "
+        "lm-eval does."
+        for (variant, suite), n in cut.items()
+        if variant == name
+    ]
+    lines += [
+        f"{count(n)} item(s) of {suite} ask what another one asks. Each counts, as in lm-eval, though copies "
+        "are not independent: the bounds are narrower than they should be."
+        for (variant, suite), n in repeated.items()
+        if variant == name
+    ]
+    ties = ", ".join(f"{variant} on {count(n)} of {suite}" for (variant, suite), n in tied.items())
+    if ties:
+        lines.append(
+            "Where several choices are equally likely, the first of them counts as the answer, as in "
+            f"lm-eval: {ties}."
+        )
+    return lines
+
+
+def _counted(log: AuditLog, field: str) -> dict[tuple[str, str], int]:
+    """The items that a field of the cells counts, by variant and suite, where there are any."""
+    found = {(run.variant, run.suite): sum(getattr(cell, field) for cell in run.cells) for run in log.runs}
+    return {place: n for place, n in found.items() if n}
 
 
 def _missing(log: AuditLog) -> Table | None:
@@ -192,4 +231,10 @@ def absent(log: AuditLog) -> list[str]:
             for suite in log.config.suites
             if not reading.wholes(log, suite, level)
         ]
+    titles = {suite.name: suite.title for suite in log.config.suites}
+    lines += [
+        f"{run.variant}, {titles[run.suite]}: part {one.part} of {one.task} not scored: {one.reason}"
+        for run in log.all_runs
+        for one in run.unscored
+    ]
     return lines

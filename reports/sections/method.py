@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.records import DIVERGENCE, AuditLog, Interval, Rule, Suite
-from reports import reading
+from reports import controls, reading
 from reports.marks import REPORTED
 from reports.section import Section
 from reports.tables import Cell, Column, Table
@@ -17,6 +17,7 @@ def section(log: AuditLog) -> Section:
     html = draw(
         "method.html.j2",
         log=log,
+        otherwise=controls.otherwise(log),
         products=[one.name for one in reading.products(log) if not one.is_candidate],
         candidates=[one.name for one in reading.products(log) if one.is_candidate],
         needing=[suite.title for suite in log.config.suites if suite.needs_competence],

@@ -65,6 +65,11 @@ def _scored(log: AuditLog) -> str:
     times = sorted(cell.started for cell in cells)  # one form, in UTC: their order is that of time
     if not times:
         return ""
+    if not log.provenance.started <= log.provenance.finished or times[-1] > log.provenance.finished:
+        return (
+            f"between {times[0]} and {times[-1]}, by a clock that went back meanwhile: what is older than "
+            "the last start can't be told"
+        )
     earlier = sum(at < log.provenance.started for at in times)
     said = (
         f"between {times[0]} and {times[-1]}; "

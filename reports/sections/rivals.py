@@ -59,6 +59,7 @@ def section(log: AuditLog) -> Section:
         text_limit=contested.TEXT_LIMIT,
         groups=_worst_groups(log, measured) if measured else None,
         at_least=HEADLINE_PAIRS,
+        told_apart=f"{TOLD_APART:g}",
         not_adjusted=looks.NOT_ADJUSTED if looks.stopped_early(log) else "",
     )
     return Section("rivals", "Candidates against each other", html.strip() and html)
@@ -94,11 +95,11 @@ def _omnibus(log: AuditLog, measured: list[Measured]) -> Table:
     columns = (
         Column("Suite"),
         Column("Is there any difference?"),
-        Column("p (Holm)", numeric=True),
-        Column("p", numeric=True),
-        Column("Test", wide=True),
+        Column("Could it be chance, over all rows? (p, Holm)", numeric=True),
+        Column("By this row alone (p)", numeric=True),
+        Column("How that was tested", wide=True),
         Column("Items that all answered", numeric=True),
-        Column("On which they differ", numeric=True),
+        Column("Of these, answered right by some and wrong by others", numeric=True),
     )
     rows = [_all_at_once(one.title, one.contest) for one in measured if one.contest]
     return only(Table("All candidates at once, before any pair", columns, rows))
@@ -141,24 +142,26 @@ def _places(log: AuditLog, measured: list[Measured]) -> Table:
 def _pairs(measured: Measured) -> Table:
     unit, flips = measured.panel.unit, measured.panel.unit.kind == "binary"
     columns = [
-        Column("One"),
-        Column("Other"),
-        Column(unit.level_title("One"), numeric=True),
-        Column(unit.level_title("Other"), numeric=True),
-        Column(f"The other's {unit.drop_title[0].lower()}{unit.drop_title[1:]}", numeric=True),
-        Column(f"{_confidence(measured.duels)} of each, 90\N{NO-BREAK SPACE}% of all", numeric=True),
-        *([Column("Only one right / only the other", numeric=True)] if flips else []),
-        *([Column("p (Holm)", numeric=True)] if flips else []),
-        Column("Pairs", numeric=True),
+        Column("Candidate A"),
+        Column("Candidate B"),
+        Column(unit.level_title("A’s score"), numeric=True),
+        Column(unit.level_title("B’s score"), numeric=True),
+        Column(f"How much worse B is ({unit.drop_title[0].lower()}{unit.drop_title[1:]})", numeric=True),
+        Column("Where the true value lies, as far as the items tell (interval)", numeric=True),
+        *([Column("Items that only A / only B gets right", numeric=True)] if flips else []),
+        *([Column("Could it be chance? (p, Holm)", numeric=True)] if flips else []),
+        Column("Items that both answered (pairs)", numeric=True),
         Column("Better"),
     ]
     rows = [_pair(measured.panel, one, flips) for one in measured.duels]
-    return Table(f"{measured.title}: every pair of candidates", columns, rows)
+    return Table(f"{measured.title}: every pair of candidates{_confidence(measured.duels)}", columns, rows)
 
 
 def _confidence(found: list[Duel]) -> str:
     known = [one.interval.confidence for one in found if not isinstance(one.interval, NotMeasured)]
-    return f"Interval, {rate(known[0], 1)}" if known else "Interval"
+    if not known:
+        return ""
+    return f"; intervals of {rate(known[0], 1)} each, so that all of them hold at 90\N{NO-BREAK SPACE}%"
 
 
 def _pair(panel: Panel, one: Duel, flips: bool) -> list[Cell]:
@@ -181,9 +184,9 @@ def _worst_groups(log: AuditLog, measured: list[Measured]) -> Table:
     columns = (
         Column("Candidate"),
         Column("Suite"),
-        Column("Worst group"),
-        Column("Drop against the original", numeric=True),
-        Column("Pairs", numeric=True),
+        Column("Group that lost most"),
+        Column("Its drop against the original", numeric=True),
+        Column("Items (pairs)", numeric=True),
     )
     rows: list[list[Cell]] = []
     for level in log.config.levels:

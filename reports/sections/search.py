@@ -39,6 +39,7 @@ def section(log: AuditLog) -> Section:
         figure=figure(spots, line, _axis(plan.goal), goal) if spots else None,
         spoken=_spoken(spots, plan.goal),
         front=listed([spot.name for spot in line]),
+        unplaced=_unplaced(found),
         audited=sum(not isinstance(one.decision, NotMeasured) for one in found.trials),
         tokens=count(found.n_tokens),
         methods=listed(list(plan.methods)),
@@ -52,6 +53,16 @@ def section(log: AuditLog) -> Section:
 
 def _placed(one: Trial) -> bool:
     return not isinstance(one.quantity, NotMeasured) and not isinstance(one.divergence, NotMeasured)
+
+
+def _unplaced(found: Search) -> list[tuple[str, str]]:
+    """The levels that the plot has no place for, those with one reason together, and that reason."""
+    names: dict[str, list[str]] = {}
+    for one in found.trials:
+        gaps = [gap for gap in (one.quantity, one.divergence) if isinstance(gap, NotMeasured)]
+        if gaps:
+            names.setdefault(gaps[0].reason, []).append(one.name)
+    return [(listed(together), reason) for reason, together in names.items()]
 
 
 def _spot(one: Trial, goal: Budget, winner: str | None) -> Spot:

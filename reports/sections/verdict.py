@@ -8,7 +8,7 @@ from math import inf
 from markupsafe import Markup
 
 from audit.records import AuditLog, BudgetVerdict, Decision, Level, NotMeasured, Rule, Verdict
-from reports import budgets, card, controls, looks, reading
+from reports import budgets, card, controls, looks, margins, reading
 from reports.badge import badge
 from reports.evidence import unjustified
 from reports.gaps import gap, spare
@@ -19,7 +19,7 @@ from reports.section import Section
 from reports.tables import Cell, Column, Table
 from reports.templating import draw
 from reports.units import Unit
-from reports.wording import listed, mebibytes, plural, probability, rate
+from reports.wording import count, listed, mebibytes, plural, probability, rate
 
 STRICTNESS: dict[Decision, str] = {
     "pass": "The audit as a whole passes, since every rule passes on every level.",
@@ -74,7 +74,7 @@ class Answer:
 
 def section(log: AuditLog) -> Section:
     """The verdict section."""
-    answers = [_answer(log, level) for level in reading.products(log)]
+    answers = [_answer(log, level) for level in _in_order(log)]
     html = draw(
         "verdict.html.j2",
         log=log,
@@ -84,6 +84,13 @@ def section(log: AuditLog) -> Section:
         overall=overall(log),
         strictness=_strictness(log),
         unjustified=_unjustified(log),
+        wide_margins=margins.wide(log),
+        alone=any(
+            held(log, one).worse_alone
+            for level in reading.products(log)
+            for one in reading.verdicts_of(log, level)
+            if one.decision == "fail"
+        ),
         spared=looks.spared(log),
         answers=answers,
         matrix=_matrix(log) if log.verdicts else None,
@@ -95,6 +102,12 @@ def section(log: AuditLog) -> Section:
         controls=[controls.over_all(log, level) for level in reading.controls(log)],
     )
     return Section("verdict", "Verdict", html)
+
+
+def _in_order(log: AuditLog) -> list[Level]:
+    """The levels, mildest first; what a search found before those that it passed over."""
+    winner = log.search.winner if log.search else None
+    return sorted(reading.products(log), key=lambda level: level.name != winner)
 
 
 def _strictness(log: AuditLog) -> str:
@@ -229,7 +242,11 @@ def _failed_rules(log: AuditLog, verdicts: list[Verdict], rules: str) -> list[st
     title = reading.rule_title(log, worst.verdict.rule)
     shown = sum(one.detectably_worse for one in failed)
     tested = all(isinstance(one.verdict.p_worse_adjusted, float) for one in failed)
-    loss = f" (a loss is shown in {shown or 'none'} of them)" if tested and shown < len(failed) else ""
+    loss = (
+        f" (over all levels and rules a loss is shown in {shown or 'none'} of them)"
+        if tested and shown < len(failed)
+        else ""
+    )
     return [f"{len(failed)} of {rules} {verb}{loss}; worst in {title}: {gap(worst)}."]
 
 
@@ -310,13 +327,15 @@ def _weighed(verdict: BudgetVerdict) -> Ruling:
 
 def _matrix(log: AuditLog) -> Table:
     """Every rule on every level at one glance; the rules go down where they would not fit across."""
-    rules, levels = log.config.rules, reading.products(log)
+    rules, levels = log.config.rules, _in_order(log)
     judged = [{one.rule: one for one in reading.verdicts_of(log, level)} for level in levels]
     names, titles = [level.name for level in levels], [_matrix_title(log, rule) for rule in rules]
     cells: list[list[Cell]] = [
         [_matrix_cell(log, of_level.get(rule)) for rule in rules] for of_level in judged
     ]
     caption = "Every rule on every level: the decision, the drop, and the bounds of the drop that decide"
+    if any(held(log, one).early for of_level in judged for one in of_level.values()):
+        caption += ". Where the first pairs decided, both are over those alone"
     if log.search or reading.held_out(log):
         titles = [*titles, "Items held out"]
         cells = [[*row, _fresh(log, level)] for row, level in zip(cells, levels, strict=True)]
@@ -362,7 +381,8 @@ def _bound(seen: Held) -> Markup:
     """What a decision rests on, beside its badge."""
     if seen.unread:
         return aside("not read")
-    if isinstance(seen.drop, NotMeasured):
+    if isinstance(seen.drop_then, NotMeasured):
         return aside("no drop was measured")
     ends = "no bounds" if isinstance(seen.bounds, NotMeasured) else seen.unit.interval(seen.bounds)
-    return aside(f"{seen.unit.drop(seen.drop)} ({ends})")
+    over = f" over the first {count(seen.early.n_pairs)} pairs" if seen.early else ""
+    return aside(f"{seen.unit.drop(seen.drop_then)} ({ends}){over}")

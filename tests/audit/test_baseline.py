@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from audit import AuditLog, load_config, read_log, run_audit
+from audit import AuditLog, load_config, make_variants, read_log, run_audit
 from audit.errors import StoreError
 from audit.harness import LoadedTask, Scored, Scorer
 from audit.records import EarlierRun
@@ -226,3 +226,13 @@ def test_a_baseline_that_is_no_run_is_an_error(tiny: Path, tmp_path: Path) -> No
         config = load_config(settings(tiny, tmp_path / "run", baseline=str(tmp_path / place)))
         with pytest.raises(StoreError, match=why):
             run_audit(config)
+
+
+def test_an_artefact_that_was_taken_is_evaluated_as_this_audit_asks(
+    first: Path, tiny: Path, tmp_path: Path
+) -> None:
+    asked = settings(tiny, tmp_path / "second", levels=["int8"], dtype="bfloat16", baseline=str(first))
+    for _ in range(2):  # taken, and found in the run folder
+        _, int8 = make_variants(load_config(asked))
+        assert int8.evaluated_as == "dequantised to bfloat16"
+    assert (tmp_path / "second" / "variants" / "int8" / "earlier.json").exists()

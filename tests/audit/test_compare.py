@@ -24,6 +24,7 @@ from audit.records import (
     Run,
     Suite,
     Task,
+    Unscored,
 )
 from audit.statistics import correction, exact, mcnemar, noninferiority, proportions, tango
 
@@ -85,6 +86,23 @@ def run_compare(
     runs = [Run(variant=name, suite="facts", cells=(cell(name),)) for name in tables]
     suite = Suite(name="facts", title="Facts", question="?", tasks=(Task(name="facts"),), metrics=metrics)
     return compare(runs, [suite], lambda one, columns: tables[one.key][[*columns]])
+
+
+@pytest.mark.parametrize("whose", ["original", "level0"])
+def test_nothing_is_said_of_a_suite_of_which_a_part_could_not_be_scored(whose: str) -> None:
+    table = samples([1.0] * 40)
+    lost = Unscored(task="facts", part=2, reason="memory does not suffice")
+    runs = [
+        Run(variant=name, suite="facts", cells=(cell(name),), unscored=(lost,) if name == whose else ())
+        for name in ("original", "level0", "level1")
+    ]
+    suite = Suite(name="facts", title="Facts", question="?", tasks=(Task(name="facts"),), metrics=(ITEM,))
+    lacking, other = compare(runs, [suite], lambda one, columns: table[[*columns]])
+    for name in ("before", "after", "difference", "interval", "p_value", "divergence"):
+        value = getattr(lacking, name)
+        assert isinstance(value, NotMeasured), name
+        assert value.reason == f"part 2 of 'facts' was not scored on '{whose}': memory does not suffice"
+    assert isinstance(other.difference, NotMeasured) is (whose == "original")
 
 
 def test_a_divergence_is_the_mean_over_the_positions_of_all_cells() -> None:

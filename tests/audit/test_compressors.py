@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from audit import AuditLog, load_config, make_variants, run_audit
+from audit.compressors.packed import arguments, round_to_nearest
 from audit.errors import ConfigError
 from audit.loading import linear_layers, load_model
 from audit.weights import float_dtypes
@@ -128,3 +129,18 @@ def test_variants_alone_are_what_an_audit_goes_on_from(tiny: Path, tmp_path: Pat
     made = make_variants(config)
     assert [one.name for one in made] == ["original", "int8", "int8+magnitude-50"]
     assert run_audit(config).variants == made
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
+def test_weights_too_small_for_a_scale_are_rounded_to_numbers(dtype: torch.dtype, symmetric: bool) -> None:
+    layer = torch.nn.Linear(64, 3, bias=False)
+    with torch.no_grad():  # a group of zeros alone, denormals, and a 0 among them
+        layer.weight[0], layer.weight[1] = 0, torch.linspace(-1e-40, 1e-40, 64)
+        layer.weight[2] = torch.linspace(-1e-7, 1e-7, 64)
+        layer.weight[1:, 3] = 0
+    before = layer.weight.detach().clone()
+    rounded = round_to_nearest(layer, arguments(4, 32, symmetric), dtype)
+    assert (rounded.scale > 0).all()
+    step = rounded.scale.float().repeat_interleave(32, dim=1)
+    assert ((layer.weight - before).abs() <= 0.6 * step).all()  # and none is NaN

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -85,6 +86,39 @@ def test_a_value_out_of_range_is_named_with_line(tmp_path: Path, model: Path) ->
     message = refused(tmp_path, f"model: {model}\nrules:\n  - suite: bias\n    alpha: 3")
     assert "line 4" in message
     assert "given 3" in message
+
+
+NO_NUMBERS = (
+    ["limit: 0", "limit: -1", "limit: 1e309", "limit: .nan", "limit: .inf", "limit: 1.5"]
+    + ["limit: 99999999999999999999999999", "looks: 100000000000000000000", "threads: 999999999999"]
+    + ["seed: -1", "seed: 99999999999999999999", "seed: .nan", "batch_size: 0", "pack_tokens: .inf"]
+    + ["holdout: .nan", "holdout: 1"]
+    + [f"rules: [{{suite: accuracy, margin: {one}}}]" for one in (".nan", ".inf", "0", "1e-320", "1e309")]
+    + [f"rules: [{{suite: accuracy, alpha: {one}}}]" for one in (".nan", ".inf", "0", "1e-320", "0.5")]
+    + [f"rules: [{{suite: accuracy, min_pairs: {one}}}]" for one in ("0", ".nan", "1e30")]
+    + [f"rules: [{{suite: accuracy, ceiling: {one}}}]" for one in ("0", ".nan")]
+    + [f"levels: [{{method: rtn, bits: {one}}}]" for one in ("1.5", ".nan", ".inf", "-4", "1" + 30 * "0")]
+    + [f"levels: [{{method: rtn, bits: 4, group_size: {one}}}]" for one in ("-1", ".nan", "1" + 30 * "0")]
+    + [f"levels: [{{method: magnitude, sparsity: {one}}}]" for one in (".nan", "-.inf", "0", "1")]
+    + [f"budgets: [{{quantity: size_bytes, at_most: {one}}}]" for one in (".nan", ".inf", "0", "1e309")]
+    + ["suites: [{name: mine, tasks: [{name: x, num_fewshot: -1}]}]"]
+    + ["suites: [{name: mine, tasks: [x], severity: .nan}]"]
+    + ["suites: [{name: mine, tasks: [x], kind: score, range: [0, .inf]}]"]
+    + ["executor: {name: ray, workers: .nan}"]
+)
+"""Each of one key, which is the last word before the last colon."""
+
+
+@pytest.mark.parametrize("line", NO_NUMBERS)
+def test_a_number_that_is_none_is_refused_with_its_line_key_and_value(
+    tmp_path: Path, model: Path, line: str
+) -> None:
+    said = refused(tmp_path, f"model: {model}\n{line}\n")
+    key, _, value = line.rpartition(":")
+    assert re.split(r"\W+", key)[-1] in said
+    assert "audit.yaml, line 2" in said
+    number = value.strip(" }]").split()[-1].lstrip("[")
+    assert number.replace(".nan", "nan").replace(".inf", "inf") in said.replace(".0 ", " ")
 
 
 def test_a_margin_in_points_is_refused_with_what_was_meant(tmp_path: Path, model: Path) -> None:

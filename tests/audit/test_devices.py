@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from untimed import untimed
 
 from audit import load_config, run_audit
 from audit.devices import input_device
@@ -15,6 +14,7 @@ from audit.loading import load_model, logits
 from audit.pipeline import make_variants
 from audit.records import DeviceMap
 from audit.store import config_digest
+from fixtures.untimed import untimed
 
 PART, NOTHING = ({"max_memory": {"cpu": most}} for most in ("1100KB", "500KB"))
 """What main memory may hold of the tiny model, which has 1,212,160 bytes."""
@@ -52,6 +52,16 @@ def test_an_audit_of_a_model_on_disk_gives_the_same_log(
     )
     assert config_digest(together) == config_digest(apart)
     assert untimed(run_audit(apart)) == untimed(run_audit(together))
+
+
+def test_a_model_that_no_gpu_may_hold_is_counted_and_compressed_in_main_memory(
+    tiny: Path, tmp_path: Path
+) -> None:
+    asked = {"model": str(tiny), "device": "cuda", "device_map": "auto", "out": str(tmp_path / "run")}
+    original, control = make_variants(load_config({**asked, "levels": ["control"]}))
+    assert (
+        original.evaluated_as == control.evaluated_as == "bfloat16"
+    )  # there is no GPU: it was not asked for
 
 
 def test_a_packed_model_of_which_no_device_may_hold_a_layer_is_an_error(tiny: Path, tmp_path: Path) -> None:

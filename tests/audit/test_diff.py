@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from audit.cli import app
 from audit.compare import compare
 from audit.diff import diff
+from audit.disk import write_record
 from audit.errors import ConfigError, StoreError
 from audit.judge import judge
 from audit.records import AuditLog, Confirmation, Flips, NotMeasured, Rule
@@ -47,7 +48,7 @@ def release(
     verdicts = judge(comparisons, config.rules, log.variants, config.suites)
     whole = log.model_copy(update={"config": config, "comparisons": comparisons, "verdicts": verdicts})
     whole = whole.model_copy(update=change(whole))
-    (folder / "audit.json").write_bytes(rfc8785.dumps(whole.model_dump(mode="json")))
+    write_record(folder / "audit.json", rfc8785.dumps(whole.model_dump(mode="json")))
     return folder
 
 

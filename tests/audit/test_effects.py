@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from test_compare import ITEM, run_compare, samples
 
-from audit.records import Estimate, Interval, Metric, NotMeasured
+from audit.records import Estimate, Interval, Look, Metric, NotMeasured, Omnibus
+from audit.statistics import drop, mcnemar, proportions, several
 
 SCORE = Metric(name="rouge", kind="score", source="x")
 PERPLEXITY = Metric(name="perplexity", kind="perplexity", higher_is_better=False, source="x")
@@ -227,3 +228,44 @@ def test_a_gap_without_groups_is_not_measured() -> None:
     (one,) = run_compare(samples([1, 0, 1]), samples([1, 1, 1]), metrics=(corpus("gap"),))
     assert isinstance(one.difference, NotMeasured)
     assert "the suite's `group_by` tells" in one.difference.reason
+
+
+@pytest.mark.parametrize("size", [1e100, -1e200, 1e308])
+@pytest.mark.parametrize("kind", ["score", "ratio", "perplexity"])
+def test_an_outcome_whose_square_no_double_holds_is_not_measured(kind: str, size: float) -> None:
+    metric = Metric.model_validate({"name": "m", "kind": kind, "source": "x"})
+    (one,) = run_compare(samples([size, -1, -2]), samples([-1, -1, -3]), metrics=(metric,))
+    assert one.difference == NotMeasured(
+        "1 of 6 outcomes of 'acc' are no finite numbers below 1e+100 in size"
+    )
+
+
+@pytest.mark.parametrize("size", [0.99e100, 1e-150, 5e-324])
+def test_numbers_near_the_ends_of_a_double_are_compared_without_a_warning(size: float) -> None:
+    for metric in (SCORE, Metric(name="m", kind="ratio", source="x")):
+        (one,) = run_compare(samples([size, 0, 0.0]), samples([0, size / 2, 0.0]), metrics=(metric,))
+        assert isinstance(one.difference, float)
+        assert isinstance(one.estimate, Estimate)
+
+
+@pytest.mark.parametrize("weight", [1e-310, 1e-160, 1e100, 1e308])
+def test_what_a_ratio_is_over_has_to_be_a_number_to_divide_by(weight: float) -> None:
+    odd = samples([1, 0, 1], weight=[weight] * 3)
+    (one,) = run_compare(odd, odd, metrics=(Metric(name="m", kind="ratio", source="x"),))
+    assert one.difference == NotMeasured(
+        "6 of 6 documents, before and after, say no number of what its ratio is taken over"
+    )
+
+
+@pytest.mark.parametrize(("lost", "n"), [(100_000, 100_000), (10**9, 10**9), (2_000, 10**6)])
+def test_no_p_value_is_0(lost: int, n: int) -> None:
+    seen = Look(n_pairs=n, lost=lost, gained=0, bad_after=lost, estimate=NotMeasured("flips are counted"))
+    sure = Estimate(value=0.9, standard_error=1e-4, degrees_of_freedom=1e6, method="t")
+    scores = seen.model_copy(update={"lost": NotMeasured("x"), "gained": NotMeasured("x"), "estimate": sure})
+    for p in (mcnemar.exact_p(lost, 0), drop.worse_p(seen), drop.worse_p(scores)):
+        assert isinstance(p, float)
+        assert 0 < p < 1e-100
+    many = several.of_flips(np.column_stack([np.ones(3000), np.zeros(3000)]))
+    assert isinstance(many, Omnibus)
+    assert 0 < many.p_value < 1e-100
+    assert 0 < proportions.fisher_more(5000, 5000, 0, 5000) < 1e-100

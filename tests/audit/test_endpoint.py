@@ -10,48 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from audit import load_config, make_variants, run_audit
 from audit.errors import ModelError
-from audit.loading import load_model, load_tokenizer
 from audit.records import NotMeasured
+from fixtures.served_model import Answer, completions
 
 pytest.importorskip("tenacity", reason="the extra endpoint is not installed")
-
-Answer = dict[str, Any]
-
-
-def completions(folder: Path) -> Callable[[Answer], Answer]:
-    """What vLLM's /v1/completions answers when it echoes prompts of token ids, or goes on from them."""
-    model, tokenizer = load_model(folder, dtype="float32"), load_tokenizer(folder)
-
-    def prompt(ids: list[int], index: int, asked: Answer) -> Answer:
-        with torch.inference_mode():
-            longer = model.generate(  # type: ignore[operator]
-                torch.tensor([ids]), max_new_tokens=asked["max_tokens"], do_sample=False, pad_token_id=0
-            )[0].tolist()
-            new = longer[len(ids) :]
-            if not asked.get("echo"):
-                return {"index": index, "text": tokenizer.decode(new)}
-            whole = ids + new[:1]
-            logs = model(torch.tensor([whole])).logits[0].log_softmax(-1)
-        best = logs.max(-1)
-        shown = range(1, len(whole))
-        return {
-            "index": index,
-            "text": tokenizer.decode(whole),
-            "logprobs": {
-                "tokens": [tokenizer.decode([one]) for one in whole],
-                "token_logprobs": [None, *(float(logs[at - 1, whole[at]]) for at in shown)],
-                "top_logprobs": [None, *({"best": float(best.values[at - 1])} for at in shown)],
-            },
-        }
-
-    def answer(asked: Answer) -> Answer:
-        return {"choices": [prompt(ids, place, asked) for place, ids in enumerate(asked["prompt"])]}
-
-    return answer
 
 
 @pytest.fixture

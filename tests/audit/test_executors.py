@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import yaml
 from by_hand import variant
-from untimed import untimed
 
 from audit import AuditLog, load_config, run_audit
 from audit.cells import Wanted
@@ -25,6 +24,7 @@ from audit.errors import ConfigError, EvaluationError
 from audit.executors.ray import Options, RayCrew
 from audit.progress import Silent
 from audit.store import Store, config_digest
+from fixtures.untimed import untimed
 
 OWN = """
 import os

@@ -19,7 +19,18 @@ from audit.catalogue import Catalogue
 from audit.cli import app
 from audit.errors import ConfigError, StoreError
 from audit.history import MOST_AUDITS, MOST_NAMED, audits, past_audits
-from audit.records import AuditLog, Confirmation, History, Level, NotMeasured, PastAudit
+from audit.records import (
+    AuditLog,
+    Budget,
+    Confirmation,
+    History,
+    Level,
+    NotMeasured,
+    PastAudit,
+    Search,
+    SearchPlan,
+    Spent,
+)
 from audit.results import asked_sha256, results_of
 from audit.store import log_sha256
 from fixtures.big_log import Size, big_log
@@ -78,6 +89,19 @@ def test_what_is_read_of_a_log_is_what_the_whole_log_says(log: AuditLog, tmp_pat
     ]
 
 
+def test_an_audit_of_a_search_is_decided_by_what_it_found(log: AuditLog, tmp_path: Path) -> None:
+    goal = Budget(quantity="size_bytes", at_most=10**9)
+    config = log.config.model_copy(update={"search": SearchPlan(goal=goal, methods=("rtn",))})
+    found = Search(
+        text="prompts", n_tokens=1, sampler="TPE", n_combinations=1, trials=(), preparation=Spent(),
+        original=Spent(), held_out=Spent(), winner=None, beyond=None, decision="fail", because="none passes",
+    )  # fmt: skip
+    put(tmp_path / "a", log.model_copy(update={"config": config, "search": found}))
+    one = read(tmp_path)["a"]
+    assert isinstance(one, PastAudit)
+    assert one.decision == "fail"
+
+
 def test_a_run_of_the_program_is_in_its_own_catalogue(tmp_path: Path) -> None:
     make_run(tmp_path / "run")
     (found,) = read(tmp_path).values()
@@ -104,7 +128,7 @@ def test_what_can_t_be_read_is_named_with_the_reason_and_the_others_are_read(
     cut = put(tmp_path / "cut", finished(log, "2026-01-01")) / "audit.json"
     cut.write_bytes(cut.read_bytes()[:-200])
     newer = put(tmp_path / "newer", finished(log, "2026-01-02")) / "audit.json"
-    newer.write_text(json.dumps({**json.loads(newer.read_bytes()), "schema_version": 2}))
+    newer.write_text(json.dumps({**json.loads(newer.read_bytes()), "schema_version": 99}))
     later = put(tmp_path / "later", finished(log, "2026-01-03")) / "audit.json"
     told = json.loads(later.read_bytes())
     told["config"]["unheard_of"] = 1
@@ -294,10 +318,29 @@ def test_it_is_written_by_the_ending_of_the_file(folder: Path, tmp_path: Path, e
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
 
+def test_it_is_written_as_a_page_that_loads_nothing(log: AuditLog, folder: Path, tmp_path: Path) -> None:
+    put(folder / "hostile", model(finished(log, "2026-04-01"), name="org/<b>@e", revision="e" * 40))
+    out = tmp_path / "table.html"
+    said = CliRunner().invoke(app, ["history", str(folder), "--out", str(out)])
+    assert said.exit_code == 0, said.output
+    page = out.read_text()
+    assert page.count("<table") == 3  # one an original, whatever its releases
+    assert "5 audits" in page
+    assert "<b>" not in page
+    assert "http" not in page.partition("</style>")[2]
+    assert "<script" not in page
+    first = results_of(log)[0]
+    assert isinstance(first.drop, float)
+    assert f"{100 * first.drop:.2f} (".replace("-", "\N{MINUS SIGN}") in page
+    assert page.index("2026-01-01") < page.index("2026-02-01")
+    assert "none was judged" in page
+
+
 def test_another_ending_is_refused_and_names_those_there_are(folder: Path, tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["history", str(folder), "--out", str(tmp_path / "x.xlsx")])
     assert isinstance(said.exception, ConfigError)
     assert "parquet" in str(said.exception)
+    assert "html" in str(said.exception)
     assert not (tmp_path / "x.xlsx").exists()
 
 

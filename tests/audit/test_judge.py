@@ -41,7 +41,7 @@ def decisions(verdicts: tuple[Verdict, ...]) -> list[str]:
 def test_a_drop_shown_to_be_below_the_margin_passes() -> None:
     verdict = judge_one(comparison(12, 9, 620))
     assert verdict.decision == "pass"
-    assert verdict.because == "lost 12, gained 9 of 620: drop 0.5 points, upper bound 1.8 < margin 3.0"
+    assert verdict.because == "lost 12, gained 9 of 620: drop 0.48 points, upper bound 1.79 < margin 3.00"
     assert verdict.p_value == noninferiority.p_value(12, 9, 620, 0.03)
     assert verdict.n_to_decide == NotMeasured("decided")
 
@@ -49,13 +49,13 @@ def test_a_drop_shown_to_be_below_the_margin_passes() -> None:
 def test_a_drop_below_the_margin_but_above_0_passes_and_says_so() -> None:
     verdict = judge_one(comparison(60, 30, 4000))
     assert verdict.decision == "pass"
-    assert "non-inferior, detectably worse: lower bound 0.4 > 0" in verdict.because
+    assert "non-inferior, detectably worse: lower bound 0.37 > 0" in verdict.because
 
 
 def test_a_drop_shown_to_be_above_0_and_not_below_the_margin_fails() -> None:
     verdict = judge_one(comparison(25, 10, 620))
     assert verdict.decision == "fail"
-    assert "≥ margin 3.0 and lower bound 0.9 > 0" in verdict.because
+    assert "≥ margin 3.00 and lower bound 0.88 > 0" in verdict.because
 
 
 def test_a_drop_at_the_margin_fails_even_where_chance_could_explain_it() -> None:
@@ -180,7 +180,7 @@ def test_bias_is_not_read_below_the_accuracy_floor() -> None:
     verdict = judge_bias(broken, suites=(suite("accuracy"), BIAS))
     assert verdict.decision == "inconclusive"
     assert verdict.because.startswith("not read: below the accuracy floor, in suite 'accuracy'")
-    assert verdict.because.endswith("the lower bound 24.0 % is not above chance 25.0 %")
+    assert verdict.because.endswith("the lower bound 24.00 % is not above chance 25.00 %")
 
 
 def test_bias_is_not_read_where_accuracy_was_not_measured() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from audit import load_config, memory
-from audit.errors import CompressionError
-from audit.memory import GIB, check_room, free_bytes
+from audit.errors import CompressionError, OutOfMemoryError
+from audit.memory import GIB, check_room, enough_for, free_bytes, ran_out
 from audit.pipeline import make_variants
 
 
@@ -69,3 +69,25 @@ def test_levels_say_so_before_they_start(
     monkeypatch.setattr(memory, "free_bytes", lambda device: free)
     with pytest.raises(CompressionError, match=message):
         make_variants(config)
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory, said a task"), False),
+    ],
+)
+def test_an_error_that_says_so_in_any_words_is_one_of_memory(error: Exception, *, short: bool) -> None:
+    assert ran_out(error) is short
+
+
+def test_the_cause_of_an_error_counts_and_the_step_is_named() -> None:
+    wrapped = ValueError("can't be loaded")
+    wrapped.__cause__ = MemoryError()
+    said = r"level 'int4': memory does not suffice \(can't be loaded\)"
+    with pytest.raises(OutOfMemoryError, match=said), enough_for("level 'int4'"):
+        raise wrapped

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from untimed import untimed
 
 from audit import AuditLog, gate, load_config, read_log, run_audit
 from audit.errors import ModelError, ShrinkproofError
@@ -20,6 +19,7 @@ from audit.harness import LoadedTask, Scored, Scorer
 from audit.making import Made, Making
 from audit.progress import Silent
 from audit.records import Registration
+from fixtures.untimed import untimed
 
 LIMIT = 60
 

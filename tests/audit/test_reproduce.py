@@ -18,6 +18,7 @@ from audit import load_config, run_audit
 from audit.cli import app
 from audit.errors import ConfigError, StoreError
 from audit.reproduce import Reproduction, reproduce
+from suites import accuracy
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,7 @@ def again(run: Path, tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], Non
         log = json.loads((then / "audit.json").read_bytes())
         change(log)
         (then / "audit.json").write_bytes(rfc8785.dumps(log))
+        (then / "audit.json.sha256").unlink(missing_ok=True)
         # the repetition is done already: it goes on from its finished cells
         return reproduce(then, run.with_name("run-again"))
 
@@ -68,6 +70,17 @@ def test_on_the_same_machine_every_number_comes_out_exactly(run: Path) -> None:
     answers = sum(cell["n_items"] for one in log["runs"] for cell in one["cells"])
     (of_answers,) = (one for one in found.agreements if one.area == "answers")
     assert of_answers.exactly >= answers  # an item has a row for each metric
+
+
+def test_a_run_of_another_machine_finds_the_tasks_of_installed_suites(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    log = tmp_path / "run" / "audit.json"
+    suites = str(Path(accuracy.SUITE.include_path or "").parents[1])
+    assert suites.encode() in log.read_bytes()
+    log.write_bytes(log.read_bytes().replace(suites.encode(), b"/opt/python3.99/suites"))
+    found = reproduce(tmp_path / "run", tmp_path / "again")
+    assert found.agrees
+    assert {one.area for one in found.agreements if one.exactly} >= {"answers", "comparisons", "verdicts"}
 
 
 def test_nothing_is_taken_from_the_run_or_its_cache(run: Path) -> None:
@@ -116,6 +129,7 @@ def test_an_answer_that_was_changed_is_named(run: Path, tmp_path: Path) -> None:
 
     cell["sha256"] = hashlib.sha256((then / cell["path"]).read_bytes()).hexdigest()
     (then / "audit.json").write_bytes(rfc8785.dumps(log))
+    (then / "audit.json.sha256").unlink(missing_ok=True)
     found = reproduce(then, run.with_name("run-again"))
     (named,) = differing(found)
     assert named.startswith(f"original, accuracy, {cell['task']}, part 1, item {frame.loc[0, 'doc_id']}, ")

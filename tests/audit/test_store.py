@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,47 @@ def test_a_cell_without_its_record_is_not_believed(tmp_path: Path) -> None:
         assert store.cell("k") is None
 
 
+def test_a_number_that_turned_in_a_record_is_not_believed(tmp_path: Path) -> None:
+    with Store.open(config(tmp_path / "run")) as store:
+        store.add_cell(cell(), [sample()])
+        record = store.root / "cells" / "k" / "cell.json"
+        told = record.read_text()
+        record.write_text(told.replace('"num_fewshot": 0', '"num_fewshot": 4'))
+        assert store.cell("k") is None
+        record.write_text(told)
+        (record.parent / "cell.json.sha256").unlink()  # as older versions wrote it
+        assert store.cell("k") is not None
+
+
+def test_a_file_that_is_damaged_while_the_audit_runs_is_not_counted(tmp_path: Path) -> None:
+    with Store.open(config(tmp_path / "run")) as store:
+        written = store.add_cell(cell(), [sample()])
+        assert len(store.read(written)) == 1
+        path = store.root / written.path
+        path.write_bytes(path.read_bytes()[:-1] + b"X")
+        with pytest.raises(StoreError, match="was damaged while the audit ran"):
+            store.read(written)
+
+
+def test_a_variant_whose_settings_were_changed_or_that_lost_files_is_made_again(tmp_path: Path) -> None:
+    from audit.weights import companions_digest
+
+    with Store.open(config(tmp_path / "run")) as store:
+        for name, spoil in [
+            ("of-settings", lambda folder: (folder / "config.json").write_text('{"rms_norm_eps": 1}')),
+            ("of-weights", lambda folder: (folder / "model.safetensors").unlink()),
+            ("of-a-config", lambda folder: (folder / "config.json").unlink()),
+        ]:
+            with store.new_variant(name) as folder:
+                made = variant(folder).model_copy(
+                    update={"name": name, "companions_sha256": companions_digest(folder)}
+                )
+                store.add_variant(made, folder)
+            assert store.variant(name) is not None
+            spoil(store.root / "variants" / name)
+            assert store.variant(name) is None
+
+
 def test_a_variant_whose_weights_were_changed_is_not_believed(tmp_path: Path) -> None:
     with Store.open(config(tmp_path / "run")) as store:
         with store.new_variant("int8") as folder:
@@ -210,10 +252,26 @@ def test_a_run_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
         Store.open(config(tmp_path / "run")),
-        pytest.raises(StoreError, match="in use by another run"),
+        pytest.raises(StoreError, match=rf"in use by another run \(process {os.getpid()} on .+\)"),
         Store.open(config(tmp_path / "run")),
     ):
         pass
+
+
+@pytest.mark.parametrize("left", [b"", b'{"limit": 3', None])
+def test_a_config_file_that_was_damaged_is_written_again_for_its_own_config_alone(
+    tmp_path: Path, left: bytes | None
+) -> None:
+    with Store.open(config(tmp_path / "run")):
+        pass
+    path = tmp_path / "run" / "config.json"
+    whole = path.read_bytes()
+    (tmp_path / "run" / "cells").mkdir()
+    path.unlink() if left is None else path.write_bytes(left)
+    with pytest.raises(StoreError), Store.open(config(tmp_path / "run", limit=3)):
+        pass
+    with Store.open(config(tmp_path / "run")):
+        assert path.read_bytes() == whole
 
 
 def test_where_the_run_lies_is_no_part_of_the_config(tmp_path: Path) -> None:
@@ -258,6 +316,36 @@ def test_a_cut_log_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no audit log") as caught:
         read_log(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_number_that_turned_in_a_log_is_refused_by_all_who_read_it(tmp_path: Path) -> None:
+    told = collect(command="run", device="cpu", threads=1, config_sha256="c", started="now")
+    with Store.open(config(tmp_path / "run")) as store:
+        path = store.write_log(AuditLog(status="finished", config=config(tmp_path / "run"), provenance=told))
+    log = read_log(tmp_path / "run")
+    path.write_bytes(path.read_bytes().replace(b'"threads":1', b'"threads":3', 1))
+    with pytest.raises(
+        StoreError, match=r"not what was written: its sha256 is not that of audit.json.sha256"
+    ):
+        read_log(tmp_path / "run")
+    assert read_log(tmp_path / "run", as_it_is=True) != log
+
+
+def test_a_disk_that_fails_is_named_with_the_way_out(tmp_path: Path) -> None:
+    for code, said in [
+        (errno.EIO, "the disk fails"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "permission"),
+    ]:
+        with pytest.raises(StoreError, match=said), Store.open(config(tmp_path / "run")):
+            raise OSError(code, "why", str(tmp_path / "run" / "cells"))
+    with (
+        pytest.raises(StoreError, match=r"cells: gone\. Was it changed"),
+        Store.open(config(tmp_path / "run")),
+    ):
+        raise FileNotFoundError(errno.ENOENT, "gone", str(tmp_path / "run" / "cells"))
+    with pytest.raises(FileNotFoundError), Store.open(config(tmp_path / "run")):
+        raise FileNotFoundError(errno.ENOENT, "gone", "/elsewhere")
 
 
 def test_a_report_lands_in_the_run_folder(tmp_path: Path) -> None:

@@ -213,6 +213,7 @@ def _provenance() -> Provenance:
         device="cpu",
         threads=2,
         packages={"torch": "2.13.0", "transformers": "5.23.0", "lm-eval": "0.4.13"},
+        environment={"torch: instruction set": "AVX2", "MKL_CBWR": "COMPATIBLE"},
         git_commit=NotMeasured("the config lies in no git repository"),
         config_sha256="c0" * 32,
         started="2026-11-24T08:00:00Z",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import get_args
 
 from audit.records import (
@@ -10,6 +11,7 @@ from audit.records import (
     BudgetVerdict,
     Cell,
     Comparison,
+    Interval,
     Level,
     NotMeasured,
     Record,
@@ -202,3 +204,30 @@ def with_rule(log: AuditLog, rule: Rule) -> AuditLog:
     return log.model_copy(
         update={"config": log.config.model_copy(update={"rules": (*log.config.rules, rule)})}
     )
+
+
+def extreme(log: AuditLog) -> AuditLog:
+    """Drops of what has no limit are as large as they get, p-values as small, and items as odd."""
+    bounded = {(suite.name, metric.name) for suite in log.config.suites for metric in suite.metrics
+               if metric.kind in ("binary", "corpus")}  # fmt: skip
+    far = Interval(lower=-1e99, upper=1e99, confidence=0.9, method="t")
+    least = sys.float_info.min
+    comparisons = tuple(
+        one.model_copy(update={"p_value": least, "p_adjusted": least})
+        if (one.suite, one.metric) in bounded
+        else one.model_copy(update={"difference": 1e99, "interval": far, "after": GONE, "looks": ()})
+        for one in log.comparisons
+    )
+    verdicts = tuple(
+        one.model_copy(
+            update={"p_value": least, "p_worse": least, "p_worse_adjusted": least}
+            | ({} if (one.rule.suite, one.metric) in bounded else {"bounds": far})
+        )
+        for one in log.verdicts
+    )
+    odd = {"n_cut": 10**9, "n_tied": 10**9, "n_repeated": 10**9}
+    runs = tuple(
+        run.model_copy(update={"cells": tuple(cell.model_copy(update=odd) for cell in run.cells)})
+        for run in log.runs
+    )
+    return log.model_copy(update={"comparisons": comparisons, "verdicts": verdicts, "runs": runs})

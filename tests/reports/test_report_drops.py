@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal
 from html import unescape
 
 from audit.records import AuditLog, Comparison, Flips, Interval, NotMeasured
@@ -18,12 +19,12 @@ def test_every_number_of_every_suite_comparison_stands_in_the_tables(log: AuditL
     for one in _wholes(log):
         row = next(row for row in rows_of(by_suite[one.suite]) if row[0] == one.variant)
         assert row[2:6] == [
-            f"{100 * one.before:.2f}",
-            f"{100 * one.after:.2f}",
+            _points(one.before),
+            _points(one.after),
             _signed(one.difference),
             f"{_signed(one.interval.lower)} to {_signed(one.interval.upper)}",
         ]
-        assert row[6:8] == [f"{one.flips.lost} / {one.flips.gained}", f"{100 * one.flips.rate:.2f}"]
+        assert row[6:8] == [f"{one.flips.lost} / {one.flips.gained}", _points(one.flips.rate)]
         assert row[8] == ("< 0.0001" if one.p_value < 0.0001 else f"{one.p_value:.4f}")
         assert row[11:] == [str(one.n_pairs), f"{one.n_unpaired_before} / {one.n_unpaired_after}"]
 
@@ -188,9 +189,14 @@ def _wholes(log: AuditLog) -> list[_Whole]:
     return [_Whole(**{name: getattr(one, name) for name in Comparison.model_fields}) for one in found]
 
 
+def _points(share: float) -> str:
+    """A share times 100, ties away from zero."""
+    return str(Decimal(str(round(100 * share, 10))).quantize(Decimal("0.01"), ROUND_HALF_UP))
+
+
 def _signed(share: float) -> str:
     """A share in points with a true minus sign."""
-    text = f"{100 * share:.2f}"
+    text = _points(share)
     return "0.00" if text == "-0.00" else text.replace("-", "−")
 
 

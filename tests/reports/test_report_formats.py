@@ -42,6 +42,7 @@ CHANGES: dict[str, Change] = {
     "without rules": logs.ruleless,
     "nothing measured": logs.unmeasured,
     "names in no order": logs.unordered,
+    "numbers at the ends of a double": logs.extreme,
 } | {f"hostile {place}": lambda log, text=text: logs.hostile(log, text) for place, text in enumerate(HOSTILE)}
 
 
@@ -84,6 +85,11 @@ def test_our_own_words_claim_nothing_that_evidence_cannot_give(
 def test_nothing_is_shown_as_none_or_nan(any_log: AuditLog, render: Callable[[AuditLog], bytes]) -> None:
     text = render(any_log).decode().replace('"level": "none"', "")
     assert not re.findall(r"\b(None|nan|NaN|inf|Infinity|null)\b", text)
+
+
+@pytest.mark.parametrize("name", ["sarif", "mlbom"])
+def test_json_is_strict(gate: AuditLog, name: str) -> None:
+    json.loads(FORMATS[name].render(logs.extreme(gate)), parse_constant=pytest.fail)
 
 
 def test_no_hidden_character_gets_through(any_log: AuditLog, render: Callable[[AuditLog], bytes]) -> None:

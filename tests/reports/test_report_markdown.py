@@ -24,6 +24,7 @@ MARKUP = (
     "# a heading",
     "- an item\n- another\n\n    code\n\n1. one",
     "1. one",
+    "/close\n/assign @somebody",
     "> quoted\n---\n===",
     "\\",
 )
@@ -139,3 +140,10 @@ def test_hostile_names_make_no_markup(log: AuditLog, text: str) -> None:
     assert set(re.findall(r"</?([a-z0-9]+)", html)) <= ours
     heights = {len(re.findall("<td", row)) for row in re.findall(r"<tr>(.*?)</tr>", html, re.S)}
     assert heights == {0, 5}
+
+
+def test_no_line_is_a_command_to_the_forge(log: AuditLog) -> None:
+    text = re.sub(r"`[^`]*`", "`code`", render(logs.hostile(log, "/close @all\n/merge")).decode())
+    lines = text.splitlines()
+    assert not [line for line in lines if line.lstrip().startswith("/")]  # GitLab's quick actions
+    assert "@all" not in text

@@ -85,3 +85,11 @@ def test_a_log_from_before_contests_still_has_its_pairs(log: AuditLog) -> None:
     html = str(section(compared(log)).html)
     assert "every pair of candidates" in html
     assert "All candidates at once" not in html
+
+
+def test_the_heads_of_pairs_are_in_plain_words_with_the_term_beside_them(log: AuditLog) -> None:
+    html = str(section(compared(log)).html)
+    for head in ("Candidate A", "How much worse B is (drop, points)", "Could it be chance? (p, Holm)"):
+        assert f">{head}</th>" in html
+    assert "intervals of 96.7\N{NO-BREAK SPACE}% each, so that all of them hold at 90" in html
+    assert "The other" not in html

@@ -29,6 +29,7 @@ from reports.sections import verdict as of_verdict
 from reports.sections.confirmation import section as confirmation
 
 Rows = Callable[[str], list[list[str]]]
+Text = Callable[[str], str]
 GOAL = Budget(quantity="size_bytes", at_most=150 * 2**20, because="a test")
 SECONDS = 2.0
 
@@ -202,3 +203,22 @@ def test_the_page_is_whole(searched: AuditLog) -> None:
     page = html.render(searched).decode()
     assert 'id="search"' in page
     assert "How it was found" in page
+
+
+def test_a_level_without_a_place_in_the_plot_is_named_with_the_reason(
+    searched: AuditLog, text_of: Text
+) -> None:
+    page = text_of(str(of_search.section(searched).html))
+    assert "Not in the plot are levels without a divergence." in page
+    assert "int2: it computes no numbers" in page.partition("Every level")[0]
+    assert "int3>: " not in page.partition("Every level")[0]
+
+
+def test_the_winner_stands_before_milder_levels(searched: AuditLog) -> None:
+    assert searched.search is not None
+    other = searched.search.model_copy(update={"winner": "int4"})
+    changed = searched.model_copy(update={"search": other})
+    page = str(of_verdict.section(changed).html)
+    assert re.findall(r"<h4><bdi>(\w+)</bdi>", page) == ["int4", "int8"]
+    assert [row[0] for row in of_verdict._matrix(changed).rows] == ["int4", "int8"]
+    assert [level.name for level in reading.products(changed)] == ["int8", "int4"]  # mildest first

@@ -10,10 +10,11 @@ from collections.abc import Callable
 import pytest
 
 from audit.records import AuditLog, Comparison, Interval, Metric, NotMeasured
+from audit.scale import Scale
 from reports.html import render
 from reports.sections import changed, drops, probe, verdict
 from reports.units import Unit
-from reports.wording import signed
+from reports.wording import points, signed
 
 Text = Callable[[str], str]
 Rows = Callable[[str], list[list[str]]]
@@ -212,3 +213,8 @@ def _changed(log: AuditLog, variant: str, suite: str, update: dict[str, object])
         for one in log.comparisons
     )
     return log.model_copy(update={"comparisons": comparisons})
+
+
+def test_a_drop_is_rounded_alike_in_a_reason_and_on_the_page() -> None:
+    """1 of 800 is 0.125 points, which `format` makes 0.12 of; 3 of 800 would be 0.38 either way."""
+    assert Scale("binary").pair(1 / 800, 0.03)[0] == Unit("binary").drop(1 / 800) == points(1 / 800) == "0.13"

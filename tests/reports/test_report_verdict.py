@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from statistics import NormalDist
 
 import pytest
 
-from audit.records import AuditLog, Comparison, Flips, Interval, NotMeasured
-from reports.sections import verdict
+from audit.records import AuditLog, Comparison, Flips, Interval, Look, NotMeasured
+from reports import markdown
+from reports.sections import drops, verdict
 
 Text = Callable[[str], str]
 
@@ -30,11 +32,17 @@ def test_a_level_that_fails_says_which_rules_and_by_how_much(log: AuditLog, text
 def test_a_failure_by_the_drop_alone_does_not_claim_a_loss(log: AuditLog, text_of: Text) -> None:
     shown = _judged(log, "int4", "accuracy", p_worse_adjusted=0.3)
     text = _answer(_judged(shown, "int4", "forgetting", p_worse_adjusted=0.01), "int4", text_of)
-    assert "No. 2 of 5 rules fail (a loss is shown in 1 of them); worst in Accuracy" in text
+    assert (
+        "No. 2 of 5 rules fail (over all levels and rules a loss is shown in 1 of them); worst in Accuracy"
+        in text
+    )
     accuracy, forgetting = (
         text.split(f"Fail {title}: ")[1].split(" Why: ")[0] for title in ("Accuracy", "Forgetting")
     )
-    assert "that anything is lost at all is not shown (Holm-adjusted p 0.3000)" in accuracy
+    assert (
+        "a loss is shown by this rule alone, and not over all levels and rules (Holm-adjusted p 0.3000)"
+        in accuracy
+    )
     assert "is not shown" not in forgetting
 
 
@@ -58,7 +66,7 @@ def test_an_open_level_says_what_would_decide(log: AuditLog, text_of: Text) -> N
     ("adjusted", "claim"),
     [
         (0.0123, "detectably worse (Holm-adjusted p 0.0123)"),
-        (0.05, "above zero by this rule alone (Holm-adjusted p 0.0500)"),
+        (0.05, "above zero by this rule alone, and not over all levels and rules (Holm-adjusted p 0.0500)"),
         (NotMeasured("untested"), "above zero by this rule alone"),
     ],
 )
@@ -238,3 +246,71 @@ def test_margins_that_nobody_justified_are_told_with_the_verdict(
     assert "Every margin here is a default, which nobody justified" in text_of(str(verdict.section(log).html))
     assert "which nobody justified for this use: Bias." in text_of(str(verdict.section(one_left).html))
     assert "nobody justified" not in text_of(str(verdict.section(gate).html))
+
+
+def _decided_early(log: AuditLog) -> AuditLog:
+    """int8's accuracy decided by the first of two looks: 310 of 620 pairs, of which 31 were lost."""
+    first, last = (
+        Look(
+            n_pairs=n, lost=lost, gained=0, bad_after=NotMeasured("no ceiling"),
+            estimate=NotMeasured("flips are counted"),
+        )
+        for n, lost in ((310, 31), (620, 32))
+    )  # fmt: skip
+    asked = _with(log, "int8", "accuracy", looks=(first, last), n_planned=620)
+    # Half of the items: an error of 2 (1 − Φ(z_.975 / √.5)) = .005575 (Lan & DeMets 1983)
+    bounds = Interval(lower=0.05, upper=0.16, confidence=1 - 2 * spent(0.5, 0.05), method="made up")
+    return _judged(asked, "int8", "accuracy", bounds=bounds)
+
+
+def spent(fraction: float, alpha: float) -> float:
+    """O'Brien and Fleming's, by the standard library."""
+    z = NormalDist()
+    return 2 * (1 - z.cdf(z.inv_cdf(1 - alpha / 2) / fraction**0.5))
+
+
+def test_the_matrix_has_drop_and_bounds_of_the_same_pairs(log: AuditLog) -> None:
+    def cell(one: AuditLog) -> str:
+        table = verdict._matrix(one)
+        place = [column.title.startswith("Accuracy") for column in table.columns].index(True)
+        return str(next(row for row in table.rows if row[0] == "int8")[place])
+
+    early = cell(_decided_early(log))
+    assert "10.00 (5.00 to 16.00) over the first 310 pairs" in early
+    assert "first" not in cell(log)
+    assert "of 10.00 at 310 pairs" in str(drops.section(_decided_early(log)).html)
+    assert "over those alone" in verdict._matrix(_decided_early(log)).caption
+    assert "over those alone" not in verdict._matrix(log).caption
+
+
+def test_a_drop_over_all_pairs_says_so_beside_a_reason_that_is_about_fewer(
+    log: AuditLog, text_of: Text
+) -> None:
+    text = _answer(_judged(_decided_early(log), "int8", "accuracy", decision="fail"), "int8", text_of)
+    assert "over all pairs asked; decided over the first 310" in text
+
+
+def test_bounds_that_were_not_of_an_early_look_name_no_pairs(log: AuditLog) -> None:
+    other = Interval(lower=0.05, upper=0.16, confidence=0.9, method="made up")
+    last = _judged(_decided_early(log), "int8", "accuracy", bounds=other)
+    assert "over the first" not in _html(last)
+
+
+def test_a_loss_by_one_rule_alone_is_set_against_holm_over_all(log: AuditLog, text_of: Text) -> None:
+    shown = _judged(log, "int4", "accuracy", p_worse_adjusted=0.3)
+    why = "Holm's p is about all levels and rules together"
+    assert why in text_of(_html(shown))
+    assert why not in text_of(_html(log))
+
+
+def test_a_margin_wider_than_the_standard_policys_says_what_it_allows(log: AuditLog, text_of: Text) -> None:
+    first, *others = log.config.rules
+    wide = log.config.model_copy(update={"rules": (first.model_copy(update={"margin": 0.15}), *others)})
+    changed = log.model_copy(update={"config": wide})
+    told = (
+        "Wide margins. Accuracy: a margin of 15.00 points lets a level pass that loses up to 15 of 100 items "
+        "on balance; the standard policy allows 3."
+    )
+    assert told in text_of(_html(changed))
+    assert "**Wide margins.** Accuracy: a margin of 15.00 points" in markdown.render(changed).decode()
+    assert "Wide margins" not in _html(log)

@@ -96,3 +96,16 @@ def test_half_of_a_character_in_an_answer_is_spelled_out_and_two_halves_stay_two
     assert (one.question, one.answer, one.target, one.group) == (
         r"q \ud83d", r"a \ud83d", r"\ude00", r"\udc80",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", [SCORE, RATIO, PERPLEXITY], ids=lambda metric: metric.kind)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400], ids=str)
+def test_a_metric_that_gives_no_finite_number_is_named_with_the_item(metric: Metric, value: Any) -> None:
+    entry = {
+        "doc_id": 4, "doc": {}, "doc_hash": "d", "prompt_hash": "p", "target_hash": "t", "filter": "none",
+        "target": "a", "arguments": [("q", {})], "filtered_resps": ["a"], "metrics": ["m"],
+        "m": value if metric is SCORE else (1.0, value),
+    }  # fmt: skip
+    task = replace(loaded(metric), task=SimpleNamespace(OUTPUT_TYPE="generate_until"))
+    with pytest.raises(EvaluationError, match=r"metric 'm' of task 't' (gives item 4 .* no finite|is no)"):
+        to_samples([entry], task)

@@ -235,14 +235,14 @@ def test_a_model_whose_logits_come_from_elsewhere_falls_back(
     assert agree(found, hflm(llama, tokenizer)._loglikelihood_tokens(requests, disable_tqdm=True))
 
 
-def on_small_device(model: Any, most: int) -> tuple[Any, list[int]]:
+def on_small_device(model: Any, most: int, error: Exception | None = None) -> tuple[Any, list[int]]:
     """The model with memory for so many tokens at once, and a list that will tell what it was fed."""
     fed: list[int] = []
 
     def refuse(_: Any, __: Any, arguments: dict[str, Any]) -> None:
-        fed.append(arguments["input_ids"].shape[-1])
+        fed.append(arguments["input_ids"].numel())
         if fed[-1] > most:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise error or torch.OutOfMemoryError("CUDA out of memory.")
 
     small = copy.deepcopy(model)
     small.register_forward_pre_hook(refuse, with_kwargs=True)
@@ -259,6 +259,20 @@ def test_a_pack_too_large_for_the_memory_is_halved(llama: Any, tokenizer: Any) -
     assert ours.fallback is None
     ours.measure(build([one[1:] for one in requests], 100))
     assert max(fed[-3:]) <= 40  # the size that fitted stays
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to")]
+)
+def test_a_cpu_says_otherwise_that_its_memory_does_not_suffice(
+    llama: Any, tokenizer: Any, error: Exception
+) -> None:
+    model, _ = on_small_device(llama, 45, error)
+    ours = SharedPrefixLM(pretrained=model, tokenizer=tokenizer, batch_size=1, pack_tokens=160)
+    requests = questions(llama)
+    found = ours._loglikelihood_tokens(requests, disable_tqdm=True)
+    assert agree(found, hflm(llama, tokenizer)._loglikelihood_tokens(requests, disable_tqdm=True))
+    assert ours.fitting == 40
 
 
 def test_a_device_without_memory_for_the_smallest_pack_says_so(llama: Any, tokenizer: Any) -> None:

@@ -280,3 +280,18 @@ def test_a_plan_that_can_not_be_made_says_what_is_wrong(tiny: Path, tmp_path: Pa
 def test_a_search_without_items_held_out_is_refused(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="a holdout above 0"):
         searched(tiny, tmp_path / "run", holdout=0)
+
+
+def test_items_and_rules_are_registered_before_anything_reads_a_prompt(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = []
+
+    def prepared(*_: Any) -> None:
+        there.append((tmp_path / "run" / "registration.json").is_file())
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr("audit.search.proxies.prepare", prepared)
+    with pytest.raises(ConfigError, match="far enough"):
+        searched(tiny, tmp_path / "run")
+    assert there == [True]

@@ -1,0 +1,5 @@
+"""Named by lm-eval's class, and unused."""
+
+
+class LoRARequest:
+    pass
