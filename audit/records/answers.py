@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 from audit.records.base import Inside, NotMeasured, Record, Text
 from audit.records.estimates import Divergence
 
@@ -39,6 +43,12 @@ HELD_OUT = 0
 """Part of a task that nobody chooses by: asked of the chosen variant at the end."""
 
 
+def _held(number: int) -> int:
+    if abs(number) >= 2**63:
+        raise ValueError("larger than a table of answers holds")
+    return number
+
+
 class Cell(Record):
     """One task scored on one variant: the unit of resuming."""
 
@@ -53,7 +63,7 @@ class Cell(Record):
     """Safetensors file of what the scored positions showed; empty where none was scored."""
     measured_sha256: str = ""
     n_items: int
-    part: int = 1
+    part: Annotated[int, AfterValidator(_held)] = 1
     """Which of the task's parts, from 1: a look at the data comes after each. 0: the items held out."""
     n_left_out: int = 0
     """Of the items met, those that the task's perturbation can't change: not asked, in no part."""
@@ -94,7 +104,7 @@ class Unscored(Record):
     """A part of a task that could not be scored, though others could; the next start tries again."""
 
     task: str
-    part: int = 1
+    part: Annotated[int, AfterValidator(_held)] = 1
     reason: str
 
 
