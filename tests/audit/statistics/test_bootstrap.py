@@ -228,3 +228,141 @@ def test_identical_models_are_no_evidence_of_a_change(n: int, rng: np.random.Gen
 def test_a_number_that_was_not_measured_is_refused(rng: np.random.Generator) -> None:
     with pytest.raises(ValueError, match="leave out or refuse"):
         bootstrap.sign_flip_p([1.0, np.nan], rng)
+
+
+def size_of_mean(values: Floats) -> Sums:
+    """|mean|, which noise alone makes larger than 0."""
+    return Sums(
+        np.column_stack([values, np.ones(values.size)]), lambda sums: abs(sums[..., 0] / sums[..., 1])
+    )
+
+
+def with_mean(errors: float, n: int = 400) -> Floats:
+    """Values whose mean is so many of its standard errors."""
+    values = np.random.default_rng(1).normal(size=n)
+    values = (values - values.mean()) / values.std()
+    return 0.01 * (values + errors / np.sqrt(n))
+
+
+@pytest.mark.parametrize(("errors", "measured"), [(0.9, False), (1.09, True), (5.0, True)])
+def test_what_is_a_third_chance_before_has_no_drop(errors: float, measured: bool) -> None:
+    # Noise on noise: |N(m, 1)| has the mean m (1 − 2 Φ(−m)) + 2 φ(m), over m by √2 − 1 of what chance made
+    folded = errors * (1 - 2 * stats.norm.cdf(-errors)) + 2 * stats.norm.pdf(errors)
+    assert ((folded - errors) / (np.sqrt(2) - 1) < errors / 3) == measured
+    after = size_of_mean(np.random.default_rng(2).normal(9, 0.1, 400))
+    found = bootstrap.difference_of_sums(
+        size_of_mean(with_mean(errors)), after, np.arange(400), np.random.default_rng(4)
+    )
+    assert isinstance(found, Estimate) == measured
+    if isinstance(found, NotMeasured):
+        assert "show by chance alone" in found.reason
+
+
+def test_chance_on_both_sides_alike_is_no_drop(rng: np.random.Generator) -> None:
+    chance = size_of_mean(with_mean(0.1))
+    same = estimated(bootstrap.difference_of_sums(chance, chance, np.arange(400), rng))
+    assert (same.value, same.standard_error) == (0, 0)
+
+
+def test_a_model_without_any_error_before_may_have_one_after(rng: np.random.Generator) -> None:
+    found = bootstrap.difference_of_sums(
+        size_of_mean(np.zeros(400)), size_of_mean(with_mean(5)), np.arange(400), rng
+    )
+    assert estimated(found).value == pytest.approx(-0.01 * 5 / 20)
+
+
+def test_a_statistic_over_nothing_in_some_resamples_has_no_error(rng: np.random.Generator) -> None:
+    rare = np.array([1.0] + [0.0] * 49)
+    over = Sums(
+        np.column_stack([np.ones(50), rare]),
+        lambda sums: np.where(sums[..., 1] > 0, sums[..., 0] / sums[..., 1], np.nan),
+    )
+    assert isinstance(bootstrap.difference_of_sums(over, over, np.arange(50), rng), NotMeasured)
+
+
+@pytest.mark.parametrize("at_once", [2_000_000, 35 * 50])
+@pytest.mark.parametrize("seed", range(5))
+def test_however_many_are_drawn_at_once_it_is_999_resamples(
+    at_once: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "_BATCH", at_once)
+    drawn: list[int] = []
+
+    def mean(sums: Floats) -> Floats:
+        drawn.append(sums.shape[0])
+        return np.asarray(sums[..., 0] / sums[..., 1])
+
+    before, after = np.random.default_rng(2).normal(size=(2, 50))
+    sides = [Sums(np.column_stack([side, np.ones(50)]), mean) for side in (before, after)]
+    found = estimated(
+        bootstrap.difference_of_sums(sides[0], sides[1], np.arange(50), np.random.default_rng(seed))
+    )
+    # And once of all that was seen, once without each item; before and after
+    assert sum(drawn) == 2 * (999 + 1 + 50)
+    expected = estimates.paired_mean(before - after)
+    assert found.standard_error == pytest.approx(expected.standard_error, rel=0.1)
+
+
+def test_the_error_is_the_spread_of_the_resamples_and_their_bias_as_at_a_kink() -> None:
+    seen: list[float] = []
+
+    def drop(rows: NDArray[np.int64]) -> float:
+        seen.append(float(np.max(rows)))
+        return seen[-1]
+
+    found = estimated(bootstrap.difference_of_rows(drop, np.arange(9), np.random.default_rng(3)))
+    value, resamples = seen[0], seen[1:]
+    assert len(resamples) == 999
+    bias = (np.mean(resamples) - value) / (np.sqrt(2) - 1)
+    assert found.standard_error == pytest.approx(np.hypot(np.std(resamples, ddof=1), bias), rel=1e-12)
+    assert (found.value, found.skewness) == (8, 0)
+
+
+def test_rows_that_some_resamples_lack_leave_no_error(rng: np.random.Generator) -> None:
+    found = bootstrap.difference_of_rows(
+        lambda rows: float("nan") if 0 not in rows else 1.0, np.arange(9), rng
+    )
+    assert isinstance(found, NotMeasured)
+
+
+@pytest.mark.parametrize(("size", "what", "clusters"), [(1, "40 items", None), (2, "20 clusters", 20)])
+def test_a_resampled_estimate_says_what_was_resampled(
+    size: int, what: str, clusters: int | None, rng: np.random.Generator
+) -> None:
+    before, after = np.random.default_rng(2).normal(5, 1, size=(2, 40))
+    found = estimated(
+        bootstrap.difference_of_sums(mean_of(before), mean_of(after), np.arange(40) // size, rng)
+    )
+    assert found.method == f"paired bootstrap of {what}, 999 resamples, t"
+    assert found.n_clusters == clusters
+    assert isinstance(found.design_effect, NotMeasured)
+    assert "resampled as it is" in found.design_effect.reason
+
+
+def test_two_clusters_are_enough_to_resample(rng: np.random.Generator) -> None:
+    before, after = np.random.default_rng(2).normal(5, 1, size=(2, 40))
+    found = bootstrap.difference_of_sums(mean_of(before), mean_of(after), np.arange(40) // 20, rng)
+    assert estimated(found).degrees_of_freedom == 1
+
+
+def test_resampled_bounds_name_their_method_and_units(rng: np.random.Generator) -> None:
+    before, after = documents(50)
+    bounds = bootstrap.ratio_bounds(before, after, np.arange(50), 0.05, rng)
+    assert isinstance(bounds, Bounds)
+    assert bounds.method == "BCa bootstrap of 50 units, 9999 resamples"
+
+
+def test_sixteen_differences_are_enumerated_and_seventeen_drawn() -> None:
+    assert bootstrap.sign_flip_p(np.arange(1, 17), np.random.default_rng(0)) == 2 / 2**16
+    assert bootstrap.sign_flip_p(np.arange(1, 18), np.random.default_rng(0)) >= 2 / (bootstrap.RESAMPLES + 1)
+
+
+def test_the_same_seed_flips_alike() -> None:
+    d = np.random.default_rng(4).normal(0.1, 1, 60)
+    one, other = (bootstrap.sign_flip_p(d, np.random.default_rng(6)) for _ in range(2))
+    assert one == other
+
+
+def test_two_clusters_are_bounded_by_what_each_of_them_shows(rng: np.random.Generator) -> None:
+    before, after = Ratio([1.0, 2.0], [2.0, 3.0]), Ratio([1.0, 1.0], [2.0, 3.0])
+    assert measured(bootstrap.ratio_bounds(before, after, [0, 1], 0.05, rng)) == pytest.approx((0, 1 / 3))

@@ -50,6 +50,19 @@ def test_an_item_can_lose_what_the_estimate_says_and_no_more() -> None:
     assert still.upper == pytest.approx(0.1 + 1.9 * (1 - 0.05 ** (1 / 40)))
 
 
+def test_scores_that_do_not_vary_and_have_no_limit_show_nothing() -> None:
+    still = look(scored().model_copy(update={"standard_error": 0.0}))
+    assert isinstance(drop.noninferiority_p(still, 0.03), NotMeasured)
+    assert isinstance(drop.bounds(still, 0.05), NotMeasured)
+
+
+def test_no_p_value_of_scores_is_0() -> None:
+    far = look(scored().model_copy(update={"standard_error": 1e-10, "degrees_of_freedom": 1e6}))
+    found = drop.noninferiority_p(far, 0.5)
+    assert isinstance(found, float)
+    assert 0 < found < 1e-300
+
+
 def test_that_nothing_flipped_is_no_evidence_of_a_change() -> None:
     assert drop.changed_p(look(LOST, lost=0, gained=0, bad_after=0)) == 1.0
 
