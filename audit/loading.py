@@ -140,8 +140,8 @@ def _in_float32(folder: Path, **options: Any) -> PreTrainedModel:
 
 
 def stored_dtype(model: PreTrainedModel) -> torch.dtype:
-    """What the files hold of a model that was loaded to be compressed."""
-    dtype: torch.dtype = model.config.dtype  # type: ignore[assignment]  # a string before it was loaded
+    """What the files hold of a model that was loaded to be compressed; of one without files its own."""
+    dtype: torch.dtype = model.config.dtype or model.dtype  # type: ignore[assignment]  # a string before it was loaded
     return dtype
 
 
