@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from audit import load_config, run_audit
 from audit.cli import app
+from audit.disk import write_record
 from audit.errors import ConfigError, StoreError
 from audit.reproduce import Reproduction, reproduce
 from suites import accuracy
@@ -77,7 +78,7 @@ def test_a_run_of_another_machine_finds_the_tasks_of_installed_suites(run: Path,
     log = tmp_path / "run" / "audit.json"
     suites = str(Path(accuracy.SUITE.include_path or "").parents[1])
     assert suites.encode() in log.read_bytes()
-    log.write_bytes(log.read_bytes().replace(suites.encode(), b"/opt/python3.99/suites"))
+    write_record(log, log.read_bytes().replace(suites.encode(), b"/opt/python3.99/suites"))
     found = reproduce(tmp_path / "run", tmp_path / "again")
     assert found.agrees
     assert {one.area for one in found.agreements if one.exactly} >= {"answers", "comparisons", "verdicts"}
