@@ -132,7 +132,7 @@ def test_what_was_measured_lies_in_the_run_folder_and_is_not_measured_again(
     monkeypatch.setattr("audit.efficiency.one_pass", twice)
     again = run_audit(load_config(settings(tiny, Path(log.config.out).parent)))
     assert again.efficiency == log.efficiency
-    kept = {path.stem for path in (Path(log.config.out) / "efficiency").iterdir()}
+    kept = {path.stem for path in (Path(log.config.out) / "efficiency").glob("*.json")}
     assert kept == {"original", "control", "magnitude-50"}
 
 
