@@ -88,7 +88,7 @@ def supply(session: nox.Session) -> None:
     """A wheel without extras, its start, its SBOM, and known holes in what is locked; `-- --offline`."""
     session.install("build", "cyclonedx-bom>=7", "pip-audit>=2.9")
     session.run("python", "-m", "build", "--wheel", "--outdir", "dist")
-    session.run("python", "fixtures/reliability/supply.py", *session.posargs)
+    session.run("python", "-m", "fixtures.reliability.supply", *session.posargs)
 
 
 @nox.session

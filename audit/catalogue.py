@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from audit import registry
+from audit.disk import HALF
 from audit.errors import ConfigError, StoreError
 from audit.history import Found, audits
 from audit.records import Interval, NotMeasured, PastAudit, PastResult
 from audit.results import CatalogueRow
-from audit.store import write_file
+from audit.store import check_place, write_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -110,12 +111,11 @@ class Catalogue:
         ending, pages = out.suffix.removeprefix("."), registry.names("audit.history_formats")
         if ending not in (*_FORMATS, *pages):
             raise ConfigError(registry.unknown("ending of --out", ending, [*_FORMATS, *pages]))
-        if out.is_dir() or not out.parent.is_dir():
-            raise ConfigError(f"--out {out}: name a file in a folder that exists.")
+        check_place(out)
         if ending in pages:
             write_file(out, registry.history_format(ending).render(self.rows(chosen)))
             return
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".half-") as place:
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=HALF) as place:
             half = Path(place) / "table"
             self._database.execute(
                 f"COPY (SELECT {_columns(ending)} FROM audits WHERE {chosen.where} "

@@ -108,8 +108,10 @@ def reproduce(
         raise StoreError(
             f"{run} stopped before its end: {then.error}. Finish it by the command that began it."
         )
-    config = then.config.model_copy(update={"suites": tuple(map(_where_it_lies_here, then.config.suites))})
-    if not trust and (named := _acts(config)):
+    installed = tuple(_installed())
+    suites = tuple(_where_it_lies_here(suite, installed) for suite in then.config.suites)
+    config = then.config.model_copy(update={"suites": suites})
+    if not trust and (named := _acts(config, installed)):
         raise ConfigError(
             f"{run} names {', '.join(named)}. If it is your own, or from somebody whose code you would run, "
             "say so by --trust."
@@ -143,25 +145,25 @@ def agreements(
     return (*found, *(_numbers(area, then[0], now[0], tolerance) for area in _NUMBERS))
 
 
-def _acts(config: AuditConfig) -> list[str]:
+def _acts(config: AuditConfig, installed: Sequence[Suite]) -> list[str]:
     """What of a config runs code or is sent keys; suites of installed packages are code of this machine."""
     models = (config.model, *(level.artefact for level in config.levels if level.artefact))
     named = [f"code of {one.name}" for one in models if one.trust_remote_code]
     named += [f"pickles of {one.name}" for one in models if one.allow_pickle]
-    installed = {one.include_path for one in _installed()}
+    known = {one.include_path for one in installed}
     for suite in config.suites:
-        folders = (suite.include_path if suite.include_path not in installed else None, suite.data_dir)
+        folders = (suite.include_path if suite.include_path not in known else None, suite.data_dir)
         named += [f"tasks in {folder}" for folder in folders if folder]
     named += [f"a server at {level.endpoint.url}" for level in config.levels if level.endpoint]
     return list(dict.fromkeys(named))
 
 
-def _where_it_lies_here(suite: Suite) -> Suite:
+def _where_it_lies_here(suite: Suite, installed: Sequence[Suite]) -> Suite:
     """A suite of an installed package with the folder of its tasks on this machine; another one as it is.
 
     Whether those tasks ask the same is told by the answers.
     """
-    known = (one.include_path for one in _installed() if (one.name, one.tasks) == (suite.name, suite.tasks))
+    known = (one.include_path for one in installed if (one.name, one.tasks) == (suite.name, suite.tasks))
     here = next(known, suite.include_path)
     return suite.model_copy(update={"include_path": here}) if suite.include_path else suite
 

@@ -504,9 +504,14 @@ def write_report(run: Path, name: str, data: bytes) -> Path:
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file that the user named by --out, whole or not at all."""
+    check_place(path)
+    write_report(path.parent, path.name, data)
+
+
+def check_place(path: Path) -> None:
+    """Raises ConfigError where no file that the user named by --out can be written."""
     if path.is_dir() or not path.parent.is_dir():
         raise ConfigError(f"--out {path}: name a file in a folder that exists.")
-    write_report(path.parent, path.name, data)
 
 
 def config_digest(config: AuditConfig, log: AuditLog | None = None) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from audit import registry
 from audit.bounded import json_of, read_bytes
-from audit.disk import DIGEST
+from audit.disk import DIGEST, HALF
 from audit.errors import ShrinkproofError
 from audit.records import AuditLog, Variant, canonical
 from audit.signing.checked import Checked
@@ -82,7 +82,7 @@ class Files:
             for name, path in names.items()
             if name not in _UNSIGNABLE
             and not name.endswith(DIGEST)  # which follows from the file that it is named after
-            and not name.startswith(("scratch/", ".half-"))
+            and not name.startswith(("scratch/", HALF))
             and "/.half-" not in name
         }
 

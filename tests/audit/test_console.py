@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from io import StringIO
-from pathlib import Path
 
 import pytest
+from from_reports import gate_log
 from rich.console import Console
 
 from audit.console import print_verdicts
@@ -16,11 +15,6 @@ from audit.records import AuditLog, CheckedRecovery, Confirmation, Interval, Not
 @pytest.fixture(scope="module")
 def gate() -> AuditLog:
     """The report's made-up audit, as the gate decides it."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
-    try:
-        from gate_log import gate_log
-    finally:
-        sys.path.pop(0)
     return gate_log()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import rfc8785
+from from_reports import gate_log, hostile
 from rich.console import Console
 from signed_run import make_run
 from typer.testing import CliRunner
@@ -173,21 +174,11 @@ def shown(print_it: Any) -> str:
 
 def nasty(log: AuditLog) -> AuditLog:
     """A log whose every word is nasty."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
-    try:
-        import logs
-    finally:
-        sys.path.pop(0)
-    return logs.hostile(log, NASTY)
+    return hostile(log, NASTY)
 
 
 @pytest.fixture(scope="module")
 def gate() -> AuditLog:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
-    try:
-        from gate_log import gate_log
-    finally:
-        sys.path.pop(0)
     return nasty(gate_log())
 
 
