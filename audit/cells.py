@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from audit.errors import ModelError, OutOfMemoryError
+from audit.errors import ModelError, NoNumbersError, OutOfMemoryError
 from audit.harness import LoadedTask, Measured, Scored, Scorer, n_repeated, n_tied, scorer_name
 from audit.provenance import now
 from audit.records import AuditConfig, Cell, Divergence, NotMeasured, Sample, Variant
@@ -56,7 +56,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Unable:
-    """A cell that memory does not suffice for, though it may for others."""
+    """A cell that can't be scored, though others may: memory does not suffice, or the model says nothing."""
 
     key: str
     reason: str
@@ -115,6 +115,10 @@ class CellScorer:
             return self._scored(wanted, original, advance)
         except OutOfMemoryError as error:
             return Unable(wanted.key, str(error))
+        except NoNumbersError as error:
+            if wanted.is_original:  # nothing could be held against it
+                raise
+            return Unable(wanted.key, str(error))
 
     def _scored(self, wanted: Wanted, original: Arrays | None, advance: Callable[[float], None]) -> Answered:
         self.load(wanted.variant)
@@ -123,7 +127,7 @@ class CellScorer:
         try:
             scored = self._scorer.score(wanted.task, wanted.part, against, advance)
         except ModelError as error:
-            raise ModelError(f"{wanted.variant.name}: {error}") from error
+            raise type(error)(f"{wanted.variant.name}: {error}") from error
         cell = Cell(
             task=wanted.task.name, key=wanted.key, path="", sha256="", n_items=0, part=wanted.part,
             n_left_out=wanted.task.n_left_out, task_version=wanted.task.version,

@@ -27,10 +27,10 @@ from audit.records import (
     ExecutorRef,
     Level,
     ModelRef,
-    Record,
     Rule,
     SearchPlan,
     Suite,
+    Written,
 )
 from audit.suite_entry import SuiteEntry, suites_of
 from audit.vendor_card import NO_CARD, load_card
@@ -47,7 +47,7 @@ ENGINE = str(Engine.model_fields["name"].default)
 _LEVEL_NAME = re.compile(r"[\w.-]+")
 
 
-class Promises(Record):
+class Promises(Written):
     """`claims:` of a candidate: what its maker says, to be checked in its files."""
 
     bits: Annotated[float, Field(gt=0)] | None = None
@@ -73,7 +73,7 @@ class CandidateEntry(ModelEntry):
 LevelEntry = str | dict[str, Any]
 
 
-class SearchEntry(Record):
+class SearchEntry(Written):
     """`search:`: what is given here narrows the plan; see `SearchPlan` for what is not."""
 
     methods: tuple[str, ...] | None = None
@@ -89,7 +89,7 @@ class SearchEntry(Record):
     tokens: int | None = None
 
 
-class ConfigFile(Record):
+class ConfigFile(Written):
     """The keys of the YAML file. What is not given falls to the defaults of `AuditConfig`."""
 
     model: str | ModelEntry
@@ -287,7 +287,7 @@ def _parse(data: dict[str, Any], lines: Lines, where: str) -> ConfigFile:
 
 
 def _keys_beside(path: KeyPath) -> Sequence[str]:
-    nested: dict[str | int, type[Record]] = {
+    nested: dict[str | int, type[Written]] = {
         "model": ModelEntry, "candidates": CandidateEntry, "suites": SuiteEntry, "rules": Rule,
         "budgets": Budget, "device_map": DeviceMap,
     }  # fmt: skip

@@ -3,6 +3,7 @@
 ShrinkproofError              exit code 2 at the command line, one line, no traceback
 ├── ConfigError               the YAML or a flag says something unusable
 ├── ModelError                the model folder, its files, or its numbers are unusable
+│   └── NoNumbersError        what it computes for an item says nothing: NaN, infinite, or all alike
 ├── CompressionError          a level could not be made, or is not what it claims
 ├── EvaluationError           a task could not be loaded or scored
 ├── StoreError                the run folder: another config's, unreadable, disk full
@@ -29,6 +30,10 @@ class ConfigError(ShrinkproofError):
 
 class ModelError(ShrinkproofError):
     """The model's folder, its files, or the numbers it computes are unusable."""
+
+
+class NoNumbersError(ModelError):
+    """What a model computes for some items says nothing: NaN, infinite, or the same of every choice."""
 
 
 class CompressionError(ShrinkproofError):

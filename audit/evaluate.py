@@ -207,7 +207,7 @@ class _Scoring:
         return self._crew.variants_at_once if self._crew else 1
 
     def have(self, cells: Sequence[Wanted]) -> list[tuple[Wanted, Cell | Unscored]]:
-        """The cells, in their order, scored if need be and memory suffices."""
+        """The cells, in their order, scored if need be and as far as they can be."""
         missing = {cell.key: self._missing[cell.key] for cell in cells if cell.key in self._missing}
         for wanted in [one for one in missing.values() if one.original in self._unable]:
             self._leave(missing.pop(wanted.key), "the original was not scored on these items")

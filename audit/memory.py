@@ -14,6 +14,7 @@ FLOAT32 = 4
 """Bytes of a weight while a method works on it."""
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
+STATUS = Path("/proc/self/status")
 
 
 def free_bytes(device: str) -> int | None:
@@ -67,6 +68,34 @@ def short(what: str, error: BaseException) -> OutOfMemoryError:
     """The error that names the step and the way out."""
     line = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return OutOfMemoryError(f"{what}: memory does not suffice ({line:.200}). {MORE_MEMORY}.")
+
+
+@contextlib.contextmanager
+def at_most(more: int) -> Iterator[None]:
+    """Raise MemoryError in the block when this process takes so many bytes more; only on Linux.
+
+    All threads are bounded for that time. A limit that holds already is kept where it is lower.
+    """
+    held = _held()
+    if held is None:
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [held + more, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _held() -> int | None:
+    """Bytes that this process may write to, taken or only asked for."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int(STATUS.read_text().split("VmData:")[1].split()[0]) * 1024
+    return None
 
 
 def _of_machine() -> int | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audit import weights
 from audit.errors import ConfigError, ModelError
-from audit.records import ModelRef, Record
+from audit.records import ModelRef, Written
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(:[\w./-]+\.(gguf|onnx))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -21,7 +21,7 @@ _HUB_FILE = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?:[\w./-]+")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]
 
 
-class ModelEntry(Record):
+class ModelEntry(Written):
     """`model:` written as a mapping."""
 
     name: str

@@ -11,13 +11,13 @@ from pydantic import Field
 from audit import registry
 from audit.errors import ConfigError
 from audit.ready import checked, mapping, ready_or_own
-from audit.records import DIVERGENCE, AuditConfig, Budget, Record, Rule, Suite
+from audit.records import DIVERGENCE, AuditConfig, Budget, Rule, Suite, Written
 
 _OF_SHARES = ("margin", "ceiling", "because")
 """Terms that say nothing of a divergence: nats are no share."""
 
 
-class Policy(Record):
+class Policy(Written):
     """A YAML file of the terms of rules: the keys of `Rule` without suite and metric."""
 
     title: str

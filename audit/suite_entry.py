@@ -16,7 +16,7 @@ from audit.errors import ConfigError
 from audit.local_data import local_tasks, own_tasks
 from audit.pinning import file_digest, found_file
 from audit.ready import checked, mapping, own
-from audit.records import Metric, Record, Suite, Task
+from audit.records import Metric, Suite, Task, Written
 
 SUITE_FILE = "suite.yaml"
 """In the folder of a suite that somebody wrote: the keys of `SuiteEntry`."""
@@ -38,7 +38,7 @@ OF_PERTURBED = (
 _NAME = re.compile(r"[\w.-]+")
 
 
-class SuiteEntry(Record):
+class SuiteEntry(Written):
     """A suite of the user's own: lm-eval tasks, or a file of questions, under a name."""
 
     name: str

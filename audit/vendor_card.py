@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from audit import registry
 from audit.errors import ConfigError
-from audit.records import Claim, Record, RecoveryClaim, Suite
+from audit.records import Claim, RecoveryClaim, Suite, Written
 from audit.yaml_lines import KeyPath, explain, place, read_yaml
 
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -54,7 +54,7 @@ def _share(value: float) -> float:
     return value
 
 
-class Recovered(Record):
+class Recovered(Written):
     """One line of `recovered:`."""
 
     suite: str | None = None
@@ -70,7 +70,7 @@ class Recovered(Record):
         return self
 
 
-class Card(Record):
+class Card(Written):
     """The keys of the YAML file."""
 
     source: str = ""

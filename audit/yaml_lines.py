@@ -62,17 +62,22 @@ def place(lines: Lines, path: KeyPath, where: str) -> str:
 def explain(
     error: ValidationError, lines: Lines, where: str, keys_beside: Callable[[KeyPath], Sequence[str]]
 ) -> str:
-    """The first complaint of pydantic in our words: file, line, key, value, what would be right.
+    """The nearest complaint of pydantic in our words: file, line, key, value, what would be right.
 
     `keys_beside` gives the keys that there are where an unknown one stands.
     """
-    first = max(error.errors(), key=lambda e: e["type"] == "extra_forbidden")
-    path = tuple(part for part in first["loc"] if not _is_type_name(part))
+    # Of a union each branch complains; the one that was meant does so deepest inside
+    first = max(error.errors(), key=lambda e: (e["type"] == "extra_forbidden", len(_keys(e["loc"]))))
+    path = _keys(first["loc"])
     at = place(lines, path, where)
     key = ".".join(map(str, path))
     if first["type"] == "extra_forbidden":
         return f"{at}: {registry.unknown('key', str(path[-1]), keys_beside(path))}"
     return f"{at}: {key}: {first['msg']} (given {first.get('input')!r})."
+
+
+def _keys(path: KeyPath) -> KeyPath:
+    return tuple(part for part in path if not _is_type_name(part))
 
 
 def _is_type_name(part: str | int) -> bool:

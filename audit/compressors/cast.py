@@ -6,7 +6,7 @@ from typing import Literal
 
 from audit.loading import before_saving
 from audit.making import Made, Making
-from audit.records import Record
+from audit.records import Written
 
 TITLE = "16-bit floating-point weights"
 LIBRARY = "torch"
@@ -16,7 +16,7 @@ PRESETS: dict[str, dict[str, bool | int | float | str]] = {
 }
 
 
-class Options(Record):
+class Options(Written):
     """Which of the two."""
 
     dtype: Literal["bfloat16", "float16"]

@@ -6,14 +6,14 @@ from typing import Literal
 
 from audit.loading import saved
 from audit.making import Made, Making
-from audit.records import Record
+from audit.records import Written
 
 TITLE = "the original again, saved and reloaded: the control"
 LIBRARY = "transformers"
 PRESETS: dict[str, dict[str, bool | int | float | str]] = {"control": {}}
 
 
-class Options(Record):
+class Options(Written):
     """How it is measured again."""
 
     dtype: Literal["float32", "bfloat16", "float16"] | None = None

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from audit.errors import CompressionError
 from audit.loading import linear_layers, saved
 from audit.making import Made, Making
-from audit.records import Record
+from audit.records import Written
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ PRESETS: dict[str, dict[str, bool | int | float | str]] = {
 HALF = 0.5
 
 
-class Options(Record):
+class Options(Written):
     """Settings of magnitude pruning."""
 
     sparsity: Annotated[float, Field(gt=0, lt=1)] = HALF

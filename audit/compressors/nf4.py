@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from audit.compressors.llm_compressor import left_out
 from audit.loading import before_saving, linear_layers, stored_dtype
 from audit.making import Made, Making
-from audit.records import Record
+from audit.records import Written
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,7 @@ LIBRARY = "bitsandbytes"
 PRESETS: dict[str, dict[str, bool | int | float | str]] = {"nf4": {}}
 
 
-class Options(Record):
+class Options(Written):
     """Settings of bitsandbytes' 4-bit quantisation."""
 
     quant_type: Literal["nf4", "fp4"] = "nf4"

@@ -13,7 +13,7 @@ from audit.compressors import packed
 from audit.errors import CompressionError
 from audit.loading import linear_layers, stored_dtype
 from audit.making import Made, Making
-from audit.records import Record
+from audit.records import Written
 
 TITLE = "round-to-nearest weight quantisation, packed (compressed-tensors)"
 LIBRARY = "compressed-tensors"
@@ -28,7 +28,7 @@ _EXCEPTION = re.compile(r"[^\s=,]+=[2-8]")
 Bits = Annotated[int, Field(ge=2, le=8)]
 
 
-class Options(Record):
+class Options(Written):
     """Settings of round-to-nearest."""
 
     bits: Bits

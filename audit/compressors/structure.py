@@ -19,7 +19,7 @@ from pydantic import Field
 from audit.errors import CompressionError
 from audit.loading import logits, saved
 from audit.making import Made, Making
-from audit.records import Record
+from audit.records import Written
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +50,7 @@ Scorer = Callable[[Making[Any], Sequence[Part]], "list[Tensor]"]
 """[units] for each part: what a unit is worth."""
 
 
-class Width(Record):
+class Width(Written):
     """How much of each layer's width goes."""
 
     share: Annotated[float, Field(gt=0, lt=1)]

@@ -11,14 +11,14 @@ from audit import activations
 from audit.compressors import packed
 from audit.loading import linear_layers
 from audit.making import Made, Making
-from audit.records import Record
+from audit.records import Written
 
 TITLE = "8-bit weights and activations (W8A8), round-to-nearest (compressed-tensors)"
 LIBRARY = "compressed-tensors"
 PRESETS: dict[str, dict[str, bool | int | float | str]] = {"w8a8": {}}
 
 
-class Options(Record):
+class Options(Written):
     """None: the format leaves no choice."""
 
 

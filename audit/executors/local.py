@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from audit.cells import Answered, ArraysOf, CellScorer, Unable, Wanted
 from audit.loading import resolve_device
 from audit.progress import Progress
-from audit.records import AuditConfig, Record
+from audit.records import AuditConfig, Written
 
 LIBRARY = ""
 
 
-class Options(Record):
+class Options(Written):
     """Nothing is left open."""
 
 

@@ -21,7 +21,7 @@ from audit.executors.ray_worker import Asked, Worker, Workplace
 from audit.loading import resolve_device, resolve_dtype
 from audit.memory import GIB
 from audit.progress import Progress
-from audit.records import AuditConfig, NotMeasured, Record, Variant
+from audit.records import AuditConfig, NotMeasured, Variant, Written
 
 LIBRARY = "ray"
 ATTEMPTS = 3
@@ -35,7 +35,7 @@ LOOK_SECONDS = 10
 _QUIETLY: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
 
 
-class Options(Record):
+class Options(Written):
     """Where the workers are, how many, and what each asks of its node."""
 
     address: str | None = None

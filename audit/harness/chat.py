@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.errors import EvaluationError
+from audit.memory import GIB, at_most
 
 Message = dict[str, str]
 """`role` and `content`."""
@@ -19,6 +20,8 @@ SECONDS = 10.0
 """That a template may take for one prompt."""
 MOST = 10_000_000
 """Characters of a prompt."""
+MEMORY = GIB
+"""Bytes that a template may take for one prompt."""
 PLAIN = "none of its own: User: … Assistant: …"
 
 
@@ -45,11 +48,16 @@ class ChatTemplate:
             ]  # fmt: skip
             return "\n".join([*lines, "Assistant:"] if add_generation_prompt else lines)
         try:
-            with _within(SECONDS):
+            with at_most(MEMORY), _within(SECONDS):
                 prompt: str = self.tokenizer.apply_chat_template(
                     list(history), tokenize=False, add_generation_prompt=add_generation_prompt,
                     continue_final_message=not add_generation_prompt,
                 )  # fmt: skip
+        except MemoryError:
+            raise EvaluationError(
+                f"the original's chat template takes more than {MEMORY / GIB:g} GiB for one prompt. "
+                "Mend it, or audit suites that are no chats."
+            ) from None
         except Exception as error:  # a template may do anything that its sandbox does not forbid
             raise EvaluationError(
                 f"the original's chat template can't write a prompt: {type(error).__name__}: {error}. "
@@ -77,7 +85,8 @@ def _within(seconds: float) -> Iterator[None]:
         raise TimeoutError(f"it takes more than {seconds:g} seconds")
 
     before, began = signal.signal(signal.SIGALRM, stop), time.monotonic()
-    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again and again, since jinja passes over the first error where it computes what is constant
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audit.devices import input_device
-from audit.errors import ModelError
+from audit.errors import NoNumbersError
 from audit.harness import trie as tries
 from audit.harness.attention import MaskedModel, masks
 from audit.harness.packs import ScoredPack, scored_packs
@@ -180,12 +180,12 @@ def _step(masked: MaskedModel, cache: RowCache, tokens: list[int]) -> list[tuple
 
 
 def _likeliest(logits: torch.Tensor) -> list[tuple[int, float]]:
-    """Token and logit of each row. Raises ModelError where no token is: NaN, or +inf, which any may share."""
+    """Token and logit of each row. NoNumbersError where no token is: NaN, or +inf, which any may share."""
     best = logits.max(-1)  # NaN where any is
     found = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
     for _, logit in found:
         if not math.isfinite(logit):
-            raise ModelError(
+            raise NoNumbersError(
                 f"a logit of an answer's next token is {logit}: the model computes NaN or infinite logits, "
                 "and no token is the likeliest. Check the checkpoint, or try dtype: float32."
             )
@@ -194,7 +194,7 @@ def _likeliest(logits: torch.Tensor) -> list[tuple[int, float]]:
 
 @contextlib.contextmanager
 def refusing_nan(model: PreTrainedModel) -> Iterator[None]:
-    """Inside, the model's own `generate` raises ModelError where `_likeliest` does, and picks no token."""
+    """Inside, the model's own `generate` raises as `_likeliest` does, and picks no token."""
 
     def look(_: Any, __: Any, output: Any) -> None:
         _likeliest(output.logits[:, -1])

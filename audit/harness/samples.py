@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audit import registry
-from audit.errors import EvaluationError, ModelError
+from audit.errors import EvaluationError, NoNumbersError
 from audit.harness.tasks import LoadedTask
 from audit.records import Sample, Suite
 
@@ -174,7 +174,7 @@ def _first_pair(response: Any) -> tuple[float, bool]:
 def _check_number(value: float, entry: Mapping[str, Any], loaded: LoadedTask) -> None:
     if not math.isfinite(value):
         why = "it finds the answer impossible" if value == -math.inf else "it computes NaN or infinite logits"
-        raise ModelError(
+        raise NoNumbersError(
             f"the model's log-likelihood of item {entry['doc_id']} of task '{loaded.name}' is {value}: "
             f"{why}. Check the checkpoint, or try dtype: float32."
         )
@@ -192,13 +192,13 @@ def n_repeated(samples: Sequence[Sample]) -> int:
 
 
 def check_distinct(samples: Sequence[Sample], task: str) -> None:
-    """Raises ModelError where all choices of every item are equally likely: the first would always win.
+    """Raises NoNumbersError where all choices of every item are equally likely: the first would always win.
 
     Where the right answer stands first, as in some data sets, such a model would know everything.
     """
     scores = [one.scores for one in _items(samples) if len(one.scores) > 1]
     if len(scores) >= ENOUGH_TIES and all(min(one) == max(one) for one in scores):
-        raise ModelError(
+        raise NoNumbersError(
             f"the model finds all choices of each of {len(scores)} items of task '{task}' equally likely, as "
             "one does whose logits are constant: it says nothing. Check the checkpoint."
         )

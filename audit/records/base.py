@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import rfc8785
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from audit.errors import StoreError
 
@@ -91,6 +92,24 @@ class Record(BaseModel):
     """Base of all nouns: immutable, no unknown keys, no NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Written(Record):
+    """Base of what people write: yes and no are no numbers, though pydantic reads them as 1 and 0."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        given = value if isinstance(value, list | tuple) else [value]
+        field = cls.model_fields[str(info.field_name)]
+        if any(isinstance(one, bool) for one in given) and not _takes_bool(field.annotation):
+            raise PydanticCustomError("bool_is_no_number", "yes and no are no numbers")
+        return value
+
+
+def _takes_bool(annotation: Any) -> bool:
+    """Whether yes and no are among the values of this type, or of what it holds."""
+    return annotation in (bool, Any, object) or any(map(_takes_bool, get_args(annotation)))
 
 
 class NotMeasured(Record):

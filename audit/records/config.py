@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from audit.errors import StoreError
-from audit.records.base import Count, Record, Share, canonical
+from audit.records.base import Count, Record, Share, Written, canonical
 from audit.records.frameworks import Framework
 from audit.records.models import Level, ModelRef
 from audit.records.promises import MEASURED_QUANTITIES, Budget, DeviceProfile, Rule
@@ -49,7 +49,7 @@ class SearchPlan(Record):
     calibration_sha256: str | None = None
 
 
-class DeviceMap(Record):
+class DeviceMap(Written):
     """A model spread by accelerate over the GPUs and, what they can't hold, over main memory and disk."""
 
     policy: Literal["auto", "balanced", "balanced_low_0", "sequential"] = "auto"
@@ -58,7 +58,7 @@ class DeviceMap(Record):
     """What a GPU, by its number, or `cpu` may hold: `70GiB`. Of others, what is free there."""
 
 
-class Engine(Record):
+class Engine(Written):
     """vLLM, which answers for the original and every variant in the place of the scorer of ours."""
 
     name: Literal["vllm"] = "vllm"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from audit.records.base import Inside, NotMeasured, Record, Share
+from audit.records.base import Inside, NotMeasured, Record, Share, Written
 
 
 class ModelRef(Record):
@@ -39,7 +39,7 @@ class Endpoint(Record):
     """Its name there."""
 
 
-class Claim(Record):
+class Claim(Written):
     """What somebody says of an artefact: its maker, its name, the config."""
 
     quantity: Literal["bits", "sparsity", "2:4", "size"]

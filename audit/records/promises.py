@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from audit.records.base import Count, Record
+from audit.records.base import Count, Written
 
 
-class Rule(Record):
+class Rule(Written):
     """A promise fixed before the run: the drop stays below the margin."""
 
     suite: str
@@ -47,7 +47,7 @@ MEASURED_QUANTITIES = ("peak_memory_bytes", "prefill_latency_ratio", "decode_lat
 """Those that take running the model for them."""
 
 
-class Budget(Record):
+class Budget(Written):
     """A promise about an artefact itself: no more than so much of something, or one of these formats."""
 
     quantity: Quantity
@@ -72,7 +72,7 @@ class Budget(Record):
         return self
 
 
-class DeviceProfile(Record):
+class DeviceProfile(Written):
     """A device that an artefact is meant for: what it must fit in, and what the runtime there can read."""
 
     title: str

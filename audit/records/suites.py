@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from audit.records.base import Record
+from audit.records.base import Record, Written
 
 
-class Metric(Record):
+class Metric(Written):
     """What is counted per item."""
 
     name: str
@@ -54,7 +54,7 @@ class Metric(Record):
         return self
 
 
-class Task(Record):
+class Task(Written):
     """One lm-eval task of a suite."""
 
     name: str
@@ -63,7 +63,7 @@ class Task(Record):
     """None: what the task's own YAML says."""
 
 
-class Needed(Record):
+class Needed(Written):
     """A library without which a suite can't be measured."""
 
     distribution: str

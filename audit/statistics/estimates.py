@@ -368,7 +368,10 @@ def _unskewed(t: float, skewness: float) -> float:
     t + γ' t² / 3 + γ'² t³ / 27 + γ' / 6 with γ' = γ / √n, his third and simplest cubic.
     """
     slope = skewness / 3
-    return t + slope * t**2 + slope**2 * t**3 / 3 + slope / 2
+    if slope == 0:
+        return t
+    bend = slope * t  # its factor is never negative, so that a huge t overflows to the side that it is on
+    return t * (1 + bend + bend * bend / 3) + slope / 2
 
 
 def _skewed(quantile: float, skewness: float) -> float:

@@ -121,6 +121,23 @@ def test_a_number_that_is_none_is_refused_with_its_line_key_and_value(
     assert number.replace(".nan", "nan").replace(".inf", "inf") in said.replace(".0 ", " ")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "limit: true",
+        "rules: [{suite: bias, margin: yes}]",
+        "levels: [{method: rtn, bits: true}]",
+        "budgets: [{quantity: size_bytes, at_most: on}]",
+        "suites: [{name: mine, tasks: [{name: x, num_fewshot: false}]}]",
+        "search: {bits: [4, true]}",
+    ],
+)
+def test_yes_is_not_read_as_one(tmp_path: Path, model: Path, line: str) -> None:
+    said = refused(tmp_path, f"model: {model}\n{line}\n")
+    assert "audit.yaml, line 2" in said
+    assert "yes and no are no numbers" in said
+
+
 def test_a_margin_in_points_is_refused_with_what_was_meant(tmp_path: Path, model: Path) -> None:
     message = refused(tmp_path, f"model: {model}\nrules:\n  - suite: bias\n    margin: 3")
     assert "line 3" in message

@@ -13,7 +13,7 @@ import pytest
 
 from audit import load_config, make_variants, run_audit
 from audit.errors import ModelError
-from audit.records import NotMeasured
+from audit.records import Endpoint, NotMeasured
 from fixtures.served_model import Answer, completions
 
 pytest.importorskip("tenacity", reason="the extra endpoint is not installed")
@@ -103,3 +103,24 @@ def _taken(original: Path, url: str, tmp_path: Path) -> None:
         "out": str(tmp_path / "run"),
     }
     make_variants(load_config(config))
+
+
+def test_an_empty_answer_is_refused_before_a_server_is_asked(tiny: Path) -> None:
+    from lm_eval.api.instance import Instance
+
+    from audit.harness.served import Served
+    from audit.harness.trie import UnaskableError
+
+    served = Served(
+        Endpoint(url="http://127.0.0.1:9/v1", model="x"), load_config({"model": str(tiny)}), probed=()
+    )
+    asked = [
+        Instance("loglikelihood", {}, ("How", " well"), 0),
+        Instance("loglikelihood", {}, ("", "How well"), 1),
+        Instance("loglikelihood_rolling", {}, ("How well",), 2),
+    ]
+    assert served.cost(asked) == 3 * len(served.tok_encode("How well"))
+    for context in ("How", ""):
+        with pytest.raises(UnaskableError, match="has an empty continuation") as error:
+            served.cost([*asked, Instance("loglikelihood", {}, (context, ""), 3)])
+        assert error.value.request == 3

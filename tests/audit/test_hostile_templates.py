@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ from audit.errors import EvaluationError
 from audit.harness import chat
 from audit.harness.chat import ChatTemplate
 from audit.loading import load_tokenizer
+from audit.memory import STATUS
 
 HISTORY = [{"role": "user", "content": "Hello"}]
 
@@ -46,6 +48,23 @@ def test_loops_in_loops_are_stopped(tiny: Path, monkeypatch: pytest.MonkeyPatch)
     loop = "{% for _ in range(99999) %}"
     with pytest.raises(EvaluationError, match=r"TimeoutError: it takes more than 0\.2 seconds"):
         written(tiny, f"{3 * loop}{3 * '{% endfor %}'}")
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="this system doesn't count what a process takes")
+@pytest.mark.parametrize(
+    "template", ["{{ 'x' * 10**11 }}", "{{ '%100000000000d' % 1 }}", "{{ 'x' | center(10**11) }}"]
+)
+def test_one_operation_takes_no_more_memory_than_a_prompt_may(tiny: Path, template: str) -> None:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(EvaluationError, match="takes more than 1 GiB for one prompt"):
+        written(tiny, template)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_one_operation_that_takes_hours_is_stopped(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat, "SECONDS", 0.2)
+    with pytest.raises(EvaluationError, match=r"TimeoutError: it takes more than 0\.2 seconds"):
+        written(tiny, "{{ 10**(10**9) }}")
 
 
 def test_a_prompt_without_end_is_refused(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

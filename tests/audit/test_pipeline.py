@@ -190,6 +190,35 @@ def test_nan_logits_are_an_error_and_not_a_score(broken_copy: Path, tmp_path: Pa
         run_audit(load_config(settings(broken_copy, tmp_path / "run")))
 
 
+def test_a_candidate_that_says_nothing_of_some_items_is_recorded_and_the_rest_goes_on(
+    tiny: Path, broken_copy: Path, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+    from transformers import AutoTokenizer
+
+    file, config = broken_copy / "model.safetensors", broken_copy / "config.json"
+    tensors = load_file(file)
+    # An output head of its own: the NaN of one token's embedding is met where that token is read
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
+    (token,) = AutoTokenizer.from_pretrained(broken_copy).encode(" Muslim", add_special_tokens=False)
+    assert token not in torch.linspace(0, len(tensors["lm_head.weight"]) - 1, 32).long()
+    tensors["model.embed_tokens.weight"][token] = float("nan")
+    save_file(tensors, file, metadata={"format": "pt"})
+    config.write_text(json.dumps({**json.loads(config.read_text()), "tie_word_embeddings": False}))
+
+    changes = {"candidates": [{"model": str(broken_copy), "name": "acme"}], "suites": ["accuracy", "bias"]}
+    log = run_audit(load_config(settings(tiny, tmp_path / "run", levels=["control"], limit=12, **changes)))
+
+    left_out = [(run.variant, run.suite, one.reason) for run in log.runs for one in run.unscored]
+    assert {(variant, suite) for variant, suite, _ in left_out} == {("acme", "bias")}
+    assert all(reason.startswith("acme: the model's log-likelihood of item") for *_, reason in left_out)
+    decided = {(one.variant, one.rule.suite): one.decision for one in log.verdicts}
+    assert decided["acme", "bias"] == "inconclusive"
+    assert ("acme", "accuracy") in decided
+    assert ("control", "bias") in decided
+
+
 def test_tensors_that_do_not_match_the_config_are_an_error(broken_copy: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 

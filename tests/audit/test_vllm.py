@@ -351,3 +351,16 @@ def test_new_tokens_that_leave_no_room_for_the_prompt_are_refused(short: Any) ->
     with pytest.raises(ValueError, match="may generate 16 tokens; the model takes 16 with the prompt"):
         short.generate_until(asked)
     assert short.cost(asked) == len(short.tok_encode("How?")) + 16
+
+
+def test_what_is_longer_than_the_model_takes_is_counted_as_cut(short: Any) -> None:
+    long = "How " * 40
+    asked = [
+        Instance("loglikelihood", {}, (long, " well"), 0),
+        Instance("loglikelihood", {}, ("How", " well"), 1),
+        Instance("generate_until", {}, ("How?", {"until": ["."], "max_gen_toks": 15}), 2),
+        Instance("generate_until", {}, ("How?", {"until": ["."], "max_gen_toks": 3}), 3),
+        Instance("loglikelihood_rolling", {}, (long,), 4),
+    ]
+    assert short.cut(asked) == [0, 2]
+    assert short.cut(asked[-1:]) == []

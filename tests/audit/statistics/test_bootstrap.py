@@ -258,6 +258,17 @@ def test_what_is_a_third_chance_before_has_no_drop(errors: float, measured: bool
         assert "show by chance alone" in found.reason
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_signed_statistic_near_zero_is_not_taken_for_chance(seed: int) -> None:
+    def mean(sums: Floats) -> Floats:
+        return np.asarray(sums[..., 0] / sums[..., 1])
+
+    after = np.random.default_rng(2).normal(-9, 0.1, 400)
+    none, some = (Sums(np.column_stack([values, np.ones(400)]), mean) for values in (with_mean(0), after))
+    found = bootstrap.difference_of_sums(none, some, np.arange(400), np.random.default_rng(seed))
+    assert estimated(found).value == pytest.approx(-after.mean())
+
+
 def test_chance_on_both_sides_alike_is_no_drop(rng: np.random.Generator) -> None:
     chance = size_of_mean(with_mean(0.1))
     same = estimated(bootstrap.difference_of_sums(chance, chance, np.arange(400), rng))

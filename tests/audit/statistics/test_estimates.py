@@ -611,6 +611,13 @@ def test_the_p_value_at_a_skewed_bound_is_its_alpha() -> None:
     assert estimates.noninferiority_p(skewed, upper) == pytest.approx(0.05)
 
 
+@pytest.mark.parametrize("skewness", [-0.6, 0.0, 1e-9, 0.6])
+@pytest.mark.parametrize("distance", [1e140, 1e200, 1e308])
+def test_a_drop_that_is_beyond_all_errors_has_a_p_value(skewness: float, distance: float) -> None:
+    for value, p in ((-distance, 0.0), (distance, 1.0)):
+        assert estimates.noninferiority_p(drop_of(value, 0.5, skewness=skewness), 0.03) == p
+
+
 def test_an_item_has_the_room_between_the_estimate_and_the_largest_drop() -> None:
     assert Bounded(300).room(drop_of(0.4, 0.1)) == pytest.approx(0.6)
     assert Bounded(1000).room(drop_of(1 + 1000 * np.finfo(float).eps, 0.0)) == 0
