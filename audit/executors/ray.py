@@ -164,7 +164,7 @@ class RayCrew:
     def map(self, cells: Sequence[Wanted], arrays: ArraysOf) -> Iterator[Answered | Unable]:
         """See `Crew`.
 
-        Raises EvaluationError for a cell that costs every worker its life, and what a worker raises.
+        A cell that costs `ATTEMPTS` workers their life can't be scored. Raises what a worker raises.
         """
         waiting = list(cells)
         while waiting or any(cell for _, cell in self._running.values()):
@@ -217,28 +217,33 @@ class RayCrew:
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except ray.exceptions.RayError as error:
-            self._replace(worker, cell, error)
-            return cell, None
+            return cell, self._replace(worker, cell, error)
         if cell is None:
             self._holds[worker] = self._planned[0].variant.name
         return cell, found
 
-    def _replace(self, worker: Any, cell: Wanted | None, error: Exception) -> None:
-        """Call another worker in the place of a dead one, unless that was tried often enough."""
+    def _replace(self, worker: Any, cell: Wanted | None, error: Exception) -> Unable | None:
+        """Call another worker in the place of a dead one; what is said of a cell that cost enough of them.
+
+        Raises EvaluationError where so many died before they were given any.
+        """
         import ray
 
         what = "planning the tasks" if cell is None else f"{cell.title}, part {cell.part}"
         self._lost[what] += 1
-        if self._lost[what] >= ATTEMPTS:
-            raise EvaluationError(
-                f"{what}: {ATTEMPTS} workers died of it, the last so: {_line(error)} Is their memory too "
-                "small? Ray's own logs tell more. Run the same command again: finished cells are kept."
-            ) from None
+        given_up = self._lost[what] >= ATTEMPTS
+        why = (
+            f"{ATTEMPTS} workers died of it, the last so: {_line(error)} Is their memory too small? Ray's "
+            "own logs tell more. Run the same command again: finished cells are kept."
+        )
+        if cell is None and given_up:
+            raise EvaluationError(f"{what}: {why}") from None
         self._progress.stage(f"a worker was lost at {what}: another one takes over")
         ray.kill(worker)
         self._workers.discard(worker)
         self._holds.pop(worker, None)
         self._begin()
+        return Unable(cell.key, why) if cell and given_up else None
 
     def _needs(self, variants: Sequence[Variant]) -> dict[str, float]:
         """What a worker asks of its node, as Ray's options."""
