@@ -13,6 +13,10 @@ import pytest
 # The known answers are those of the CPU. Torch reads this when it first looks for a device.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+# Beside other workers one thread each, or they would wait for one another
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 

@@ -359,6 +359,7 @@ def _skewed_t_p(estimate: Estimate, drop: float) -> float:
     if estimate.standard_error == 0:
         return _t_p(estimate, drop)
     t = (estimate.value - drop) / estimate.standard_error
+    # t first: of an infinite one there is no other, and `max` keeps the first
     return float(stdtr(estimate.degrees_of_freedom, max(t, _unskewed(t, estimate.skewness))))
 
 
@@ -368,8 +369,6 @@ def _unskewed(t: float, skewness: float) -> float:
     t + γ' t² / 3 + γ'² t³ / 27 + γ' / 6 with γ' = γ / √n, his third and simplest cubic.
     """
     slope = skewness / 3
-    if slope == 0:
-        return t
     bend = slope * t  # its factor is never negative, so that a huge t overflows to the side that it is on
     return t * (1 + bend + bend * bend / 3) + slope / 2
 

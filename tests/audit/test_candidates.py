@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -181,6 +182,36 @@ def test_a_model_without_some_layers_is_still_derived(tiny: Path, tmp_path: Path
 
 
 # What stops before work begins
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "value", "said"),
+    [
+        (
+            "tokenizer.json",
+            ("pre_tokenizer", "add_prefix_space"),
+            True,
+            "jumps over the lazy dog.' becomes the",
+        ),
+        (
+            "tokenizer_config.json",
+            ("eos_token",),
+            "!",
+            "its eos_token is '!', and '<|end|>' in the original's",
+        ),
+    ],
+)
+def test_a_tokenizer_of_the_same_vocabulary_that_reads_otherwise_stops_the_audit(
+    tiny: Path, broken_copy: Path, tmp_path: Path, file: str, keys: tuple[str, ...], value: object, said: str
+) -> None:
+    settings = json.loads((broken_copy / file).read_text())
+    inner = settings
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    (broken_copy / file).write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=re.escape(said)):
+        taken(tiny, {"model": str(broken_copy), "name": "vendor"}, tmp_path / "run")
 
 
 def test_another_tokenizer_stops_the_audit_and_shows_the_difference(

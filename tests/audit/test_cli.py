@@ -116,6 +116,19 @@ def test_too_few_items_exit_with_3_and_never_0(tiny: Path, tmp_path: Path) -> No
     assert "inconclusive" in done.stdout
 
 
+def test_what_compress_makes_is_what_a_run_goes_on_from(tiny: Path, tmp_path: Path) -> None:
+    config, out = tmp_path / "audit.yaml", tmp_path / "run"
+    config.write_text(f"model: {tiny}\nlevels: [int2]\nsuites: [forgetting]\nlimit: 4\nout: {out}\n")
+    done = CliRunner().invoke(app, ["compress", str(config)])
+    assert done.exit_code == 0, done.output
+    made = out / "variants/int2"
+    assert f"int2: {made}" in done.stdout.replace("\n", "")
+    before = {file: file.stat().st_mtime_ns for file in made.glob("*.safetensors")}
+    assert before
+    assert CliRunner().invoke(app, ["run", str(config)]).exit_code in (1, 3)
+    assert {file: file.stat().st_mtime_ns for file in made.glob("*.safetensors")} == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -125,6 +138,8 @@ def test_too_few_items_exit_with_3_and_never_0(tiny: Path, tmp_path: Path) -> No
         (["report", "."], "no audit.json"),
         (["gate", "."], "no audit.json"),
         (["list", "suits"], "Did you mean 'suites'?"),
+        (["reproduce", ".", "--tolerance", "-1"], "--tolerance -1: a distance, so 0 or above"),
+        (["watch", ".", "--every", "0"], "--every 0: seconds, so above 0"),
     ],
 )
 def test_unusable_input_is_one_line_and_exits_with_2(
@@ -157,7 +172,16 @@ def test_a_run_folder_of_another_config_exits_with_2_and_keeps_it(finished: Path
     assert (finished / "audit.json").read_bytes() == before
 
 
-@pytest.mark.parametrize(("what", "known"), [("levels", "int4"), ("suites", "safety"), ("formats", "html")])
+@pytest.mark.parametrize(
+    ("what", "known"),
+    [
+        ("levels", "int4"),
+        ("suites", "safety"),
+        ("formats", "html"),
+        ("perturbations", "typo"),
+        ("frameworks", "eu-ai-act"),
+    ],
+)
 def test_list_names_what_a_config_can_name(what: str, known: str) -> None:
     done = shrinkproof("list", what)
     assert done.returncode == 0

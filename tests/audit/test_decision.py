@@ -46,6 +46,31 @@ def diverged(mean: Estimate | NotMeasured, planned: int = 100, **terms: Any) -> 
     return rule_on(found, rule(metric="kl", **terms), None)
 
 
+# What was not measured
+
+
+def test_a_drop_without_a_number_is_inconclusive_with_its_reason() -> None:
+    why = NotMeasured("no item has a reference")
+    ruling = after(look_at(why, 400), metric=SCORE)
+    assert (ruling.decision, ruling.because, ruling.settled) == ("inconclusive", why.reason, True)
+    assert ruling.p_value == ruling.p_worse == ruling.n_to_decide == ruling.bounds == why
+
+
+def test_a_drop_without_a_number_so_far_goes_on() -> None:
+    ruling = after(look_at(NotMeasured("no item has a reference"), 100), planned=400, metric=SCORE)
+    assert (ruling.decision, ruling.settled) == ("inconclusive", False)
+
+
+@pytest.mark.parametrize(("drop_seen", "decision"), [(0.0, "pass"), (0.2, "fail")])
+def test_an_early_look_without_a_number_is_no_evidence_and_no_hindrance(
+    drop_seen: float, decision: str
+) -> None:
+    early = look_at(NotMeasured("no item has a reference"), 100)
+    ruling = after(early, look_at(estimate(drop_seen, 0.005), 400), metric=SCORE)
+    assert ruling.decision == decision
+    assert isinstance(ruling.p_worse, float)
+
+
 # Several looks
 
 

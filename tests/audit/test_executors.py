@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,10 +20,12 @@ import pytest
 import yaml
 from by_hand import variant
 
-from audit import AuditLog, load_config, run_audit
+from audit import AuditLog, load_config, run_audit, weights
 from audit.cells import Wanted
 from audit.errors import ConfigError, EvaluationError
 from audit.executors.ray import Options, RayCrew
+from audit.executors.ray_worker import Asked, Worker, Workplace
+from audit.harness import tasks_of
 from audit.progress import Silent
 from audit.store import Store, config_digest
 from fixtures.untimed import untimed
@@ -243,6 +247,42 @@ def test_a_worker_is_handed_cells_of_the_variant_it_holds_then_of_one_that_nobod
         crew._hand_out(waiting, lambda key: {})
     assert one.cells == ["b 1", "b 2", "c 1"]
     assert two.cells == ["a 1", "a 2", "c 2"]
+
+
+@pytest.fixture
+def elsewhere(tiny: Path, tasks: Path, tmp_path: Path) -> tuple[Workplace, Asked]:
+    """What a worker on another machine is told, and a cell of the original."""
+    config = load_config(settings(tiny, tasks, tmp_path / "run"))
+    held = weights.digest(weights.digests(weights.weight_files(tiny)))
+    original = variant("original").model_copy(update={"path": str(tiny), "digest": held, "level": None})
+    task = next(one for one in tasks_of(config) if one.name == "sums")
+    asked = Asked.of(Wanted(original, task, 1, "key", "key"))
+    return replace(Workplace.of(config), host="who-asks"), asked
+
+
+def test_a_worker_on_another_machine_plans_what_is_the_same_there(elsewhere: tuple[Workplace, Asked]) -> None:
+    at, asked = elsewhere
+    assert Worker(at).begin([asked])["key"] > 0
+
+
+@pytest.mark.parametrize(
+    ("at_changes", "asked_changes", "said"),
+    [
+        ({"source": "0" * 64}, {}, "another version of Shrinkproof is installed there"),
+        ({"packages": {"torch": "1.0"}}, {}, r"torch is \d\S* there and 1\.0 here"),
+        ({}, {"digest": "0" * 64}, "task 'sums' of suite 'sums' reads other items there"),
+        ({}, {"variant": {"digest": "0" * 64}}, "does not hold the weights of 'original'"),
+        ({}, {"variant": {"path": "/nowhere"}}, "/nowhere does not hold the weights of 'original'"),
+    ],
+)
+def test_what_is_otherwise_on_another_machine_is_an_error_that_names_it(
+    elsewhere: tuple[Workplace, Asked], at_changes: Any, asked_changes: Any, said: str
+) -> None:
+    at, asked = elsewhere
+    if "variant" in asked_changes:
+        asked_changes = {"variant": asked.variant.model_copy(update=asked_changes["variant"])}
+    with pytest.raises(EvaluationError, match=f"^on {socket.gethostname()}: .*{said}"):
+        Worker(replace(at, **at_changes)).begin([replace(asked, **asked_changes)])
 
 
 def test_a_cluster_of_ours_tells_nobody_of_its_use(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from cards import ACC, candidates
 
 from audit import load_config, run_audit
-from audit.records import CheckedRecovery, Interval, Metric, NotMeasured, RecoveryClaim
+from audit.records import Cell, CheckedRecovery, Interval, Metric, NotMeasured, RecoveryClaim
 from audit.recovery import asked_whole, recoveries
 from audit.statistics import paired_ratio
 from audit.store import read_samples
@@ -75,6 +76,27 @@ def test_scores_are_held_by_fiellers_interval(tmp_path: Path) -> None:
     assert "Fieller" in one.interval.method
     assert (one.interval.lower, one.interval.upper) == paired_ratio.of_scores(before, now, None, 0.05)
     assert one.outcome == "refuted"
+
+
+@pytest.mark.parametrize("size", [1, 20])
+def test_clustered_flips_are_held_by_the_wider_interval_on_either_side(size: int, tmp_path: Path) -> None:
+    now = after(26, 10)
+    log = candidates(tmp_path / "run", {"original": BEFORE, "int4": now}, ACC)
+
+    def read(cell: Cell, columns: Sequence[str]) -> pd.DataFrame:
+        rows = read_samples(cell, columns, tmp_path / "run")
+        return rows.assign(cluster=[str(n // size) for n in range(len(rows))])
+
+    (one,) = recoveries(log.runs, log.config, read)
+    of_flips = paired_ratio.of_flips(774, 26, 10, 0.05)
+    of_clusters = paired_ratio.of_scores(BEFORE, now, [n // size for n in range(1000)], 0.05)
+    assert not isinstance(of_flips, NotMeasured)
+    assert not isinstance(of_clusters, NotMeasured)
+    assert isinstance(one.interval, Interval)
+    assert one.interval.lower == min(of_flips[0], of_clusters[0])
+    assert one.interval.upper == max(of_flips[1], of_clusters[1])
+    # Lost and gained lie side by side here, so that of whole clusters the interval is wider
+    assert (one.interval.lower < of_flips[0] and one.interval.upper > of_flips[1]) == (size == 20)
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,61 @@ def test_an_answer_that_was_changed_is_named(run: Path, tmp_path: Path) -> None:
     assert "forged" in named
 
 
+def _edited_rows(run: Path, then: Path, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
+    """A copy of the run with other rows in its first table, and a log that vouches for them; the task."""
+    shutil.copytree(run, then)
+    log = json.loads((then / "audit.json").read_bytes())
+    cell = log["runs"][0]["cells"][0]
+    edit(pd.read_parquet(then / cell["path"])).to_parquet(then / cell["path"], index=False)
+    cell["sha256"] = hashlib.sha256((then / cell["path"]).read_bytes()).hexdigest()
+    write_record(then / "audit.json", rfc8785.dumps(log))
+    return str(cell["task"])
+
+
+@pytest.mark.parametrize(("off", "within", "named"), [(5e-4, 1, []), (0.25, 0, ["→"])])
+def test_a_log_likelihood_is_exact_near_or_named(
+    run: Path, tmp_path: Path, off: float, within: int, named: list[str]
+) -> None:
+    seen: list[str] = []
+
+    def moved(rows: pd.DataFrame) -> pd.DataFrame:
+        scores = [list(one) for one in rows["scores"]]
+        seen.append(str(scores[2][0]))
+        scores[2][0] += off
+        seen.append(str(scores[2][0]))
+        return rows.assign(scores=scores)
+
+    _edited_rows(run, tmp_path / "run", moved)
+    found = reproduce(tmp_path / "run", run.with_name("run-again"))
+    assert counted(found)["answers"][1:] == (within, len(named))
+    assert [one.split(": ", 1)[1] for one in differing(found)] == [f"{seen[1]} → {seen[0]}" for _ in named]
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_an_item_that_was_asked_once_only_is_named(run: Path, tmp_path: Path, more: bool) -> None:
+    def edit(rows: pd.DataFrame) -> pd.DataFrame:
+        if not more:
+            return rows.iloc[1:]
+        return pd.concat([rows, rows.iloc[:1].assign(doc_hash="0" * 64)])
+
+    task = _edited_rows(run, tmp_path / "run", edit)
+    (named,) = differing(reproduce(tmp_path / "run", run.with_name("run-again")))
+    assert named.startswith(f"original, accuracy, {task}, part 1, item ")
+    assert named.endswith(": asked → None" if more else ": None → asked")
+
+
+def test_a_table_that_was_asked_once_only_is_named(
+    again: Callable[[Callable[[dict[str, Any]], None]], Reproduction],
+) -> None:
+    def change(log: dict[str, Any]) -> None:
+        log["runs"][0]["cells"].pop(0)
+
+    (of_answers,) = (one for one in again(change).agreements if one.area == "answers")
+    (named,) = of_answers.differing
+    assert named.what.startswith("original, accuracy, ")
+    assert (named.then, named.now) == (None, "asked")
+
+
 def test_the_command_tells_what_differs_by_its_exit_code(run: Path, tmp_path: Path) -> None:
     then, repetition = Path(shutil.copytree(run, tmp_path / "run")), str(run.with_name("run-again"))
     result = CliRunner().invoke(app, ["reproduce", str(then), "--out", repetition])

@@ -283,6 +283,23 @@ def test_the_commands_exit_codes_say_what_was_found(run: Path, keys: tuple[Path,
     assert "LIES: report.html" in lied.stdout
 
 
+def test_who_signed_verifies_with_the_private_key_as_well(run: Path, keys: tuple[Path, Path]) -> None:
+    sign(run, keys[0])
+    assert {one.finding for one in verify(run, keys[0])} == {"holds"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("no PEM", "no key that can verify"), (None, "can't be read: No such file")]
+)
+def test_what_is_no_key_is_named(run: Path, keys: tuple[Path, Path], text: str | None, said: str) -> None:
+    other = keys[0].with_name("other.pem")
+    if text is not None:
+        other.write_text(text)
+    sign(run, keys[0])
+    with pytest.raises(ConfigError, match=rf"--key \S*other.pem\W+{said}"):
+        verify(run, other)
+
+
 def _turned(data: bytes) -> bytes:
     """The same with one bit of its middle byte turned."""
     middle = len(data) // 2

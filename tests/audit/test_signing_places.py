@@ -258,6 +258,13 @@ def test_the_row_that_was_changed_is_named_where_other_rows_tell(
     )
 
 
+def test_rows_that_are_gone_are_counted_against_those_of_another_model(run: Path, key: Path) -> None:
+    path = run / "cells/of-int8/samples.parquet"
+    pd.read_parquet(path).iloc[1:].to_parquet(path, index=False)
+    because = _because(run, key)["cells/of-int8/samples.parquet"]
+    assert "it has 39 rows, where another model has 40 for the same items" in because
+
+
 def test_a_row_that_was_changed_soundly_shows_in_the_rates(run: Path, key: Path) -> None:
     def mend(rows: pd.DataFrame) -> None:
         for name in ("outcome", "answer", "scores"):
