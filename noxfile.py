@@ -11,6 +11,8 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "tests"]
 LOCKED = "fixtures/locked.txt"
+TOGETHER = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+"""All tests, file by file on as many processors; what one file sets up is set up once."""
 
 
 @nox.session
@@ -48,7 +50,7 @@ def tests(session: nox.Session) -> None:
     if not session.posargs:
         session.run("mypy")
         session.run("lint-imports")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or TOGETHER))
 
 
 @nox.session
@@ -63,14 +65,14 @@ def lint(session: nox.Session) -> None:
 def minimums(session: nox.Session) -> None:
     """The tests on the oldest versions that pyproject allows."""
     session.install("-e", ".[dev]", "-c", "fixtures/minimums.txt")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or TOGETHER))
 
 
 @nox.session
 def newest(session: nox.Session) -> None:
     """The tests on the newest versions that pyproject allows, whatever is locked."""
     session.install("--upgrade", "-e", ".[dev,sigstore]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or TOGETHER))
 
 
 @nox.session(reuse_venv=False)
@@ -95,7 +97,7 @@ def supply(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Lines and branches of audit/ that the tests run, of all processes; below 95 % it fails."""
     session.install("-e", ".[dev,sigstore]", "coverage>=7.13")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or TOGETHER))
     session.run("coverage", "combine")
     session.run("python", "-m", "fixtures.coverage_summary")
     session.run("coverage", "report", "--skip-covered", "--show-missing")
