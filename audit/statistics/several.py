@@ -47,7 +47,8 @@ def of_scores(scores: ArrayLike, clusters: ArrayLike | None = None) -> Omnibus |
         np.add.at(sums, place, differences)
         differences = sums
     n, what = len(differences), "items" if clusters is None else "clusters"
-    differing = int(np.linalg.matrix_rank(differences))
+    # Most versions of numpy have no rank of an empty matrix
+    differing = int(np.linalg.matrix_rank(differences)) if n else 0
     if n <= max(differing, 1):
         return NotMeasured(f"{n} {what} for {differing + 1} candidates that differ: it takes more of them")
     mean, covariance = differences.mean(axis=0), np.atleast_2d(np.cov(differences, rowvar=False))

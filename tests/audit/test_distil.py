@@ -530,7 +530,7 @@ def test_a_second_count_starts_from_nothing() -> None:
         bar.plan(100)
         bar.advance(25)
         bar.stage("second")
-    lines = console.export_text().splitlines()
+    lines = console.export_text().strip().splitlines()  # some versions of rich end with an empty line
     assert lines == ["first (75% of the tokens done)", "between", "second (25% of the tokens done)"]
 
 
