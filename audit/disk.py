@@ -22,6 +22,8 @@ HALF = ".half-"
 """What names of files and folders begin with until they are whole."""
 DIGEST = ".sha256"
 """Ends the name of the file that holds the digest of the one that it is named after."""
+MOST_DIGEST = 4096
+"""Bytes of such a file."""
 KEPT = "run the same command: finished cells are kept"
 _FULL = f"the disk is full. Free some space and {KEPT}"
 _FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -74,9 +76,13 @@ def read_record(path: Path) -> bytes:
 def written_digest(path: Path) -> str:
     """What lies beside a file as its digest; empty where nothing does."""
     try:
-        return digest_file(path).read_text(errors="replace").partition(" ")[0]
+        return read_bytes(digest_file(path), MOST_DIGEST).decode(errors="replace").partition(" ")[0]
     except FileNotFoundError:
         return ""
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EFBIG):  # a pipe, or more than a digest is: nobody's digest
+            return "none"
+        raise
 
 
 def digest_file(path: Path) -> Path:

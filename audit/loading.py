@@ -15,7 +15,7 @@ from audit.engine import named
 from audit.errors import ModelError
 from audit.making import Made, Making, Rehearsed
 from audit.records import DeviceMap, Engine
-from audit.weights import beside, quantization_of, settings
+from audit.weights import beside, is_pickle, quantization_of, settings
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +75,7 @@ def _loaded(
             loaded = AutoModelForCausalLM.from_pretrained(
                 folder.parent if method == "gguf" else folder,
                 trust_remote_code=trust_remote_code,
-                use_safetensors=None if allow_pickle else True,
+                use_safetensors=None if allow_pickle and is_pickle(folder) else True,
                 local_files_only=True,
                 output_loading_info=True,
                 **({"dtype": "auto" if wanted is None or dequantised else wanted} | dequantised | spread),
@@ -283,9 +283,15 @@ def check_loadable(folder: Path, *, only_counted: bool = False) -> None:
 
 
 def _foreign_kernel(said: Mapping[str, Any]) -> str:
-    """The repository of compiled code that a config names as its attention; empty: none."""
-    named = [value for key, value in said.items() if key.endswith("attn_implementation")]
-    return next((str(one) for one in named if "/" in str(one)), "")
+    """The repository of compiled code that a config, or one in it, names as its attention; empty: none."""
+    left = [said]
+    while left:
+        for key, value in left.pop().items():
+            if key.endswith("attn_implementation") and "/" in str(value):
+                return str(value)
+            if isinstance(value, dict):
+                left.append(value)
+    return ""
 
 
 def quantised_by(folder: Path) -> str | None:
@@ -357,7 +363,10 @@ def _named_dtype(folder: Path) -> torch.dtype | None:
         return None
     config = settings(folder)
     name = config.get("dtype") or config.get("torch_dtype")
-    return None if name is None else getattr(torch, name)
+    found = None if name is None else getattr(torch, str(name), name)
+    if found is None or isinstance(found, torch.dtype):
+        return found
+    raise ModelError(f"{folder / 'config.json'} names the dtype {name!r}, which torch lacks. Correct it.")
 
 
 def _make_plain(model: PreTrainedModel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -86,6 +87,7 @@ def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
         return [folder, *onnx_graph.data_files(folder)]
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} is no model folder: it has no config.json. Name a folder that has one.")
+    _check_undiverted(folder)
     if (folder / "adapter_config.json").exists():
         raise ModelError(
             f"{folder} holds an adapter_config.json: it would be loaded as an adapter of a model that lies "
@@ -107,6 +109,31 @@ def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
     if graphs := sorted(folder.rglob("*.onnx")):
         raise ModelError(f"{folder} has its weights in ONNX files. Name the one that is meant: {graphs[0]}.")
     raise ModelError(f"{folder} has no weights: no *.safetensors file beside config.json. Copy them there.")
+
+
+def _check_undiverted(folder: Path) -> None:
+    """What is loaded has to be what is counted, read and hashed: settings could name other files."""
+    config, tokenizer = folder / "config.json", folder / "tokenizer_config.json"
+    for key in ("transformers_weights", "configuration_files"):
+        if settings(folder).get(key):
+            raise ModelError(
+                f"{config} names other files under `{key}`, which would be loaded in the place of those that "
+                "are counted. Take that key out, and give the files their usual names."
+            )
+    for key, value in (_object(tokenizer) if tokenizer.is_file() else {}).items():
+        named = value if isinstance(value, list) else [value]
+        # Where nothing lies, as on another machine than its maker's, nothing is read
+        away = (name for name in named if isinstance(name, str) and _leads_out(folder, name))
+        if key.endswith(("_file", "_files")) and (name := next(away, None)):
+            raise ModelError(
+                f"{tokenizer} names {name!r} under `{key}`, a file of another folder. Take that key out."
+            )
+
+
+def _leads_out(folder: Path, name: str) -> bool:
+    """Whether a name leads to something outside of a folder. Links count as where they lie."""
+    named = Path(os.path.normpath(folder / name))
+    return not named.is_relative_to(os.path.normpath(folder)) and os.path.lexists(named)
 
 
 def _check_index(index: Path, files: list[Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -147,9 +148,17 @@ def test_the_config_beside_an_onnx_file_runs_no_code(
     assert not (tmp_path / "trace").exists()
 
 
-def test_a_kernel_of_the_hub_is_not_run(broken_copy: Path) -> None:
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"attn_implementation": "them/kernel"},
+        {"_attn_implementation": "them/kernel"},
+        {"text_config": {"attn_implementation": "them/kernel"}},
+    ],
+)
+def test_a_kernel_of_the_hub_is_not_run(broken_copy: Path, named: dict[str, Any]) -> None:
     config = json.loads((broken_copy / "config.json").read_text())
-    (broken_copy / "config.json").write_text(json.dumps(config | {"attn_implementation": "them/kernel"}))
+    (broken_copy / "config.json").write_text(json.dumps(config | named))
     with pytest.raises(ModelError, match="'them/kernel', a program from the hub"):
         load_model(broken_copy)
 
@@ -160,6 +169,67 @@ def test_an_index_names_files_of_its_own_folder(broken_copy: Path, named: str) -
     (broken_copy / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(ModelError, match="no weight file of this folder"):
         load_config({"model": str(broken_copy)})
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"transformers_weights": "sub/real.safetensors"},
+        {"transformers_weights": "x.safetensors.index.json"},
+        {"transformers_weights": "adapter_model.bin"},
+        {"configuration_files": ["config.4.0.0.json"]},
+    ],
+)
+def test_a_config_puts_no_other_files_in_the_place_of_those_that_are_hashed(
+    broken_copy: Path, named: dict[str, Any]
+) -> None:
+    config = json.loads((broken_copy / "config.json").read_text())
+    (broken_copy / "config.json").write_text(json.dumps(config | named))
+    with pytest.raises(ModelError, match=f"names other files under `{next(iter(named))}`"):
+        load_config({"model": str(broken_copy)})
+
+
+@pytest.mark.parametrize(
+    ("named", "refused"),
+    [
+        ({"tokenizer_file": "../other/tokenizer.json"}, True),
+        ({"fast_tokenizer_files": ["tokenizer.json", "../other/tokenizer.4.0.0.json"]}, True),
+        ({"tokenizer_file": "tokenizer.json"}, False),
+        ({"special_tokens_map_file": "/home/their/maker/special_tokens_map.json"}, False),
+        ({"vocab_file": None}, False),
+    ],
+)
+def test_a_tokenizer_is_read_from_its_own_folder(
+    broken_copy: Path, named: dict[str, Any], refused: bool
+) -> None:
+    other = broken_copy.with_name("other")
+    other.mkdir()
+    for name in ("tokenizer.json", "tokenizer.4.0.0.json"):
+        shutil.copy(broken_copy / "tokenizer.json", other / name)
+    said = json.loads((broken_copy / "tokenizer_config.json").read_text())
+    (broken_copy / "tokenizer_config.json").write_text(json.dumps(said | named))
+    if refused:
+        with pytest.raises(ModelError, match=f"under `{next(iter(named))}`, a file of another folder"):
+            load_config({"model": str(broken_copy)})
+    else:
+        load_config({"model": str(broken_copy)})
+
+
+def test_pickles_that_were_allowed_are_not_loaded_beside_safetensors_that_were_counted(
+    broken_copy: Path,
+) -> None:
+    (broken_copy / "model.safetensors").rename(broken_copy / "decoy.safetensors")
+    torch.save({}, broken_copy / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="can't be loaded"):
+        load_model(broken_copy, allow_pickle=True)
+
+
+@pytest.mark.parametrize("dtype", ["save", "no_such", "nn"])
+def test_a_dtype_that_is_none_is_named(broken_copy: Path, dtype: str) -> None:
+    config = json.loads((broken_copy / "config.json").read_text())
+    (broken_copy / "config.json").write_text(json.dumps(config | {"dtype": dtype}))
+    with pytest.raises(ModelError, match=f"names the dtype '{dtype}'"):
+        load_model(broken_copy)
 
 
 def test_an_adapter_does_not_put_another_model_in_the_place_of_the_one_that_is_hashed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -109,6 +110,29 @@ def test_a_pipe_in_the_place_of_a_log_stops_no_catalogue(run: Path, tmp_path: Pa
     assert "no audit.json" in str(found["other"])
     assert not isinstance(found["run"], str)
     assert all(isinstance(one, Found) for one in audits(tmp_path))
+
+
+def test_a_pipe_in_the_place_of_a_logs_digest_is_not_opened(run: Path, tmp_path: Path) -> None:
+    digest = run / "audit.json.sha256"
+    digest.unlink(missing_ok=True)
+    os.mkfifo(digest)
+    with pytest.raises(StoreError, match="is not what was written"):
+        read_log(run)
+    (found,) = (one.audit for one in audits(tmp_path) if one.place.name == "run")
+    assert "is not what was written" in str(found)
+
+
+def test_of_a_file_elsewhere_that_a_log_names_nothing_is_told(run: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "elsewhere" / "id_ed25519"
+    secret.parent.mkdir()
+    secret.write_text("of this machine")
+
+    def name_it(log: Any) -> None:
+        log["variants"][1].update(path=str(secret.parent), files={secret.name: "ab" * 32})
+
+    found = next(one for one in verify(forged(run, name_it)) if one.what.endswith(f"/{secret.name}"))
+    assert found.finding == "lies"
+    assert hashlib.sha256(secret.read_bytes()).hexdigest() not in found.because
 
 
 @pytest.mark.parametrize(
