@@ -68,6 +68,14 @@ def theirs(output: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the benchmark items in ../shared/data")
+def test_a_task_that_would_run_what_a_model_wrote_is_refused(tiny: Path, tmp_path: Path) -> None:
+    folder = own_task(tmp_path / "a", unsafe_code=True)
+    suite = {"name": "mine", "tasks": ["sums"], "include_path": str(folder)}
+    asked = {"model": str(tiny), "levels": ["control"], "suites": [suite], "out": str(tmp_path / "run")}
+    with pytest.raises(EvaluationError, match="marked as unsafe"):
+        run_audit(load_config(asked))
+
+
 def test_official_tasks_score_as_lm_evals_own_command_item_by_item(tiny: Path, tmp_path: Path) -> None:
     tasks = official_tasks(tmp_path / "tasks", SHARED)
     suite = {"name": "official", "tasks": list(OFFICIAL), "include_path": str(tasks)}
