@@ -36,8 +36,18 @@ class NotYamlError(ValueError):
         super().__init__(problem)
 
 
-def read_bytes(path: Path, most: int = MOST_JSON) -> bytes:
-    """What a file holds. OSError where it holds more, or is none that ends."""
+def reason_of(error: Exception) -> str:
+    """What an error says, in one line and without the path of a file.
+
+    >>> reason_of(FileNotFoundError(2, "no such file", "a.csv"))
+    'no such file'
+    """
+    said = str(getattr(error, "strerror", None) or error)
+    return (said.splitlines() or [type(error).__name__])[0]
+
+
+def check_file(path: Path, most: int = MOST_JSON) -> None:
+    """OSError where a file holds more, or is none that ends."""
     try:
         found = path.stat()
     except ValueError as error:  # half of a character, or a NUL
@@ -46,6 +56,11 @@ def read_bytes(path: Path, most: int = MOST_JSON) -> bytes:
         raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
     if found.st_size > most:
         raise OSError(errno.EFBIG, f"it holds {found.st_size:,} bytes, and {most:,} are read", str(path))
+
+
+def read_bytes(path: Path, most: int = MOST_JSON) -> bytes:
+    """What a file holds. OSError where it holds more, or is none that ends."""
+    check_file(path, most)
     return path.read_bytes()
 
 

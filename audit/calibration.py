@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from audit.bounded import json_of
+from audit import tables
+from audit.bounded import check_file, json_of, reason_of
 from audit.errors import ConfigError
 from audit.records import Calibration, Record
 
@@ -65,9 +66,12 @@ def _documents(path: Path) -> list[str]:
     if path.suffix == ".parquet":
         return _of_parquet(path)
     try:
+        check_file(path)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"calibration: {path} can't be read: {error}.") from None
+        raise ConfigError(
+            f"calibration: {path} can't be read: {reason_of(error)}. Name another file."
+        ) from None
     if path.suffix != ".jsonl":
         return [part for part in text.split("\n\n") if part.strip()]
     try:
@@ -79,10 +83,10 @@ def _documents(path: Path) -> list[str]:
 
 
 def _of_parquet(path: Path) -> list[str]:
-    import pandas as pd
-
     try:
-        return [str(text) for text in pd.read_parquet(path, columns=["text"])["text"]]
+        with tables.opened(path) as table:
+            return [str(text) for text in table.read(columns=["text"], use_threads=False).to_pandas()["text"]]
     except Exception as error:  # pyarrow raises whatever its readers met
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"calibration: {path} must be parquet with the column `text`: {reason}") from None
+        raise ConfigError(
+            f"calibration: {path} must be parquet with the column `text`: {reason_of(error)}"
+        ) from None

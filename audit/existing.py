@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from audit import registry
-from audit.bounded import read_bytes
+from audit import registry, tables
+from audit.bounded import reason_of
 from audit.errors import ConfigError, StoreError
 from audit.harness.logged import TaskResult, as_version, find_logged
 from audit.records import AuditLog, Cell, Metric, Run, Sample, Variant
@@ -143,13 +142,14 @@ def _samples(root: Path, cells: Sequence[Cell]) -> pd.DataFrame:
     """The samples of the cells, without the groups and pairs of the suite that they were scored for."""
     import pandas as pd
 
-    frames = []
+    frames: list[pd.DataFrame] = []
     for cell in cells:
         try:
-            frames.append(pd.read_parquet(BytesIO(read_bytes(root / cell.path))))
+            with tables.opened(root / cell.path) as table:
+                frames.append(table.read(use_threads=False).to_pandas())
         except Exception as error:  # pyarrow raises whatever its readers met
             raise StoreError(
-                f"{root / cell.path} can't be read: {error}. Make the run again: shrinkproof run."
+                f"{root / cell.path} can't be read: {reason_of(error)}. Make the run again: shrinkproof run."
             ) from error
     whole = pd.concat(frames, ignore_index=True)
     newer = {

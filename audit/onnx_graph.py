@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -81,19 +81,14 @@ def read(file: Path) -> Graph:
     import onnx
 
     try:
-        graph = onnx.load(str(file), load_external_data=False).graph
+        model = onnx.load(str(file), load_external_data=False)
     except Exception as error:  # protobuf's own, which is no public class
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{file} is no whole ONNX file ({reason}). Copy it again.") from None
-    beside = {path.name for path in data_files(file)}
+    _check_places(model, file)
+    graph = model.graph
     held: dict[str, Tensor] = {}
     for one in graph.initializer:
-        lies_in = next((entry.value for entry in one.external_data if entry.key == "location"), None)
-        if lies_in is not None and lies_in not in beside:
-            raise ModelError(
-                f"{file} has its tensor {one.name} in {lies_in}: that is not beside it, or has a name that "
-                f"does not begin with {file.name}.data. Copy it there, or save the model again."
-            )
         if not isinstance(one.name, str) or one.data_type not in onnx.TensorProto.DataType.values():
             raise ModelError(f"{file}: its tensor {one.name!r:.80} has a name or a type that is none.")
         if min(one.dims, default=0) < 0:
@@ -111,6 +106,34 @@ def read(file: Path) -> Graph:
         one for one in held.values() if one.kind in _FLOATS and one.shape and one.name not in parts | angles
     ]
     return Graph(tuple(held.values()), tuple(packed.values()), tuple(plain))
+
+
+def _check_places(model: Any, file: Path) -> None:
+    """What is loaded has to be what is hashed: raises ModelError where a tensor lies in another file."""
+    beside = {path.name for path in data_files(file)}
+    for one in _stored(model):
+        for entry in one.external_data:  # whose key may stand twice: readers differ in which holds
+            if entry.key == "location" and entry.value not in beside:
+                raise ModelError(
+                    f"{file} has its tensor {one.name} in {entry.value}: that is not beside it, or has a "
+                    f"name that does not begin with {file.name}.data. Copy it there, or save the model again."
+                )
+
+
+def _stored(model: Any) -> Iterator[Any]:
+    """All tensors of a model, wherever they stand: in graphs of branches and loops, in attributes, sparse
+    ones, functions."""
+    import onnx
+
+    left = [model]
+    while left:
+        message = left.pop()
+        if isinstance(message, onnx.TensorProto):
+            yield message
+            continue
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                left += value if isinstance(value, Sequence) else [value]
 
 
 def matrices(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
@@ -168,8 +191,8 @@ def _nodes(graph: Any) -> Iterator[Any]:
     for node in graph.node:
         yield node
         for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _nodes(attribute.g)
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                yield from _nodes(inner)
 
 
 def _attributes(node: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, SupportsInt
 
-from audit.bounded import json_of
+from audit import tables
+from audit.bounded import check_file, json_of, reason_of
 from audit.errors import ConfigError
 from audit.records import Record, spelled
 
@@ -107,13 +108,13 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if path.suffix not in FORMS:
         raise ConfigError(f"{path}: items are read from {', '.join(FORMS)} files.")
     try:
+        check_file(path)
         if path.suffix == ".parquet":
-            from pyarrow import parquet
-
             try:
-                rows = parquet.read_table(path).to_pylist()
+                with tables.opened(path) as table:
+                    rows = table.read(use_threads=False).to_pylist()
             except Exception as error:  # pyarrow raises whatever its readers met
-                raise ConfigError(f"{path} can't be read: {error}.") from None
+                raise ConfigError(f"{path} can't be read: {reason_of(error)}.") from None
             yield from enumerate(rows, 1)
         elif path.suffix == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -122,7 +123,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         else:
             yield from _of_lines(path)
     except (OSError, ValueError, csv.Error) as error:
-        raise ConfigError(f"{path} can't be read: {error}.") from None
+        raise ConfigError(f"{path} can't be read: {reason_of(error)}.") from None
 
 
 def _of_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -34,8 +34,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from audit import provenance, weights
-from audit.bounded import json_of, read_bytes
+from audit import provenance, tables, weights
+from audit.bounded import json_of, read_bytes, reason_of
 from audit.disk import (
     HALF,
     KEPT,
@@ -396,17 +396,15 @@ def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
     Raises StoreError where it is no such table, or not there.
     """
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         raise StoreError(f"{path} is not there. Was it moved or deleted?")
     try:
-        frame: pd.DataFrame = pq.ParquetFile(path).read(columns=list(columns), use_threads=False).to_pandas()
-        return frame[list(columns)]
+        with tables.opened(path) as table:
+            frame: pd.DataFrame = table.read(columns=list(columns), use_threads=False).to_pandas()
+            return frame[list(columns)]
     except Exception as error:  # pyarrow raises whatever its readers met
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise StoreError(
-            f"{path} is no table of answers: {reason}. Make the run again: shrinkproof run."
+            f"{path} is no table of answers: {reason_of(error)}. Make the run again: shrinkproof run."
         ) from None
 
 

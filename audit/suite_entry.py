@@ -154,10 +154,11 @@ def _of_folder(folder: Path, data: Path | None) -> Suite:
             f"{where}: `include_path` names a folder of lm-eval YAML, which is code. Write this suite into "
             "your config, if you trust that folder: a suite's own folder brings questions alone."
         )
-    return _of_entry(entry, folder, data)
+    return _of_entry(entry, folder, data, of_folder=True)
 
 
-def _of_entry(entry: SuiteEntry, home: Path, data: Path | None) -> Suite:
+def _of_entry(entry: SuiteEntry, home: Path, data: Path | None, *, of_folder: bool = False) -> Suite:
+    """`of_folder`: it was found in its own folder, which may be a stranger's."""
     if bool(entry.tasks) is (entry.items is not None):
         raise ConfigError(f"suite '{entry.name}': give `tasks` or `items`, and not both.")
     if entry.system_prompt is not None and not entry.chat:
@@ -169,7 +170,7 @@ def _of_entry(entry: SuiteEntry, home: Path, data: Path | None) -> Suite:
         )
     if entry.pair_by and entry.items is not None:
         raise ConfigError(f"suite '{entry.name}': `pair_by` names a column of `tasks`; `items` have none.")
-    items, grouped = _items(entry.items, home) if entry.items else ({}, False)
+    items, grouped = _items(entry.items, home, of_folder) if entry.items else ({}, False)
     named = entry.tasks or (entry.name,)
     tasks = tuple(Task(name=task) if isinstance(task, str) else task for task in named)
     include = home / entry.include_path if entry.include_path else None
@@ -239,11 +240,23 @@ def _twice(suite: Suite, entry: SuiteEntry, perturb: tuple[str, ...]) -> Suite:
     )  # fmt: skip
 
 
-def _items(name: str, home: Path) -> tuple[dict[str, str], bool]:
+def _items(name: str, home: Path, of_folder: bool) -> tuple[dict[str, str], bool]:
     """The file of a suite's own questions as fields of `Suite`, and whether they have groups."""
-    path = found_file(name, home, "items")
+    path = _inside(name, home) if of_folder else found_file(name, home, "items")
     grouped = own_items.read(path)[0].group is not None
     return {"items": str(path.resolve()), "items_sha256": file_digest(path, "items")}, grouped
+
+
+def _inside(name: str, folder: Path) -> Path:
+    """The file of that name in a suite's own folder, wherever links lead; raises ConfigError."""
+    with contextlib.suppress(OSError, ValueError, RuntimeError):  # too long, a NUL, links in a ring
+        path = (folder / name).resolve()
+        if path.is_relative_to(folder.resolve()) and path.is_file():
+            return path
+    raise ConfigError(
+        f"{folder / SUITE_FILE}: `items: {name}` is no ordinary file of that folder. Copy it there, or write "
+        "this suite into your config, if you trust it: a suite's own folder brings its questions along."
+    )
 
 
 def write_suite(name: str, items: Path, folder: Path) -> tuple[Path, int]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from audit import tables
+from audit.bounded import reason_of
 from audit.records import Cell, Run
 
 _OF_THE_ITEM = ["doc_hash", "target_hash", "group", "pair", "cluster", "question", "choices", "target"]
@@ -29,14 +31,20 @@ def unlike_row(name: str, runs: Sequence[Run], sound: Sound) -> str:
         return ""
     try:
         # Its name is unchanged, so it lies as far from its peer as the two names do.
-        rows, peer = pd.read_parquet(path.parents[2] / name), pd.read_parquet(path)
+        rows, peer = _table(path.parents[2] / name), _table(path)
     except Exception as error:  # pyarrow raises whatever its readers met
-        return f"is no table any more: {str(error).splitlines()[0]}"
+        return f"is no table any more: {reason_of(error)}"
     if list(rows.columns) != list(peer.columns):
         return "has other columns than the same items of another model"
     if len(rows) != len(peer):
         return f"has {len(rows):,} rows, where another model has {len(peer):,} for the same items"
     return _against(rows, peer, path.parent.name) or _against_itself(rows, peer)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    with tables.opened(path) as table:
+        whole: pd.DataFrame = table.read(use_threads=False).to_pandas()
+        return whole
 
 
 def _same_items(one: Cell, other: Cell) -> bool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from audit import load_config
+from audit import load_config, own_items
 from audit.bounded import MOST_DEPTH, MOST_LINE, MOST_YAML, NotYamlError, json_of, read_bytes, yaml_of
+from audit.calibration import Calibrated, draw
 from audit.errors import ConfigError, ModelError, ShrinkproofError, StoreError
 from audit.existing import open_existing
 from audit.frameworks import load_framework
@@ -135,6 +140,45 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         read_log(tmp_path)
     with pytest.raises(OSError, match="10 are read"):
         read_bytes(Path(__file__), most=10)
+
+
+def as_items(file: Path) -> object:
+    return own_items.read(file)
+
+
+def as_text(file: Path) -> object:
+    tokenizer: Any = SimpleNamespace(eos_token_id=None)  # no text comes as far as that
+    return draw(Calibrated(calibration=file), tokenizer)
+
+
+@pytest.mark.parametrize("read", [as_items, as_text])
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_questions_and_text_that_never_end_are_not_opened(read: Any, form: str, tmp_path: Path) -> None:
+    file = tmp_path / f"items.{form}"
+    os.mkfifo(file)
+    with ends(), pytest.raises(ConfigError, match=r"items.*no ordinary file"):
+        read(file)
+    file.unlink()
+    with file.open("wb") as stream:
+        stream.truncate(1 << 40)
+    with ends(), pytest.raises(ConfigError, match="1,099,511,627,776 bytes"):
+        read(file)
+
+
+@contextlib.contextmanager
+def ends() -> Iterator[None]:
+    """Fails where the block takes more than ten seconds."""
+
+    def stop(*_: object) -> None:
+        pytest.fail("it waits for what never comes")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(10)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_line_that_never_ends_is_refused(tmp_path: Path) -> None:

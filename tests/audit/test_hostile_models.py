@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from audit import gguf_header, load_config, make_variants, run_audit, weights
+from audit import gguf_header, load_config, make_variants, onnx_graph, run_audit, weights
 from audit.errors import ModelError
 from audit.loading import load_model, load_tokenizer
 from audit.onnx_model import load as load_onnx
@@ -357,3 +357,69 @@ def test_tensors_of_an_onnx_file_lie_beside_it(tmp_path: Path) -> None:
         weights.contents(file)
     with pytest.raises(ModelError, match="can't be loaded by onnxruntime"):
         load_onnx(file, 1)
+
+
+def in_a_branch(onnx: Any, held: Any) -> Any:
+    inner = onnx.helper.make_graph([], "then", [], [], initializer=[held])
+    return onnx.helper.make_node("If", ["c"], ["logits"], then_branch=inner, else_branch=inner)
+
+
+def in_a_loop_of_a_branch(onnx: Any, held: Any) -> Any:
+    inner = onnx.helper.make_graph([in_a_branch(onnx, held)], "body", [], [])
+    return onnx.helper.make_node("Loop", ["", "c"], ["logits"], body=inner)
+
+
+def in_a_constant(onnx: Any, held: Any) -> Any:
+    return onnx.helper.make_node("Constant", [], ["logits"], value=held)
+
+
+def in_a_list(onnx: Any, held: Any) -> Any:
+    return onnx.helper.make_node("Theirs", [], ["logits"], values=[held])
+
+
+def in_a_sparse_one(onnx: Any, held: Any) -> Any:
+    sparse = onnx.SparseTensorProto(values=held, dims=[4])
+    return onnx.helper.make_node("Constant", [], ["logits"], sparse_value=sparse)
+
+
+@pytest.mark.parametrize("place", ["other.bin", "../x", "model.onnx.data"])
+@pytest.mark.parametrize(
+    "node", [in_a_branch, in_a_loop_of_a_branch, in_a_constant, in_a_list, in_a_sparse_one]
+)
+def test_a_tensor_inside_of_an_operator_lies_beside_its_file_too(
+    node: Any, place: str, tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra onnxruntime is not installed")
+    (tmp_path / "model").mkdir()
+    for name in ("other.bin", "../x", "model.onnx.data"):
+        (tmp_path / "model" / name).write_bytes(bytes(16))
+    held = onnx.TensorProto(name="w", data_type=1, dims=[4], data_location=1)
+    held.external_data.add(key="location", value="model.onnx.data")
+    held.external_data.add(key="location", value=place)
+    graph = onnx.helper.make_graph([node(onnx, held)], "g", [], [])
+    file = tmp_path / "model" / "model.onnx"
+    file.write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    if place == "model.onnx.data":
+        onnx_graph.read(file)
+        return
+    with pytest.raises(ModelError, match=f"tensor w in {place}: that is not beside it"):
+        onnx_graph.read(file)
+
+
+def test_branches_too_deep_in_each_other_are_an_error_of_ours(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra onnxruntime is not installed")
+
+    def holding(number: int, data: bytes) -> bytes:
+        """A field of protobuf that holds another message."""
+        size, length = len(data), b""
+        while size > 127:
+            length, size = length + bytes([size & 127 | 128]), size >> 7
+        return bytes([number << 3 | 2]) + length + bytes([size]) + data
+
+    data = b""
+    for _ in range(5000):  # a graph of a node of an attribute of a graph
+        data = holding(1, holding(5, holding(6, data)))
+    (tmp_path / "model.onnx").write_bytes(holding(7, data))
+    assert onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number == 7
+    with pytest.raises(ModelError, match="no whole ONNX file"):
+        onnx_graph.read(tmp_path / "model.onnx")

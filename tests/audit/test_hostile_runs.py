@@ -172,6 +172,36 @@ def test_a_suites_folder_brings_questions_and_no_code(tmp_path: Path) -> None:
         suites_of("theirs", tmp_path, None, None)
 
 
+@pytest.mark.parametrize(
+    "named", ["{outside}", "../x.csv", "link.csv", "linked/x.csv", "pipe.jsonl", "ring.csv", "~/x.csv",
+              "them/data:x.csv", ".", "gone.csv", "a\\0b.csv", "a" * 5000],
+)  # fmt: skip
+def test_a_suites_folder_names_no_file_outside(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    theirs, outside = tmp_path / "theirs", tmp_path / "x.csv"
+    theirs.mkdir()
+    outside.write_text("question,choices,answer\nWhich?,a|b,a\n")
+    (theirs / "link.csv").symlink_to(outside)
+    (theirs / "linked").symlink_to(tmp_path)
+    (theirs / "ring.csv").symlink_to("ring.csv")
+    os.mkfifo(theirs / "pipe.jsonl")
+    (theirs / SUITE_FILE).write_text(f'{{name: theirs, items: "{named.format(outside=outside)}"}}')
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: outside)
+    with pytest.raises(ConfigError, match=r"suite\.yaml: `items: .*is no ordinary file of that folder"):
+        suites_of("theirs", tmp_path, None, None)
+
+
+def test_a_suites_folder_that_is_a_link_brings_its_own_questions(tmp_path: Path) -> None:
+    (tmp_path / "theirs" / "in").mkdir(parents=True)
+    (tmp_path / "theirs" / "in" / "x.csv").write_text("question,choices,answer\nWhich?,a|b,a\n")
+    (tmp_path / "theirs" / SUITE_FILE).write_text("{name: theirs, items: in/../in/x.csv}")
+    (tmp_path / "link").symlink_to("theirs")
+    (suite,) = suites_of("link", tmp_path, None, None)
+    assert suite.items == str((tmp_path / "theirs" / "in" / "x.csv").resolve())
+
+
 def test_data_sets_bring_no_scripts(tmp_path: Path) -> None:
     import datasets
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from audit import bounded, server, web
+from audit import bounded, server, tables, web
 from audit.comment import SECONDS
 from audit.harness import chat
 
@@ -22,6 +22,8 @@ NO_READER = {
     "torch.load",
 }
 NO_READER |= {"pickle.load", "pickle.loads", "json.load", "urllib.request.urlopen", "numpy.load", "np.load"}
+TABLES = re.compile(r"(.*\.)?(read_parquet|ParquetFile|ParquetDataset|(pq|parquet)\.read_\w+)")
+ARCHIVES = {"zipfile.ZipFile", "tarfile.open", "shutil.unpack_archive", "gzip.open", "bz2.open", "lzma.open"}
 
 
 def test_every_test_that_the_page_names_exists() -> None:
@@ -45,6 +47,7 @@ def test_every_promise_names_a_test() -> None:
 def test_the_page_says_the_bounds_that_hold() -> None:
     assert (bounded.MOST_YAML, bounded.MOST_DEPTH, bounded.MOST_NODES) == (1 << 20, 64, 100_000)
     assert (bounded.MOST_JSON, bounded.MOST_LINE) == (1 << 30, 64 << 20)
+    assert (tables.MOST_BYTES, tables.MOST_VALUES) == (8 << 30, 500_000_000)
     assert (chat.SECONDS, chat.MOST) == (10, 10_000_000)
     assert (server.TIMEOUT, server.MOST_BYTES, SECONDS, web.MOST) == (300, 64 << 20, 30, 256 << 20)
 
@@ -60,6 +63,15 @@ def calls() -> Iterator[tuple[str, str, ast.Call]]:
 
 def test_nothing_reads_yaml_or_pickles_by_another_way() -> None:
     assert [(file, name) for file, name, _ in calls() if name in NO_READER] == []
+
+
+def test_parquet_is_read_within_bounds_and_by_no_other_way() -> None:
+    readers = {file for file, name, _ in calls() if TABLES.fullmatch(name)}
+    assert readers == {"audit/tables.py"}
+
+
+def test_no_archive_is_unpacked() -> None:
+    assert [(file, name) for file, name, _ in calls() if name in ARCHIVES] == []
 
 
 def test_every_loader_of_transformers_is_told_what_is_trusted() -> None:
