@@ -33,8 +33,8 @@ MOST_BYTES = 2**26
 """Of an answer."""
 BUSY, FAILED = {408, 425, 429, 502, 503, 504}, 500
 """Status codes after which asking again may help, and one after which it seldom does."""
-_READ, _SHOWN = 100_000, 500
-"""Of what a server says that refuses: bytes and characters."""
+_SHOWN = 500
+"""Characters of what a server says that refuses."""
 ROUNDING = 1e-3
 """Nats above 0 that a log-probability may have."""
 PROBES = ("The quick brown fox jumps over the lazy dog.", "def f(x):\n    return x**2  # 12345")
@@ -150,7 +150,7 @@ def _once(endpoint: Endpoint, asked: Mapping[str, Any]) -> Any:
     try:
         return answer(request, TIMEOUT, MOST_BYTES)
     except urllib.error.HTTPError as error:
-        told = without_secrets(error.read(_READ).decode(errors="replace"))[:_SHOWN]
+        told = without_secrets(error.read().decode(errors="replace"))[:_SHOWN]
         said = f"it answers {error.code} {error.reason}: {told}"
         if error.code in BUSY:
             raise _LaterError(said, _seconds(error.headers.get("Retry-After"))) from None

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import torch
 
-from audit import load_config, web
+from audit import load_config, server, web
 from audit.cli import main
 from audit.endpoint import check_endpoint
 from audit.errors import ConfigError, ModelError
@@ -46,11 +46,11 @@ def serve() -> Iterator[Callable[[Handle], str]]:
                 def log_message(self, *_: Any) -> None:
                     """Nothing on the terminal."""
 
-            server = servers.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-            server.daemon_threads = True
-            servers.callback(server.shutdown)
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            return f"http://127.0.0.1:{server.server_port}/v1"
+            found = servers.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+            found.daemon_threads = True
+            servers.callback(found.shutdown)
+            threading.Thread(target=found.serve_forever, daemon=True).start()
+            return f"http://127.0.0.1:{found.server_port}/v1"
 
         yield start
 
@@ -96,8 +96,61 @@ def test_an_answer_that_drips_is_left_off(serve: Callable[[Handle], str]) -> Non
 def test_a_server_that_says_nothing_is_left_off() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        with pytest.raises(OSError, match="timed out"):
+        with pytest.raises(OSError, match=r"more than 0\.2 seconds"):
             web.answer(asked(url), 0.2)
+
+
+@contextlib.contextmanager
+def drips(first: bytes, drop: bytes, seconds: float) -> Iterator[int]:
+    """A server that begins an answer so and goes on a drop at a time, for so long; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as left:
+
+        def drip() -> None:
+            stream, _ = listening.accept()
+            with stream, contextlib.suppress(OSError):
+                stream.sendall(first)
+                while time.monotonic() < end:
+                    stream.sendall(drop)
+                    time.sleep(0.02)
+
+        end = time.monotonic() + seconds
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        left.callback(thread.join)
+        yield listening.getsockname()[1]
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+DRIPS = {
+    "in the status line": ("http", b"", b"H"),
+    "in a header": ("http", OK + b"X: ", b"x"),
+    "between answers": ("http", b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "in the length of a chunk": ("http", OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+    "after the last chunk": ("http", OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"x"),
+    "in an error": ("http", b"HTTP/1.1 500 Down\r\n\r\n", b"x"),
+    "before it is encrypted": ("https", b"\x16\x03\x03\x40\x00", b"x"),
+}
+
+
+@pytest.mark.parametrize("where", DRIPS)
+def test_an_answer_that_drips_anywhere_is_left_off(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheme, first, drop = DRIPS[where]
+    monkeypatch.setattr(server, "TIMEOUT", 0.3)
+    with drips(first, drop, seconds=20) as port:
+        begun = time.monotonic()
+        with pytest.raises(ModelError, match=r"can't be reached: it takes more than 0\.3 seconds"):
+            server.anything(Endpoint(url=f"{scheme}://127.0.0.1:{port}/v1", model="x"), {})
+    assert time.monotonic() - begun < 10
+    assert [one.name for one in threading.enumerate() if one.name == web.THREAD] == []
+
+
+def test_an_error_of_a_server_that_hangs_up_is_said_as_far_as_it_came() -> None:
+    begun = b"HTTP/1.1 401 No\r\nContent-Length: 99\r\n\r\nno such "
+    with (
+        drips(begun, b"x", seconds=0) as port,
+        pytest.raises(ModelError, match="answers 401 No: no such"),
+    ):
+        server.anything(Endpoint(url=f"http://127.0.0.1:{port}/v1", model="x"), {})
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
@@ -129,6 +182,33 @@ def test_a_key_that_a_server_repeats_is_not_in_the_error(
 
 
 @pytest.mark.parametrize(
+    "spelled", [r"\u0070lanted/key", r"planted\/key", r"planted\u002Fkey", "planted/key"]
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_key_that_a_server_repeats_is_in_no_string_of_its_answer(
+    serve: Callable[[Handle], str], spelled: str, encoding: str
+) -> None:
+    said = f'{{"a {spelled}": [1, null, "{spelled}, twice: {spelled}", {{"b": "{spelled}"}}]}}'
+    url = serve(lambda handler, _: sent(handler, said.encode(encoding)))
+    request = urllib.request.Request(url, b"{}", {"Authorization": "Bearer planted/key"})
+    assert web.answer(request, 60) == {"a (key)": [1, None, "(key), twice: (key)", {"b": "(key)"}]}
+
+
+@pytest.mark.parametrize(
+    "spelled", [r"\u0070lanted/key", r"planted\/key", r"planted\u002fkey", r"planted\\u002Fkey"]
+)
+def test_a_key_with_a_character_escaped_is_in_no_error(spelled: str) -> None:
+    said = without_secrets(f"no such key: {spelled}.", {"HF_TOKEN": "planted/key"})
+    assert said == "no such key: (HF_TOKEN)."
+
+
+def test_backslashes_without_end_are_searched_for_keys_in_time() -> None:
+    begun = time.monotonic()
+    assert without_secrets("\\" * 400_000, {"HF_TOKEN": "planted-key"}) == "\\" * 400_000
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
     "url",
     ["https://me:planted-key@host/v1", "https://host/v1?api_key=planted-key", "https://host/v1#planted-key"],
 )
@@ -156,8 +236,32 @@ KEYS = {
 }
 
 
+def escaped(text: str) -> str:
+    """The text in JSON, its first letter spelled otherwise: what a search for the text itself misses."""
+    return rf"\u{ord(text[0]):04x}{text[1:]}"
+
+
+def told_tasks(folder: Path) -> Path:
+    """A folder with one task, whose answers a model writes."""
+    items = folder / "items.jsonl"
+    items.write_text("".join(json.dumps({"q": f"{n} and 1 are", "a": str(n + 1)}) + "\n" for n in range(4)))
+    tasks = folder / "tasks"
+    tasks.mkdir()
+    task = {
+        "task": "told", "dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(items)}},
+        "test_split": "test", "doc_to_text": "{{q}}", "doc_to_target": "{{a}}",
+        "output_type": "generate_until", "generation_kwargs": {"until": ["\n"], "max_gen_toks": 4},
+        "metric_list": [{"metric": "exact_match"}],
+    }  # fmt: skip
+    (tasks / "told.yaml").write_text(json.dumps(task))
+    return tasks
+
+
+MARK = "(the key, escaped)"
+
+
 def answers(folder: Path) -> Handle:
-    """A model that repeats the key in all that it says, until it is told to refuse it."""
+    """A model that repeats the key in all that it says, plain and escaped, until it is told to refuse it."""
     model, tokenizer = load_model(folder, dtype="float32"), load_tokenizer(folder)
 
     def choice(ids: list[int], index: int) -> dict[str, Any]:
@@ -173,12 +277,16 @@ def answers(folder: Path) -> Handle:
 
     def handle(handler: BaseHTTPRequestHandler, given: dict[str, Any]) -> None:
         model = given.get("model", "a forge")
+        key = handler.headers["Authorization"].rpartition(" ")[2]
         if model != "served" and not (model == "refused" and len(given["prompt"][0]) in probes):
-            sent(handler, handler.headers["Authorization"].encode(), 500)
+            sent(handler, f"{key} {escaped(key)}".encode(), 500)
             return
-        found = [choice(ids, place) for place, ids in enumerate(given["prompt"])]
-        body = {"choices": found, "by": handler.headers["Authorization"]}
-        sent(handler, json.dumps(body).encode())
+        found = [
+            choice(ids, place) if given.get("echo") else {"index": place, "text": f"{key} {MARK}"}
+            for place, ids in enumerate(given["prompt"])
+        ]
+        body = json.dumps({"choices": found, key: MARK})
+        sent(handler, body.replace(MARK, escaped(key)).encode())
 
     from audit.server import PROBES
 
@@ -219,7 +327,10 @@ def test_no_key_is_in_any_output_of_an_audit(
     event.write_text(json.dumps({"pull_request": {"number": 3}}))
     url, out = serve(answers(tiny)), tmp_path / "out"
     suite = {"name": "facts", "tasks": ["shrinkproof_facts"], "include_path": accuracy.SUITE.include_path}
-    config = {"model": str(tiny), "levels": ["int8"], "suites": [suite], "limit": 4, "sequential": False}
+    told = {"name": "told", "tasks": ["told"], "metric": "exact_match"}
+    told["include_path"] = str(told_tasks(tmp_path))
+    config = {"model": str(tiny), "levels": ["int8"], "limit": 4, "sequential": False}
+    config |= {"suites": [suite, told]}
     for name in ("served", "refused"):
         served = {"candidates": [{"endpoint": url, "model": name}], "out": str(out / name)}
         (tmp_path / f"{name}.json").write_text(json.dumps(config | served))
@@ -258,6 +369,7 @@ def test_no_key_is_in_any_output_of_an_audit(
     found = [*written(tmp_path / "out"), *written(tmp_path / "user-cache")]
     assert sum(path.suffix == ".parquet" for path, _ in found) >= 4
     places = [(Path("terminal"), (said.out + said.err).encode()), *found]
-    secrets = [*KEYS.values(), private.decode().splitlines()[1]]
+    secrets = [*(key[1:] for key in KEYS.values()), private.decode().splitlines()[1]]
     leaks = [(str(path), key) for path, data in places for key in secrets if key.encode() in data]
     assert leaks == []
+    assert any(b"(key) (key)" in data for _, data in found)

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from audit import bounded
+from audit import bounded, server, web
+from audit.comment import SECONDS
 from audit.harness import chat
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +46,7 @@ def test_the_page_says_the_bounds_that_hold() -> None:
     assert (bounded.MOST_YAML, bounded.MOST_DEPTH, bounded.MOST_NODES) == (1 << 20, 64, 100_000)
     assert (bounded.MOST_JSON, bounded.MOST_LINE) == (1 << 30, 64 << 20)
     assert (chat.SECONDS, chat.MOST) == (10, 10_000_000)
+    assert (server.TIMEOUT, server.MOST_BYTES, SECONDS, web.MOST) == (300, 64 << 20, 30, 256 << 20)
 
 
 def calls() -> Iterator[tuple[str, str, ast.Call]]:
