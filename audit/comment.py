@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import urllib.error
@@ -70,7 +71,7 @@ def comment(run: Path, since: Path | None = None, name: str = "") -> str:
         if error.code in _REFUSED:
             return f"No comment: the token may not write one ({error.code}), as on a change from a fork."
         raise CommentError(f"{forge.comments} answers {error.code} {error.reason}.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise CommentError(f"{forge.comments} can't be reached: {error}.") from None
     return "Brought the comment on the change up to date."
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,6 +124,23 @@ def test_a_forge_that_fails_is_an_error_and_never_takes_the_token_elsewhere(run:
         with pytest.raises(CommentError, match="302"):
             comment(run)
         assert elsewhere.asked == []
+
+
+def test_a_forge_that_speaks_no_http_is_an_error(
+    run: Path, github: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("GITHUB_API_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+
+        def speak() -> None:
+            heard, _ = server.accept()
+            with heard:
+                heard.recv(1 << 16)
+                heard.sendall(b"220 mail.example ESMTP\r\n")
+
+        threading.Thread(target=speak, daemon=True).start()
+        with pytest.raises(CommentError, match="can't be reached: 220 mail"):
+            comment(run)
 
 
 def test_outside_of_a_job_it_says_what_to_do(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
