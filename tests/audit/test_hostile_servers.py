@@ -101,13 +101,16 @@ def test_a_server_that_says_nothing_is_left_off() -> None:
 
 
 @contextlib.contextmanager
-def drips(first: bytes, drop: bytes, seconds: float) -> Iterator[int]:
-    """A server that begins an answer so and goes on a drop at a time, for so long; its port."""
+def drips(first: bytes, drop: bytes, seconds: float, hears: bytes = b"") -> Iterator[int]:
+    """A server that hears what ends so, begins an answer and goes on a drop at a time, for so long; its port."""
     with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as left:
 
         def drip() -> None:
             stream, _ = listening.accept()
             with stream, contextlib.suppress(OSError):
+                heard = b""
+                while not heard.endswith(hears):
+                    heard += stream.recv(1 << 16)
                 stream.sendall(first)
                 while time.monotonic() < end:
                     stream.sendall(drop)
@@ -147,7 +150,7 @@ def test_an_answer_that_drips_anywhere_is_left_off(where: str, monkeypatch: pyte
 def test_an_error_of_a_server_that_hangs_up_is_said_as_far_as_it_came() -> None:
     begun = b"HTTP/1.1 401 No\r\nContent-Length: 99\r\n\r\nno such "
     with (
-        drips(begun, b"x", seconds=0) as port,
+        drips(begun, b"x", seconds=0, hears=b"{}") as port,
         pytest.raises(ModelError, match="answers 401 No: no such"),
     ):
         server.anything(Endpoint(url=f"http://127.0.0.1:{port}/v1", model="x"), {})
