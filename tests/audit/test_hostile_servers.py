@@ -102,7 +102,7 @@ def test_a_server_that_says_nothing_is_left_off() -> None:
 
 @contextlib.contextmanager
 def drips(first: bytes, drop: bytes, seconds: float, hears: bytes = b"") -> Iterator[int]:
-    """A server that hears what ends so, begins an answer and goes on a drop at a time, for so long; its port."""
+    """A server that hears what ends so, begins an answer, and goes on in drops for so long; its port."""
     with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as left:
 
         def drip() -> None:
