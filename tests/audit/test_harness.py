@@ -67,7 +67,6 @@ def theirs(output: Path) -> dict[str, dict[str, Any]]:
     return {sample["doc_hash"]: sample for sample in map(json.loads, lines)}
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the benchmark items in ../shared/data")
 def test_a_task_that_would_run_what_a_model_wrote_is_refused(tiny: Path, tmp_path: Path) -> None:
     folder = own_task(tmp_path / "a", unsafe_code=True)
     suite = {"name": "mine", "tasks": ["sums"], "include_path": str(folder)}
@@ -76,6 +75,7 @@ def test_a_task_that_would_run_what_a_model_wrote_is_refused(tiny: Path, tmp_pat
         run_audit(load_config(asked))
 
 
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the benchmark items in ../shared/data")
 def test_official_tasks_score_as_lm_evals_own_command_item_by_item(tiny: Path, tmp_path: Path) -> None:
     tasks = official_tasks(tmp_path / "tasks", SHARED)
     suite = {"name": "official", "tasks": list(OFFICIAL), "include_path": str(tasks)}
