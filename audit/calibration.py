@@ -84,8 +84,7 @@ def _documents(path: Path) -> list[str]:
 
 def _of_parquet(path: Path) -> list[str]:
     try:
-        with tables.opened(path) as table:
-            return [str(text) for text in table.read(columns=["text"], use_threads=False).to_pandas()["text"]]
+        return [str(text) for text in tables.frame(path, ["text"])["text"]]
     except Exception as error:  # pyarrow raises whatever its readers met
         raise ConfigError(
             f"calibration: {path} must be parquet with the column `text`: {reason_of(error)}"

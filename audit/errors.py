@@ -54,3 +54,12 @@ class OutOfMemoryError(ShrinkproofError):
 
 class CommentError(ShrinkproofError):
     """The forge that runs a CI job does not answer as it should, or there is no such job."""
+
+
+def first_line(error: BaseException) -> str:
+    """Of what somebody's error says; its kind where it says nothing.
+
+    >>> first_line(ValueError("too long\n  at line 3")), first_line(KeyError())
+    ('too long', 'KeyError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -142,11 +142,10 @@ def _samples(root: Path, cells: Sequence[Cell]) -> pd.DataFrame:
     """The samples of the cells, without the groups and pairs of the suite that they were scored for."""
     import pandas as pd
 
-    frames: list[pd.DataFrame] = []
+    frames = []
     for cell in cells:
         try:
-            with tables.opened(root / cell.path) as table:
-                frames.append(table.read(use_threads=False).to_pandas())
+            frames.append(tables.frame(root / cell.path))
         except Exception as error:  # pyarrow raises whatever its readers met
             raise StoreError(
                 f"{root / cell.path} can't be read: {reason_of(error)}. Make the run again: shrinkproof run."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit import activations, devices, foreign, mixed_widths
 from audit.engine import named
-from audit.errors import ModelError
+from audit.errors import ModelError, first_line
 from audit.making import Made, Making, Rehearsed
 from audit.records import DeviceMap, Engine
 from audit.weights import beside, is_pickle, quantization_of, settings
@@ -83,7 +83,7 @@ def _loaded(
     except (ModelError, MemoryError):
         raise
     except Exception as error:  # over a stranger's files its readers raise whatever they met
-        raise ModelError(f"{folder} can't be loaded: {_first_line(error)}") from error
+        raise ModelError(f"{folder} can't be loaded: {first_line(error)}") from error
     model: PreTrainedModel
     model, report = loaded
     _check_complete(folder, report)
@@ -184,7 +184,7 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> PreTrain
         # A panic of tokenizers' own Rust is no Exception
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise ModelError(f"{folder} has no loadable tokenizer: {_first_line(error)}") from error
+        raise ModelError(f"{folder} has no loadable tokenizer: {first_line(error)}") from error
     return tokenizer
 
 
@@ -417,7 +417,3 @@ def _check_complete(folder: Path, report: dict[str, Any]) -> None:
                 f"{folder} {what} {names[0]}{more}: the weights don't match config.json. "
                 "Take both from the same checkpoint."
             )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

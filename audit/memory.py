@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from audit.errors import CompressionError, OutOfMemoryError
+from audit.errors import CompressionError, OutOfMemoryError, first_line
 
 GIB = 2**30
 MORE_MEMORY = "Run the same command where more is free: what is finished is kept"
@@ -66,8 +66,7 @@ def enough_for(what: str) -> Iterator[None]:
 
 def short(what: str, error: BaseException) -> OutOfMemoryError:
     """The error that names the step and the way out."""
-    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return OutOfMemoryError(f"{what}: memory does not suffice ({line:.200}). {MORE_MEMORY}.")
+    return OutOfMemoryError(f"{what}: memory does not suffice ({first_line(error):.200}). {MORE_MEMORY}.")
 
 
 @contextlib.contextmanager

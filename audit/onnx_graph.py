@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from audit.errors import ModelError
+from audit.errors import ModelError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +83,7 @@ def read(file: Path) -> Graph:
     try:
         model = onnx.load(str(file), load_external_data=False)
     except Exception as error:  # protobuf's own, which is no public class
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(f"{file} is no whole ONNX file ({reason}). Copy it again.") from None
     _check_places(model, file)
     graph = model.graph

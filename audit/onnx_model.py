@@ -14,7 +14,7 @@ from transformers import AutoConfig, GenerationMixin, PretrainedConfig, PreTrain
 from transformers.modeling_outputs import CausalLMOutput
 
 from audit.bounded import json_of, read_bytes
-from audit.errors import ModelError
+from audit.errors import ModelError, first_line
 
 _NUMPY = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -129,7 +129,7 @@ def _read(file: Path, how: Callable[[Path], PretrainedConfig]) -> PretrainedConf
     try:
         return how(file)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(f"{file} can't be read: {reason} Copy it again.") from None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from audit import weights
-from audit.errors import ConfigError, ModelError
+from audit.errors import ConfigError, ModelError, first_line
 from audit.records import ModelRef, Written
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(:[\w./-]+\.(gguf|onnx))?")
@@ -92,7 +92,7 @@ def _hub_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(
             f"{what} could not be had from the hub and is not in its cache: {reason} "
             "Check the name and the network, or name what lies on this machine."

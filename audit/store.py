@@ -399,9 +399,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if not path.is_file():
         raise StoreError(f"{path} is not there. Was it moved or deleted?")
     try:
-        with tables.opened(path) as table:
-            frame: pd.DataFrame = table.read(columns=list(columns), use_threads=False).to_pandas()
-            return frame[list(columns)]
+        return tables.frame(path, list(columns))[list(columns)]
     except Exception as error:  # pyarrow raises whatever its readers met
         raise StoreError(
             f"{path} is no table of answers: {reason_of(error)}. Make the run again: shrinkproof run."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from audit.bounded import check_file
 from audit.memory import GIB, at_most
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pyarrow.parquet import ParquetFile
 
 MOST_BYTES = 8 * GIB
@@ -44,6 +45,13 @@ def opened(path: Path) -> Iterator[ParquetFile]:
             yield file
     except MemoryError:
         raise _too_large(f"more than {MOST_BYTES / GIB:.3g} GiB in memory, and no more are read") from None
+
+
+def frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """A whole table, or these columns of it; raises as `opened`."""
+    with opened(path) as table:
+        read: pd.DataFrame = table.read(columns=columns, use_threads=False).to_pandas()
+        return read
 
 
 def _too_large(how: str) -> OSError:

@@ -114,8 +114,9 @@ def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
 def _check_undiverted(folder: Path) -> None:
     """What is loaded has to be what is counted, read and hashed: settings could name other files."""
     config, tokenizer = folder / "config.json", folder / "tokenizer_config.json"
+    said = settings(folder)
     for key in ("transformers_weights", "configuration_files"):
-        if settings(folder).get(key):
+        if said.get(key):
             raise ModelError(
                 f"{config} names other files under `{key}`, which would be loaded in the place of those that "
                 "are counted. Take that key out, and give the files their usual names."

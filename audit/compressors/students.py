@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.compressors.structure import keep_layers
-from audit.errors import CompressionError, ConfigError
+from audit.errors import CompressionError, ConfigError, first_line
 from audit.loading import stored_dtype
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def of_config(teacher: PreTrainedModel, path: Path, seed: int) -> PreTrainedMode
                 config, dtype=torch.float32, trust_remote_code=False
             )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        said = first_line(error)
         raise ConfigError(
             f"student: {file} describes no causal language model that transformers can build: {said}"
         ) from error

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from audit.cells import Answered, ArraysOf, Unable, Wanted
-from audit.errors import EvaluationError
+from audit.errors import EvaluationError, first_line
 from audit.executors.ray_worker import Asked, Worker, Workplace
 from audit.loading import resolve_device, resolve_dtype
 from audit.memory import GIB
@@ -83,7 +83,7 @@ def _join(address: str) -> None:
         ray.init(address=address, **_QUIETLY)
     except (OSError, ValueError) as error:
         raise EvaluationError(
-            f"executor: no Ray cluster answers at {address}: {_line(error)}. Start one by `ray start "
+            f"executor: no Ray cluster answers at {address}: {first_line(error)}. Start one by `ray start "
             "--head`, name its host:port, or leave `address` out."
         ) from None
 
@@ -101,7 +101,7 @@ def _start(workers: int | None, cpus: int) -> None:
             # A bare one is what Ray raises where its processes take long, as on a busy machine
             ray.shutdown()
             if attempt == ATTEMPTS:
-                why = _line(error)
+                why = first_line(error)
                 raise EvaluationError(f"executor: Ray does not start on this machine: {why}") from None
         else:
             return
@@ -233,8 +233,8 @@ class RayCrew:
         self._lost[what] += 1
         given_up = self._lost[what] >= ATTEMPTS
         why = (
-            f"{ATTEMPTS} workers died of it, the last so: {_line(error)} Is their memory too small? Ray's "
-            "own logs tell more. Run the same command again: finished cells are kept."
+            f"{ATTEMPTS} workers died of it, the last so: {first_line(error)} Is their memory too small? "
+            "Ray's own logs tell more. Run the same command again: finished cells are kept."
         )
         if cell is None and given_up:
             raise EvaluationError(f"{what}: {why}") from None
@@ -295,7 +295,3 @@ def _room(needs: Mapping[str, float]) -> int:
 def _amounts(of: Mapping[str, float]) -> str:
     memory = {"memory": f"{of['memory'] / GIB:.3g} GiB of memory"} if "memory" in of else {}
     return ", ".join(memory.get(kind, f"{amount:g} {kind}") for kind, amount in of.items())
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

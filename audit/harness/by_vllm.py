@@ -12,7 +12,7 @@ from lm_eval.models.utils import normalize_gen_kwargs
 from lm_eval.models.vllm_causallms import VLLM
 
 from audit.engine import named
-from audit.errors import ModelError
+from audit.errors import ModelError, first_line
 from audit.harness import trie
 from audit.harness.measures import Measured
 from audit.harness.recorder import Counter
@@ -174,7 +174,7 @@ def start(
     try:
         return ByVllm(folder, config, engine, dtype=dtype, rows=rows, trusted=trusted)
     except Exception as error:  # vLLM raises whatever its parts do
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        why = first_line(error)
         raise ModelError(
             f"{named(engine)} does not start with {folder}: {why} `vllm serve {folder}` shows its own log. "
             "Give it other options under `engine:`, leave this model out, or leave `engine` out."

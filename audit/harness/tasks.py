@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from audit import registry
-from audit.errors import EvaluationError
+from audit.errors import EvaluationError, first_line
 from audit.harness.chat import ChatTemplate
 from audit.harness.revisions import commit_read, pinned
 from audit.harness.written_tasks import files_of, items_folder, tasks_folder
@@ -151,7 +151,7 @@ def _load(suite: Suite, name: str) -> dict[str, Any]:
         with pinned(suite.revisions):
             tasks: dict[str, Any] = manager.load([name])["tasks"]
     except Exception as error:  # lm-eval and datasets raise whatever they meet
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise EvaluationError(
             f"task '{name}' of suite '{suite.name}' can't be loaded: {reason} "
             "Its data set may need a network, or local files by `data_dir`."

@@ -31,7 +31,7 @@ def unlike_row(name: str, runs: Sequence[Run], sound: Sound) -> str:
         return ""
     try:
         # Its name is unchanged, so it lies as far from its peer as the two names do.
-        rows, peer = _table(path.parents[2] / name), _table(path)
+        rows, peer = tables.frame(path.parents[2] / name), tables.frame(path)
     except Exception as error:  # pyarrow raises whatever its readers met
         return f"is no table any more: {reason_of(error)}"
     if list(rows.columns) != list(peer.columns):
@@ -39,12 +39,6 @@ def unlike_row(name: str, runs: Sequence[Run], sound: Sound) -> str:
     if len(rows) != len(peer):
         return f"has {len(rows):,} rows, where another model has {len(peer):,} for the same items"
     return _against(rows, peer, path.parent.name) or _against_itself(rows, peer)
-
-
-def _table(path: Path) -> pd.DataFrame:
-    with tables.opened(path) as table:
-        whole: pd.DataFrame = table.read(use_threads=False).to_pandas()
-        return whole
 
 
 def _same_items(one: Cell, other: Cell) -> bool:

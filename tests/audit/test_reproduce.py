@@ -120,23 +120,6 @@ def test_a_verdict_that_was_changed_is_named(again: Callable[..., Reproduction])
     assert ": decision: " in named
 
 
-def test_an_answer_that_was_changed_is_named(run: Path, tmp_path: Path) -> None:
-    then = Path(shutil.copytree(run, tmp_path / "run"))
-    log = json.loads((then / "audit.json").read_bytes())
-    cell = log["runs"][0]["cells"][0]
-    frame = pd.read_parquet(then / cell["path"])
-    frame.loc[0, "answer"] = "forged"
-    frame.to_parquet(then / cell["path"], index=False)
-
-    cell["sha256"] = hashlib.sha256((then / cell["path"]).read_bytes()).hexdigest()
-    (then / "audit.json").write_bytes(rfc8785.dumps(log))
-    (then / "audit.json.sha256").unlink(missing_ok=True)
-    found = reproduce(then, run.with_name("run-again"))
-    (named,) = differing(found)
-    assert named.startswith(f"original, accuracy, {cell['task']}, part 1, item {frame.loc[0, 'doc_id']}, ")
-    assert "forged" in named
-
-
 def _edited_rows(run: Path, then: Path, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
     """A copy of the run with other rows in its first table, and a log that vouches for them; the task."""
     shutil.copytree(run, then)
@@ -146,6 +129,20 @@ def _edited_rows(run: Path, then: Path, edit: Callable[[pd.DataFrame], pd.DataFr
     cell["sha256"] = hashlib.sha256((then / cell["path"]).read_bytes()).hexdigest()
     write_record(then / "audit.json", rfc8785.dumps(log))
     return str(cell["task"])
+
+
+def test_an_answer_that_was_changed_is_named(run: Path, tmp_path: Path) -> None:
+    seen: list[pd.DataFrame] = []
+
+    def forge(rows: pd.DataFrame) -> pd.DataFrame:
+        rows.loc[0, "answer"] = "forged"
+        seen.append(rows)
+        return rows
+
+    task = _edited_rows(run, tmp_path / "run", forge)
+    (named,) = differing(reproduce(tmp_path / "run", run.with_name("run-again")))
+    assert named.startswith(f"original, accuracy, {task}, part 1, item {seen[0].loc[0, 'doc_id']}, ")
+    assert "forged" in named
 
 
 @pytest.mark.parametrize(("off", "within", "named"), [(5e-4, 1, []), (0.25, 0, ["→"])])
