@@ -57,7 +57,7 @@ class CommentError(ShrinkproofError):
 
 
 def first_line(error: BaseException) -> str:
-    """Of what somebody's error says; its kind where it says nothing.
+    r"""Of what somebody's error says; its kind where it says nothing.
 
     >>> first_line(ValueError("too long\n  at line 3")), first_line(KeyError())
     ('too long', 'KeyError')
